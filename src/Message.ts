@@ -1,0 +1,30 @@
+/**
+ * What goes over a socket.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * A received message: one frame or several. The buffers are yours to keep.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Message = readonly [Buffer, ...Array<Buffer>]
+
+/**
+ * A frame to send. Text is sent as UTF-8. Bytes above 128 bytes are not copied:
+ * leave them as they are once they are sent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Frame = string | Uint8Array
+
+/**
+ * A message to send: a single frame, or all frames in order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Outgoing = Frame | readonly [Frame, ...Array<Frame>]

@@ -1,0 +1,501 @@
+/**
+ * The options of each socket type, named as zeromq.js spells them.
+ *
+ * **Details**
+ *
+ * Every time is a `Duration.Input`: a number of milliseconds, `"5 seconds"`, a
+ * `Duration`. Where libzmq has a number for "for ever" or "as the operating
+ * system likes", that is `"Infinity"` here, and each option says which it is.
+ * libzmq counts in whole milliseconds, so fractions are rounded up. Secrets are
+ * `Redacted`, so that no log and no error shows them. A property that is
+ * `undefined` is as good as absent.
+ *
+ * All options are checked before a socket is made. One that is unknown to the
+ * socket type, or has a value that libzmq would refuse, cut short or wrap
+ * around, fails with an `OptionError`.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import type * as Redacted from "effect/Redacted"
+
+/**
+ * Where a socket listens and where it connects, as soon as it is open.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface EndpointOptions {
+  /**
+   * One endpoint or several to bind, like `"tcp://127.0.0.1:5555"` or, for any free port, `"tcp://127.0.0.1:*"`.
+   * Default: none.
+   */
+  readonly bind?: string | ReadonlyArray<string> | undefined
+  /** One endpoint or several to connect to, like `"tcp://127.0.0.1:5555"`. Default: none. */
+  readonly connect?: string | ReadonlyArray<string> | undefined
+}
+
+/**
+ * How connections are made, kept and given up.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConnectionOptions {
+  /**
+   * Lets the socket bind and connect over IPv6 as well as IPv4. Without it an IPv6 address binds nothing and never
+   * connects. Default: `false`. `ZMQ_IPV6`
+   */
+  readonly ipv6?: boolean | undefined
+  /**
+   * How long the socket keeps trying to deliver what was sent after it is closed. `"Infinity"` keeps trying for ever,
+   * and then one message that nobody takes keeps the process from exiting.
+   *
+   * Default: 5 seconds, for `sub` and `xsub` 0 (libzmq: infinite, for `sub` and `xsub` 0). `ZMQ_LINGER`
+   */
+  readonly linger?: Duration.Input | undefined
+  /**
+   * Queues messages for established connections only, so that none waits for a peer that never comes. Default:
+   * `false`. `ZMQ_IMMEDIATE`
+   */
+  readonly immediate?: boolean | undefined
+  /**
+   * The wait before a lost connection is made again. `"Infinity"`: it is never made again. Default: 100 ms.
+   * `ZMQ_RECONNECT_IVL`
+   */
+  readonly reconnectInterval?: Duration.Input | undefined
+  /**
+   * Each failed attempt doubles `reconnectInterval` up to this. 0: it stays the same. Cannot be infinite. Default:
+   * 0. `ZMQ_RECONNECT_IVL_MAX`
+   */
+  readonly reconnectMaxInterval?: Duration.Input | undefined
+  /**
+   * How long one attempt to connect may take. 0 or `"Infinity"`: as long as the operating system allows. Default: 0.
+   * `ZMQ_CONNECT_TIMEOUT`
+   */
+  readonly connectTimeout?: Duration.Input | undefined
+  /**
+   * How long a peer has to complete the ZMTP handshake before it is cut off. 0 or `"Infinity"`: no limit. Default:
+   * 30 seconds. `ZMQ_HANDSHAKE_IVL`
+   */
+  readonly handshakeInterval?: Duration.Input | undefined
+  /** How often to ping the peer. 0 or `"Infinity"`: never. Default: 0. `ZMQ_HEARTBEAT_IVL` */
+  readonly heartbeatInterval?: Duration.Input | undefined
+  /**
+   * How long the peer may stay silent after a ping before the connection is dropped. 0 or `"Infinity"`: as long as
+   * it likes. Default: the `heartbeatInterval`. `ZMQ_HEARTBEAT_TIMEOUT`
+   */
+  readonly heartbeatTimeout?: Duration.Input | undefined
+  /**
+   * How long the peer should wait for our next ping before it drops the connection, at most 6553.599 seconds. Counted
+   * in tenths of a second, and less than one is raised to one. 0 or `"Infinity"`: the peer need not.
+   *
+   * Default: 0. `ZMQ_HEARTBEAT_TTL`
+   */
+  readonly heartbeatTimeToLive?: Duration.Input | undefined
+  /** How many connections may wait to be accepted. Default: 100. `ZMQ_BACKLOG` */
+  readonly backlog?: number | undefined
+  /**
+   * The largest message to accept, in bytes: a peer that sends a larger one is disconnected. -1: no limit. Default:
+   * -1. `ZMQ_MAXMSGSIZE`
+   */
+  readonly maxMessageSize?: number | undefined
+  /**
+   * A bit mask of the context's I/O threads that may serve this socket's connections. 0: all of them. Default: 0.
+   * `ZMQ_AFFINITY`
+   */
+  readonly affinity?: number | undefined
+}
+
+/**
+ * What the TCP transport asks of the operating system.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface TcpOptions {
+  /** TCP keep-alive: 1 on, 0 off, -1 as the operating system has it. Default: -1. `ZMQ_TCP_KEEPALIVE` */
+  readonly tcpKeepalive?: -1 | 0 | 1 | undefined
+  /**
+   * How many keep-alive probes may go unanswered, 1 to 127. -1: as the operating system has it. Default: -1.
+   * `ZMQ_TCP_KEEPALIVE_CNT`
+   */
+  readonly tcpKeepaliveCount?: number | undefined
+  /**
+   * How long a connection is idle before the first keep-alive probe: whole seconds, 1 to 32,767. `"Infinity"`: as
+   * the operating system has it. Default: `"Infinity"`. `ZMQ_TCP_KEEPALIVE_IDLE`
+   */
+  readonly tcpKeepaliveIdle?: Duration.Input | undefined
+  /**
+   * The wait between keep-alive probes: whole seconds, 1 to 32,767. `"Infinity"`: as the operating system has it.
+   * Default: `"Infinity"`. `ZMQ_TCP_KEEPALIVE_INTVL`
+   */
+  readonly tcpKeepaliveInterval?: Duration.Input | undefined
+  /**
+   * How long sent data may stay unacknowledged before the connection is dropped. 0 or `"Infinity"`: as the operating
+   * system has it. Default: 0. `ZMQ_TCP_MAXRT`
+   */
+  readonly tcpMaxRetransmitTimeout?: Duration.Input | undefined
+  /**
+   * Addresses, or networks like `"10.0.0.0/8"`, to accept connections from. IPv6 ones need `ipv6`. Default: all.
+   * libzmq recommends ZAP instead. `ZMQ_TCP_ACCEPT_FILTER`
+   */
+  readonly tcpAcceptFilter?: string | ReadonlyArray<string> | undefined
+  /** The type-of-service byte of the IP header, 0 to 255. Default: 0. `ZMQ_TOS` */
+  readonly typeOfService?: number | undefined
+  /**
+   * The SOCKS5 proxy to connect through, as `"host:port"`. It must be there: the libzmq 4.3.5 that comes with zeromq
+   * aborts the whole process when the proxy refuses the connection.
+   *
+   * Default: none. `ZMQ_SOCKS_PROXY`
+   */
+  readonly socksProxy?: string | undefined
+  /**
+   * The network interface or VRF to use, 1 to 15 bytes; Linux only, with CAP_NET_RAW. The libzmq that comes with zeromq
+   * is built without it: there a bind fails and a connect never succeeds.
+   *
+   * Default: any. `ZMQ_BINDTODEVICE`
+   */
+  readonly interface?: string | undefined
+  /** A faster path for loopback connections, on Windows only. Default: `false`. `ZMQ_LOOPBACK_FASTPATH` */
+  readonly loopbackFastPath?: boolean | undefined
+}
+
+/**
+ * Who may talk: the PLAIN and CURVE mechanisms and their ZAP domain. A socket
+ * uses one mechanism, as its server or as its client.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface SecurityOptions {
+  /**
+   * Makes this socket the PLAIN server, which asks its peers for a name and a password. Default: `false`.
+   * `ZMQ_PLAIN_SERVER`
+   */
+  readonly plainServer?: boolean | undefined
+  /** The name of a PLAIN client, 1 to 255 bytes. Default: none. `ZMQ_PLAIN_USERNAME` */
+  readonly plainUsername?: string | undefined
+  /** The password of a PLAIN client, 1 to 255 bytes. Default: none. `ZMQ_PLAIN_PASSWORD` */
+  readonly plainPassword?: Redacted.Redacted<string> | undefined
+  /** Makes this socket the CURVE server; it needs `curveSecretKey`. Default: `false`. `ZMQ_CURVE_SERVER` */
+  readonly curveServer?: boolean | undefined
+  /**
+   * This socket's own public key, 40 characters of Z85. A CURVE client needs it. Default: none.
+   * `ZMQ_CURVE_PUBLICKEY`
+   */
+  readonly curvePublicKey?: string | undefined
+  /**
+   * This socket's own secret key, 40 characters of Z85. Both sides of CURVE need theirs. Default: none.
+   * `ZMQ_CURVE_SECRETKEY`
+   */
+  readonly curveSecretKey?: Redacted.Redacted<string> | undefined
+  /**
+   * The server's public key, 40 characters of Z85. A CURVE client needs it, a server must not have it. Default:
+   * none. `ZMQ_CURVE_SERVERKEY`
+   */
+  readonly curveServerKey?: string | undefined
+  /**
+   * The domain that the ZAP handler is told, 1 to 255 bytes. Without it a socket with no mechanism is not
+   * authenticated. Default: none. `ZMQ_ZAP_DOMAIN`
+   */
+  readonly zapDomain?: string | undefined
+  /**
+   * Holds to the ZAP specification: a domain must be set for the handler to be asked. Default: `false`.
+   * `ZMQ_ZAP_ENFORCE_DOMAIN`
+   */
+  readonly zapEnforceDomain?: boolean | undefined
+}
+
+/**
+ * Multicast transports, which need a libzmq built with PGM or NORM. The one
+ * that comes with zeromq is not.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface MulticastOptions {
+  /** The highest multicast data rate, in kilobits a second. Default: 100. `ZMQ_RATE` */
+  readonly rate?: number | undefined
+  /**
+   * How long a multicast receiver may be absent before data is lost for good. Cannot be infinite. Default: 10
+   * seconds. `ZMQ_RECOVERY_IVL`
+   */
+  readonly recoveryInterval?: Duration.Input | undefined
+  /** The largest multicast packet to send, in bytes. Default: 1500. `ZMQ_MULTICAST_MAXTPDU` */
+  readonly multicastMaxTransportDataUnit?: number | undefined
+}
+
+/**
+ * What every socket type takes.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CommonOptions
+  extends EndpointOptions,
+    ConnectionOptions,
+    TcpOptions,
+    SecurityOptions,
+    MulticastOptions {}
+
+/**
+ * What every socket type that receives takes.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ReceivingOptions {
+  /** How many messages to hold for each peer until they are received. 0: no limit. Default: 1000. `ZMQ_RCVHWM` */
+  readonly receiveHighWaterMark?: number | undefined
+  /** The kernel's receive buffer in bytes. -1: as the operating system has it. Default: -1. `ZMQ_RCVBUF` */
+  readonly receiveBufferSize?: number | undefined
+  /**
+   * How long a receive waits before it fails with `Again`, by the Effect `Clock`. `"Infinity"`: for ever. Default:
+   * `"Infinity"`. Stands in for `ZMQ_RCVTIMEO`, which is not used.
+   */
+  readonly receiveTimeout?: Duration.Input | undefined
+}
+
+/**
+ * What every socket type that sends takes.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface SendingOptions {
+  /** How many messages to hold for each peer until they are sent. 0: no limit. Default: 1000. `ZMQ_SNDHWM` */
+  readonly sendHighWaterMark?: number | undefined
+  /** The kernel's send buffer in bytes. -1: as the operating system has it. Default: -1. `ZMQ_SNDBUF` */
+  readonly sendBufferSize?: number | undefined
+  /**
+   * How long a send waits for room before it fails with `Again`, by the Effect `Clock`. `"Infinity"`: for ever.
+   * Default: `"Infinity"`. Stands in for `ZMQ_SNDTIMEO`, which is not used.
+   */
+  readonly sendTimeout?: Duration.Input | undefined
+  /**
+   * How many network hops a multicast packet may take, 1 to 255. Default: 1, the local network. `ZMQ_MULTICAST_HOPS`
+   */
+  readonly multicastHops?: number | undefined
+}
+
+/**
+ * For sockets that may keep the last message only.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ConflateOptions {
+  /**
+   * Keeps the last message only, whatever the high water marks say. For messages of one frame: of others one frame
+   * is kept. Default: `false`. `ZMQ_CONFLATE`
+   */
+  readonly conflate?: boolean | undefined
+}
+
+/**
+ * For sockets that a ROUTER can address.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RoutingIdOptions {
+  /**
+   * The name under which a ROUTER knows this socket: 1 to 255 bytes, the first not zero, unique among its peers.
+   * Default: the ROUTER makes one up. `ZMQ_ROUTING_ID`
+   */
+  readonly routingId?: string | Uint8Array | undefined
+}
+
+/**
+ * For sockets that can announce themselves to a ROUTER.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ProbeOptions {
+  /**
+   * Sends an empty message on every new connection, by which a ROUTER learns of this peer. For ROUTER peers only.
+   * Default: `false`. `ZMQ_PROBE_ROUTER`
+   */
+  readonly probeRouter?: boolean | undefined
+}
+
+/**
+ * For sockets that match messages with subscriptions.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface MatchingOptions {
+  /**
+   * Turns matching around: a message goes to those who did not subscribe to it. Publishers and subscribers must
+   * agree. Default: `false`. `ZMQ_INVERT_MATCHING`
+   */
+  readonly invertMatching?: boolean | undefined
+}
+
+/**
+ * For sockets that publish.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PublishingOptions extends MatchingOptions {
+  /**
+   * Makes a send wait for subscribers that are behind, where it would drop the message for them. Default: `false`.
+   * `ZMQ_XPUB_NODROP`
+   */
+  readonly noDrop?: boolean | undefined
+}
+
+/**
+ * Options of a PULL socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PullOptions extends CommonOptions, ReceivingOptions, ConflateOptions {}
+
+/**
+ * Options of a PUSH socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PushOptions extends CommonOptions, SendingOptions, ConflateOptions {}
+
+/**
+ * Options of a PUB socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PubOptions extends CommonOptions, SendingOptions, ConflateOptions, PublishingOptions {}
+
+/**
+ * Options of a SUB socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface SubOptions extends CommonOptions, ReceivingOptions, ConflateOptions, MatchingOptions {
+  /**
+   * The prefixes of the messages to receive. `""` receives everything, and a SUB without any receives nothing, so
+   * this one is required. `ZMQ_SUBSCRIBE`
+   */
+  readonly subscribe: string | Uint8Array | ReadonlyArray<string | Uint8Array>
+}
+
+/**
+ * Options of a REQ socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ReqOptions extends CommonOptions, ReceivingOptions, SendingOptions, RoutingIdOptions, ProbeOptions {
+  /**
+   * Numbers every request, so that a late reply is never taken for the reply to another request. Default: `true`
+   * (libzmq: `false`). `ZMQ_REQ_CORRELATE`
+   */
+  readonly correlate?: boolean | undefined
+  /**
+   * Lets a request be sent before the last one was answered, which is then given up. Leave `correlate` on with it.
+   * Default: `true` (libzmq: `false`). `ZMQ_REQ_RELAXED`
+   */
+  readonly relaxed?: boolean | undefined
+}
+
+/**
+ * Options of a REP socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RepOptions extends CommonOptions, ReceivingOptions, SendingOptions, RoutingIdOptions {}
+
+/**
+ * Options of a DEALER socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface DealerOptions
+  extends CommonOptions,
+    ReceivingOptions,
+    SendingOptions,
+    ConflateOptions,
+    RoutingIdOptions,
+    ProbeOptions {}
+
+/**
+ * Options of a ROUTER socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RouterOptions extends CommonOptions, ReceivingOptions, SendingOptions, RoutingIdOptions, ProbeOptions {
+  /**
+   * Makes a send to an unknown peer fail with `Unroutable`, and one to a peer that is behind wait, where the message
+   * would vanish. Default: `true` (libzmq: `false`). `ZMQ_ROUTER_MANDATORY`
+   */
+  readonly mandatory?: boolean | undefined
+  /**
+   * Gives a routing id that is in use to the newcomer and drops its old owner, where the newcomer would be refused.
+   * Default: `false`. `ZMQ_ROUTER_HANDOVER`
+   */
+  readonly handover?: boolean | undefined
+}
+
+/**
+ * Options of a PAIR socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface PairOptions extends CommonOptions, ReceivingOptions, SendingOptions {}
+
+/**
+ * Options of an XPUB socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface XPubOptions extends CommonOptions, ReceivingOptions, SendingOptions, PublishingOptions {
+  /** Leaves it to the program to accept subscriptions. Default: `false`. `ZMQ_XPUB_MANUAL` */
+  readonly manual?: boolean | undefined
+  /** What a new subscriber is sent first, if it subscribed to it. Default: nothing. `ZMQ_XPUB_WELCOME_MSG` */
+  readonly welcomeMessage?: string | Uint8Array | undefined
+  /**
+   * Which subscriptions of subscribers are received: `null` those that are new to this socket and the last of each
+   * topic to go, `"allSubs"` every subscription, `"allSubsUnsubs"` every subscription and unsubscription.
+   *
+   * Default: `null`. `ZMQ_XPUB_VERBOSE`, `ZMQ_XPUB_VERBOSER`
+   */
+  readonly verbosity?: null | "allSubs" | "allSubsUnsubs" | undefined
+}
+
+/**
+ * Options of an XSUB socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface XSubOptions extends CommonOptions, ReceivingOptions, SendingOptions {
+  /**
+   * The prefixes of the messages to receive; `""` receives everything. Default: none, until the program subscribes.
+   * Sent to publishers as subscription messages.
+   */
+  readonly subscribe?: string | Uint8Array | ReadonlyArray<string | Uint8Array> | undefined
+}
+
+/**
+ * Options of a STREAM socket.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface RawStreamOptions extends CommonOptions, ReceivingOptions, SendingOptions {
+  /** Receives an empty message when a peer connects and when it goes. Default: `true`. `ZMQ_STREAM_NOTIFY` */
+  readonly notify?: boolean | undefined
+}

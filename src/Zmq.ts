@@ -1,0 +1,619 @@
+/**
+ * ZeroMQ sockets for Effect: resources of a Scope, with receives and sends that
+ * may be interrupted at any moment without losing a message.
+ *
+ * **Example** (A worker, and the layer that gives it a socket)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * const worker = Effect.gen(function* () {
+ *   const job = yield* Zmq.recvString
+ *   yield* Effect.log(job)
+ * }).pipe(Effect.forever)
+ *
+ * export const main = worker.pipe(
+ *   Effect.provide(Zmq.layer(Zmq.pull({ connect: "tcp://127.0.0.1:5557" })))
+ * )
+ * ```
+ *
+ * **Example** (Several sockets, as values)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const relay = Effect.gen(function* () {
+ *   const jobs = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
+ *   const out = yield* Zmq.push({ connect: "tcp://127.0.0.1:5558" })
+ *   yield* Effect.log(`listening on ${jobs.endpoints[0]}`)
+ *   yield* Stream.run(jobs.messages, out.sink)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { SocketType } from "./internal/options.ts"
+import * as sockets from "./internal/sockets.ts"
+import type { Message, Outgoing } from "./Message.ts"
+import type * as Options from "./SocketOptions.ts"
+import type {
+  Again,
+  BindError,
+  Closed,
+  ConnectError,
+  DecodeError,
+  EncodeError,
+  InvalidState,
+  SocketError,
+  Unroutable
+} from "./ZmqError.ts"
+
+export type { SocketType } from "./internal/options.ts"
+export * from "./Message.ts"
+export * from "./SocketOptions.ts"
+export * from "./ZmqError.ts"
+
+// -----------------------------------------------------------------------------
+// what sockets can do
+// -----------------------------------------------------------------------------
+
+/**
+ * What every socket has: its type, and its endpoints.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Socket {
+  readonly type: SocketType
+  /** The endpoints bound, as libzmq resolved them, and then those connected. */
+  readonly endpoints: ReadonlyArray<string>
+  /**
+   * Binds until the scope closes, and gives the endpoint as libzmq resolved it:
+   * with the port, where the port was `*`.
+   */
+  readonly bind: (endpoint: string) => Effect.Effect<string, BindError | Closed, Scope.Scope>
+  /** Connects until the scope closes. The peer need not be there yet. */
+  readonly connect: (endpoint: string) => Effect.Effect<void, ConnectError | Closed, Scope.Scope>
+  /** Unbinds an endpoint, named as it was given or as it was resolved. */
+  readonly unbind: (endpoint: string) => Effect.Effect<void, BindError | Closed>
+  /** Ends the connection to an endpoint. */
+  readonly disconnect: (endpoint: string) => Effect.Effect<void, ConnectError | Closed>
+}
+
+/**
+ * Receives one message at a time. `E` is what the socket type adds to the ways
+ * in which a receive can fail.
+ *
+ * **Details**
+ *
+ * Each of these takes a message exactly once: interrupted at whatever moment,
+ * it has either given its message to a fiber that goes on with it, or the next
+ * receive gets it. `Again` says that `receiveTimeout` passed, `Closed` that the
+ * socket is closed and has no messages left.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Receives<out E = never> {
+  /** The next message, all its frames. */
+  readonly recv: Effect.Effect<Message, Again | Closed | E>
+  /** The next message as text: one frame of UTF-8. */
+  readonly recvString: Effect.Effect<string, Again | Closed | DecodeError | E>
+  /** The next message as text, frame by frame. */
+  readonly recvStrings: Effect.Effect<[string, ...Array<string>], Again | Closed | DecodeError | E>
+  /** The next message, one frame of JSON, parsed. */
+  readonly recvJson: Effect.Effect<unknown, Again | Closed | DecodeError | E>
+  /** The next message, one frame of JSON, decoded by a schema. */
+  readonly recvSchema: <A>(schema: Schema.Decoder<A>) => Effect.Effect<A, Again | Closed | DecodeError | E>
+  /** The next message if there is one now. Never waits. */
+  readonly tryRecv: Effect.Effect<Option.Option<Message>, Closed | E>
+}
+
+/**
+ * Receives messages, one at a time or as a stream.
+ *
+ * **Details**
+ *
+ * A stream lends each element until the next one is asked for: if it is
+ * interrupted or fails before that, the next receive gets the element again.
+ * `runForEach` does the same for each of its handlers. Stages that read ahead
+ * (`Stream.buffer`, `Stream.mapEffect` with concurrency, `Stream.broadcast`)
+ * hold elements that were asked for and not handled: what they hold is lost with
+ * them. Use `runForEach` for concurrency.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Receiver extends Receives {
+  /** All messages that are there now: at once, in order, possibly none. */
+  readonly drain: Effect.Effect<Array<Message>, Closed>
+  /** Messages as they come. */
+  readonly messages: Stream.Stream<Message, Again | Closed>
+  /** Messages as text, one frame of UTF-8 each. */
+  readonly strings: Stream.Stream<string, Again | Closed | DecodeError>
+  /** Messages, one frame of JSON each, decoded by a schema. */
+  readonly stream: <A>(schema: Schema.Decoder<A>) => Stream.Stream<A, Again | Closed | DecodeError>
+  /**
+   * Runs a handler on each message, `concurrency` (1 unless given) at a time. A
+   * message is settled when its handler succeeds. If the handler fails or is
+   * interrupted, the next receive gets the message again.
+   */
+  readonly runForEach: <E, R>(
+    handler: (message: Message) => Effect.Effect<unknown, E, R>,
+    options?: { readonly concurrency?: number | undefined } | undefined
+  ) => Effect.Effect<never, Again | Closed | E, R>
+}
+
+/**
+ * Sends one message at a time. `E` is what the socket type adds to the ways in
+ * which a send can fail.
+ *
+ * **Details**
+ *
+ * A send waits for room, as long as `sendTimeout` allows (`Again`). Interrupted
+ * while it waits, its message is never sent. A message of several frames goes
+ * whole or not at all.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sends<out E = Unroutable> {
+  /** Sends a message: text, bytes, or frames of them. */
+  readonly send: (message: Outgoing) => Effect.Effect<void, Again | Closed | EncodeError | E>
+  /** Sends a value as one frame of JSON. */
+  readonly sendJson: (value: unknown) => Effect.Effect<void, Again | Closed | EncodeError | E>
+  /** Sends a value as one frame of JSON, encoded by a schema. */
+  readonly sendSchema: <A>(
+    schema: Schema.Codec<A, unknown>
+  ) => (value: A) => Effect.Effect<void, Again | Closed | EncodeError | E>
+  /** Sends if there is room now, and says whether it did. Never waits. */
+  readonly trySend: (message: Outgoing) => Effect.Effect<boolean, Closed | EncodeError | E>
+}
+
+/**
+ * Sends messages, one at a time or many.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sender<out E = Unroutable> extends Sends<E> {
+  /** Sends messages in order, in bursts. Interrupted, it has sent the first of them and none of the rest. */
+  readonly sendAll: (messages: Iterable<Outgoing>) => Effect.Effect<void, Again | Closed | EncodeError | E>
+  /** Sends the elements of a stream, in bursts. */
+  readonly sink: Sink.Sink<void, Outgoing, never, Again | Closed | EncodeError | E>
+}
+
+/**
+ * Sends requests and waits for their replies.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Requester {
+  /**
+   * Sends a request and waits for its reply, as long as `receiveTimeout` allows.
+   * Safe to interrupt and to retry: a late reply never answers another request.
+   *
+   * A REQ has one request in flight, and others wait for it. A DEALER has any
+   * number.
+   */
+  readonly request: (message: Outgoing) => Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
+}
+
+/**
+ * Answers requests.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Responder {
+  /**
+   * Answers each request with what the handler makes of it. On a ROUTER the
+   * handler is also given the routing id of the client, and `concurrency` (1
+   * unless given) requests are handled at a time. A request whose handler fails
+   * or is interrupted is received again.
+   */
+  readonly serve: <E, R>(
+    handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
+    options?: { readonly concurrency?: number | undefined } | undefined
+  ) => Effect.Effect<never, Again | Closed | EncodeError | E, R>
+}
+
+/**
+ * Subscribes to topics. A message is received if it begins with a topic; the
+ * empty topic is the beginning of all of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Subscriber {
+  /** Subscribes to a topic until the scope closes. */
+  readonly subscribe: (topic: string | Uint8Array) => Effect.Effect<void, Closed, Scope.Scope>
+  /** Ends the newest subscription to a topic, if there is one. */
+  readonly unsubscribe: (topic: string | Uint8Array) => Effect.Effect<void, Closed>
+}
+
+// -----------------------------------------------------------------------------
+// socket types
+// -----------------------------------------------------------------------------
+
+/** @category socket types @since 0.1.0 */
+export interface Pull extends Socket, Receiver {
+  readonly type: "pull"
+}
+/** @category socket types @since 0.1.0 */
+export interface Push extends Socket, Sender<never> {
+  readonly type: "push"
+}
+/** @category socket types @since 0.1.0 */
+export interface Pub extends Socket, Sender<never> {
+  readonly type: "pub"
+}
+/** @category socket types @since 0.1.0 */
+export interface Sub extends Socket, Receiver, Subscriber {
+  readonly type: "sub"
+}
+/** @category socket types @since 0.1.0 */
+export interface Req extends Socket, Receives<InvalidState>, Sends<InvalidState>, Requester {
+  readonly type: "req"
+}
+/** @category socket types @since 0.1.0 */
+export interface Rep extends Socket, Receives<InvalidState>, Sends<InvalidState>, Responder {
+  readonly type: "rep"
+}
+/** @category socket types @since 0.1.0 */
+export interface Dealer extends Socket, Receiver, Sender<never>, Requester {
+  readonly type: "dealer"
+}
+/** @category socket types @since 0.1.0 */
+export interface Router extends Socket, Receiver, Sender, Responder {
+  readonly type: "router"
+}
+/** @category socket types @since 0.1.0 */
+export interface Pair extends Socket, Receiver, Sender<never> {
+  readonly type: "pair"
+}
+/** @category socket types @since 0.1.0 */
+export interface XPub extends Socket, Receiver, Sender<never> {
+  readonly type: "xpub"
+}
+/** @category socket types @since 0.1.0 */
+export interface XSub extends Socket, Receiver, Sender<never>, Subscriber {
+  readonly type: "xsub"
+}
+/** @category socket types @since 0.1.0 */
+export interface RawStream extends Socket, Receiver, Sender {
+  readonly type: "rawStream"
+}
+
+// -----------------------------------------------------------------------------
+// constructors
+// -----------------------------------------------------------------------------
+
+/**
+ * Opens a PULL: receives jobs from PUSH peers, fairly.
+ *
+ * Like all constructors it is all or nothing: if an option, a bind or a connect
+ * fails, or the fiber is interrupted, nothing stays open. The socket closes
+ * with its scope.
+ *
+ * **Example** (Receiving until nothing came for a second)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const jobs = yield* Zmq.pull({ bind: "tcp://127.0.0.1:5557", receiveTimeout: "1 second" })
+ *   yield* jobs.recvString.pipe(
+ *     Effect.flatMap((job) => Effect.log(job)),
+ *     Effect.forever,
+ *     Effect.catchTag("Again", () => Effect.log("idle"))
+ *   )
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pull: (options?: Options.PullOptions) => Effect.Effect<Pull, SocketError, Scope.Scope> = sockets.pull
+
+/**
+ * Opens a PUSH: deals out messages to PULL peers, one after the other. A send
+ * waits while no peer has room.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const push: (options?: Options.PushOptions) => Effect.Effect<Push, SocketError, Scope.Scope> = sockets.push
+
+/**
+ * Opens a PUB: sends each message to all SUB peers that subscribed to how it
+ * begins. It never waits: a peer that is too slow misses messages, unless
+ * `noDrop` is set.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pub: (options?: Options.PubOptions) => Effect.Effect<Pub, SocketError, Scope.Scope> = sockets.pub
+
+/**
+ * Opens a SUB: receives what it has subscribed to. `subscribe` is required, as a
+ * SUB without a subscription receives nothing; `[""]` is everything.
+ *
+ * **Example** (One topic)
+ *
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Zmq.messages.pipe(
+ *   Stream.runForEach(([topic, body]) => Effect.log(`${topic}: ${body}`)),
+ *   Effect.provide(Zmq.layer(Zmq.sub({ connect: "tcp://127.0.0.1:5556", subscribe: ["weather."] })))
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const sub: (options: Options.SubOptions) => Effect.Effect<Sub, SocketError, Scope.Scope> = sockets.sub
+
+/**
+ * Opens a REQ: sends a request and receives its reply, in turn. `request` does
+ * both. `relaxed` and `correlate` are on unless told otherwise, so that a
+ * request may be given up and its late reply is dropped.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const req: (options?: Options.ReqOptions) => Effect.Effect<Req, SocketError, Scope.Scope> = sockets.req
+
+/**
+ * Opens a REP: receives a request and sends its reply, in turn. `serve` does
+ * both.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const rep: (options?: Options.RepOptions) => Effect.Effect<Rep, SocketError, Scope.Scope> = sockets.rep
+
+/**
+ * Opens a DEALER: sends to its peers in turn and receives from all. With
+ * `request` it is a REQ that may have many requests in flight.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const dealer: (options?: Options.DealerOptions) => Effect.Effect<Dealer, SocketError, Scope.Scope> =
+  sockets.dealer
+
+/**
+ * Opens a ROUTER: receives messages headed by the routing id of the peer they
+ * came from, and sends to the peer whose routing id is the first frame.
+ * `mandatory` is on unless told otherwise, so that a message to nobody fails
+ * with `Unroutable`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const router: (options?: Options.RouterOptions) => Effect.Effect<Router, SocketError, Scope.Scope> =
+  sockets.router
+
+/**
+ * Opens a PAIR: talks to exactly one other PAIR.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const pair: (options?: Options.PairOptions) => Effect.Effect<Pair, SocketError, Scope.Scope> = sockets.pair
+
+/**
+ * Opens an XPUB: a PUB that also receives the subscriptions, as messages of the
+ * byte 1 (subscribe) or 0 (unsubscribe) and the topic.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const xpub: (options?: Options.XPubOptions) => Effect.Effect<XPub, SocketError, Scope.Scope> = sockets.xpub
+
+/**
+ * Opens an XSUB: a SUB that may also send messages upstream.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const xsub: (options?: Options.XSubOptions) => Effect.Effect<XSub, SocketError, Scope.Scope> = sockets.xsub
+
+/**
+ * Opens a STREAM: plain TCP. Messages are `[routing id, bytes]`; an empty second
+ * frame says that a peer came or left, and closes the connection when sent.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const rawStream: (options?: Options.RawStreamOptions) => Effect.Effect<RawStream, SocketError, Scope.Scope> =
+  sockets.rawStream
+
+// -----------------------------------------------------------------------------
+// services
+// -----------------------------------------------------------------------------
+
+/** @category services @since 0.1.0 */
+export const Socket: Context.Service<Socket, Socket> = Context.Service<Socket>("effect-zmq/Socket")
+/** @category services @since 0.1.0 */
+export const Receiver: Context.Service<Receiver, Receiver> = Context.Service<Receiver>("effect-zmq/Receiver")
+/** @category services @since 0.1.0 */
+export const Sender: Context.Service<Sender, Sender> = Context.Service<Sender>("effect-zmq/Sender")
+/** @category services @since 0.1.0 */
+export const Requester: Context.Service<Requester, Requester> = Context.Service<Requester>("effect-zmq/Requester")
+/** @category services @since 0.1.0 */
+export const Responder: Context.Service<Responder, Responder> = Context.Service<Responder>("effect-zmq/Responder")
+/** @category services @since 0.1.0 */
+export const Subscriber: Context.Service<Subscriber, Subscriber> = Context.Service<Subscriber>("effect-zmq/Subscriber")
+
+const services = { recv: Receiver, send: Sender, request: Requester, serve: Responder, subscribe: Subscriber }
+
+const contextOf = <S extends Socket>(socket: S): Context.Context<Services<S>> => {
+  const all: Map<string, unknown> = new Map([[Socket.key, socket]])
+  for (const [operation, service] of Object.entries(services)) if (operation in socket) all.set(service.key, socket)
+  return Context.makeUnsafe(all)
+}
+
+/**
+ * The services that a socket of type `S` can be.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export type Services<S extends Socket> =
+  | Socket
+  | (S extends Receiver ? Receiver : never)
+  | (S extends Sender ? Sender : never)
+  | (S extends Requester ? Requester : never)
+  | (S extends Responder ? Responder : never)
+  | (S extends Subscriber ? Subscriber : never)
+
+/**
+ * Opens a socket for as long as the layer lives, and provides what it can do.
+ *
+ * **Example** (A socket of your own name)
+ *
+ * ```ts
+ * import { Context, Layer } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export class Jobs extends Context.Service<Jobs, Zmq.Pull>()("app/Jobs") {
+ *   static readonly layer = Layer.effect(Jobs, Zmq.pull({ bind: "tcp://127.0.0.1:5557" }))
+ * }
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <S extends Socket, E, R>(
+  open: Effect.Effect<S, E, R>
+): Layer.Layer<Services<S>, E, Exclude<R, Scope.Scope>> => Layer.effectContext(Effect.map(open, contextOf))
+
+// -----------------------------------------------------------------------------
+// accessors
+// -----------------------------------------------------------------------------
+
+/** The next message, all its frames. @category receiving @since 0.1.0 */
+export const recv = Receiver.use((receiver) => receiver.recv)
+
+/**
+ * The next message as text: one frame of UTF-8.
+ *
+ * A message of another shape fails with `DecodeError`, which carries it.
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
+export const recvString = Receiver.use((receiver) => receiver.recvString)
+
+/** The next message as text, frame by frame. @category receiving @since 0.1.0 */
+export const recvStrings = Receiver.use((receiver) => receiver.recvStrings)
+
+/** The next message, one frame of JSON, parsed. @category receiving @since 0.1.0 */
+export const recvJson = Receiver.use((receiver) => receiver.recvJson)
+
+/**
+ * The next message, one frame of JSON, decoded by a schema.
+ *
+ * **Example** (A typed job)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * const Job = Schema.Struct({ id: Schema.Number, at: Schema.Date })
+ * export const job = Zmq.recvSchema(Job)
+ * ```
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
+export const recvSchema = <A>(schema: Schema.Decoder<A>) => Receiver.use((receiver) => receiver.recvSchema(schema))
+
+/** The next message if there is one now. Never waits. @category receiving @since 0.1.0 */
+export const tryRecv = Receiver.use((receiver) => receiver.tryRecv)
+
+/** All messages that are there now, in order. @category receiving @since 0.1.0 */
+export const drain = Receiver.use((receiver) => receiver.drain)
+
+/** Messages as they come, each lent until the next is asked for. @category streams @since 0.1.0 */
+export const messages = Stream.unwrap(Receiver.useSync((receiver) => receiver.messages))
+
+/** Messages as text, one frame of UTF-8 each. @category streams @since 0.1.0 */
+export const strings = Stream.unwrap(Receiver.useSync((receiver) => receiver.strings))
+
+/** Messages, one frame of JSON each, decoded by a schema. @category streams @since 0.1.0 */
+export const stream = <A>(schema: Schema.Decoder<A>) =>
+  Stream.unwrap(Receiver.useSync((receiver) => receiver.stream(schema)))
+
+/** Runs a handler on each message: see `Receiver`. @category streams @since 0.1.0 */
+export const runForEach = <E, R>(
+  handler: (message: Message) => Effect.Effect<unknown, E, R>,
+  options?: { readonly concurrency?: number | undefined } | undefined
+) => Receiver.use((receiver) => receiver.runForEach(handler, options))
+
+/** Sends a message: text, bytes, or frames of them. @category sending @since 0.1.0 */
+export const send = (message: Outgoing) => Sender.use((sender) => sender.send(message))
+
+/** Sends a value as one frame of JSON. @category sending @since 0.1.0 */
+export const sendJson = (value: unknown) => Sender.use((sender) => sender.sendJson(value))
+
+/** Sends a value as one frame of JSON, encoded by a schema. @category sending @since 0.1.0 */
+export const sendSchema =
+  <A>(schema: Schema.Codec<A, unknown>) =>
+  (value: A) =>
+    Sender.use((sender) => sender.sendSchema(schema)(value))
+
+/** Sends if there is room now, and says whether it did. @category sending @since 0.1.0 */
+export const trySend = (message: Outgoing) => Sender.use((sender) => sender.trySend(message))
+
+/** Sends messages in order, in bursts. @category sending @since 0.1.0 */
+export const sendAll = (messages: Iterable<Outgoing>) => Sender.use((sender) => sender.sendAll(messages))
+
+/** Sends the elements of a stream, in bursts. @category sending @since 0.1.0 */
+export const sink = Sink.unwrap(Sender.useSync((sender) => sender.sink))
+
+/** Sends a request and waits for its reply. @category request and reply @since 0.1.0 */
+export const request = (message: Outgoing) => Requester.use((requester) => requester.request(message))
+
+/** Answers requests with a handler: see `Responder`. @category request and reply @since 0.1.0 */
+export const serve = <E, R>(
+  handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
+  options?: { readonly concurrency?: number | undefined } | undefined
+) => Responder.use((responder) => responder.serve(handler, options))
+
+/** Subscribes to a topic until the scope closes. @category topics @since 0.1.0 */
+export const subscribe = (topic: string | Uint8Array) => Subscriber.use((subscriber) => subscriber.subscribe(topic))
+
+/** Ends the newest subscription to a topic. @category topics @since 0.1.0 */
+export const unsubscribe = (topic: string | Uint8Array) => Subscriber.use((subscriber) => subscriber.unsubscribe(topic))
+
+/** Binds until the scope closes. @category endpoints @since 0.1.0 */
+export const bind = (endpoint: string) => Socket.use((socket) => socket.bind(endpoint))
+
+/** Connects until the scope closes. @category endpoints @since 0.1.0 */
+export const connect = (endpoint: string) => Socket.use((socket) => socket.connect(endpoint))
+
+/** Unbinds an endpoint. @category endpoints @since 0.1.0 */
+export const unbind = (endpoint: string) => Socket.use((socket) => socket.unbind(endpoint))
+
+/** Ends the connection to an endpoint. @category endpoints @since 0.1.0 */
+export const disconnect = (endpoint: string) => Socket.use((socket) => socket.disconnect(endpoint))
+
+/** The endpoints bound and connected. @category endpoints @since 0.1.0 */
+export const endpoints = Socket.useSync((socket) => socket.endpoints)

@@ -1,0 +1,234 @@
+/**
+ * Everything that can go wrong with a socket, as tagged errors.
+ *
+ * Each error carries the fields a handler needs and a text that names the
+ * operation, the endpoint or option, and what to do about it.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import type { Message } from "./Message.ts"
+
+/**
+ * The time limit of an operation passed (`receiveTimeout`, `sendTimeout`).
+ *
+ * Nothing was received and nothing was sent: the operation may be repeated.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Again extends Data.TaggedError("Again")<{ readonly operation: string }> {
+  override get message(): string {
+    return `${this.operation}: the time limit passed. Nothing was lost, so try again, or raise the receiveTimeout or sendTimeout of the socket`
+  }
+}
+
+/**
+ * The socket is closed: its scope ended.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Closed extends Data.TaggedError("Closed")<{ readonly operation: string }> {
+  override get message(): string {
+    return `${this.operation}: the socket is closed. Use it inside the scope that opened it`
+  }
+}
+
+/**
+ * A message had another shape than the operation asked for. The error owns the
+ * message: `message` is its frames, exactly as they arrived.
+ *
+ * **Details**
+ *
+ * `reason` says in words what was expected and what came. `cause` is the
+ * parser's own error, where there is one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DecodeError extends (Data.TaggedError("DecodeError") as unknown as new (
+  args: object
+) => Omit<Cause.YieldableError, "message" | "cause" | "toString"> & { readonly _tag: "DecodeError" }) {
+  declare readonly operation: string
+  declare readonly reason: string
+  /** The frames, exactly as they arrived. */
+  declare readonly message: Message
+  declare readonly cause: unknown
+
+  constructor(options: {
+    readonly operation: string
+    readonly message: Message
+    readonly expected: string
+    readonly cause?: unknown
+  }) {
+    const reason = `${options.operation}: expected ${options.expected}, got ${describe(options.message)}`
+    // The text goes to `Error` first, so that the stack is headed by it; the
+    // property itself is the message that arrived.
+    super({ operation: options.operation, reason, message: reason, cause: options.cause })
+    Object.defineProperty(this, "message", { value: options.message, enumerable: true })
+  }
+
+  override toString(): string {
+    return `DecodeError: ${this.reason}`
+  }
+}
+
+const describe = (message: Message): string => {
+  const sizes = message.slice(0, 8).map((frame) => `${frame.length}`)
+  const more = message.length > 8 ? ", …" : ""
+  return message.length === 1
+    ? `one frame of ${sizes[0]} bytes`
+    : `${message.length} frames of ${sizes.join(", ")}${more} bytes`
+}
+
+/**
+ * What was to be sent cannot be made into a message: no frames at all, a frame
+ * that is neither text nor bytes, or a value its codec refuses. Nothing was
+ * sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class EncodeError extends Data.TaggedError("EncodeError")<{
+  readonly operation: string
+  readonly value: unknown
+  readonly expected: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `${this.operation}: expected ${this.expected}. Nothing was sent`
+  }
+}
+
+/**
+ * A ROUTER or STREAM has no peer with that routing id (EHOSTUNREACH). Nothing
+ * was sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unroutable extends Data.TaggedError("Unroutable")<{
+  readonly operation: string
+  readonly routingId: Uint8Array
+}> {
+  override get message(): string {
+    return `${this.operation}: no connected peer has the routing id 0x${Buffer.from(this.routingId).toString("hex")}. The first frame must be the routing id of a peer that is connected now: 1 to 255 bytes, as it was received`
+  }
+}
+
+/**
+ * A REQ or REP socket was used out of turn (EFSM): a REQ sends, then receives;
+ * a REP receives, then sends.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidState extends Data.TaggedError("InvalidState")<{
+  readonly operation: string
+  readonly expected: string
+}> {
+  override get message(): string {
+    return `${this.operation}: out of turn. ${this.expected}`
+  }
+}
+
+/**
+ * Why an endpoint could not be bound or connected.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type EndpointReason =
+  | "AddressInUse"
+  | "AddressNotAvailable"
+  | "PermissionDenied"
+  | "InvalidEndpoint"
+  | "UnsupportedTransport"
+  | "IncompatibleTransport"
+  | "NoSuchPath"
+  | "NoSuchEndpoint"
+  | "HostNotFound"
+  | "TooManySockets"
+  | "Closed"
+  | "Unknown"
+
+/**
+ * `bind` or `unbind` failed. The endpoint is as it was before.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BindError extends Data.TaggedError("BindError")<{
+  readonly operation: "bind" | "unbind"
+  readonly endpoint: string
+  readonly reason: EndpointReason
+  readonly advice: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `${this.operation} ${JSON.stringify(this.endpoint)}: ${this.reason}. ${this.advice}`
+  }
+}
+
+/**
+ * `connect` or `disconnect` failed. The endpoint is as it was before.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConnectError extends Data.TaggedError("ConnectError")<{
+  readonly operation: "connect" | "disconnect"
+  readonly endpoint: string
+  readonly reason: EndpointReason
+  readonly advice: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `${this.operation} ${JSON.stringify(this.endpoint)}: ${this.reason}. ${this.advice}`
+  }
+}
+
+/**
+ * An option is unknown to the socket type, missing, or has a value it cannot
+ * take.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OptionError extends Data.TaggedError("OptionError")<{
+  readonly option: string
+  readonly value: unknown
+  readonly expected: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `option ${this.option}: expected ${this.expected}`
+  }
+}
+
+/**
+ * What opening a socket can fail with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type SocketError = OptionError | BindError | ConnectError | OpenError
+
+/**
+ * The socket itself could not be made: the context or the process has no more
+ * room for sockets (EMFILE).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OpenError extends Data.TaggedError("OpenError")<{
+  readonly socketType: string
+  readonly reason: "TooManySockets" | "Unknown"
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `open ${this.socketType}: ${this.reason}. A context holds 1,023 sockets by default and each takes file descriptors: close scopes that are done, or raise the limits`
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * Request and reply: whose turn it is on REQ and REP, many requests in flight on
+ * a DEALER, and serving on REP and ROUTER.
+ */
+import { randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import type { Message, Outgoing } from "../Message.ts"
+import { Again, Closed, InvalidState, Unroutable } from "../ZmqError.ts"
+import type { Inbox } from "./inbox.ts"
+import type { ReceiveError, ReceiveRule, Receiving } from "./receive.ts"
+import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "./send.ts"
+import { forEachMessage } from "./stream.ts"
+import { startTimer } from "./timer.ts"
+
+export const wholeMessage = (message: Message): Message => message
+
+/**
+ * The turns of a REQ: send, receive, send … A request that was given up leaves
+ * the turn open: its reply may still be received, or, on a `relaxed` socket,
+ * another request be sent. `correlate` has libzmq drop the late reply then.
+ */
+export class ReqTurn {
+  private turn: "send" | "receive" | "either" = "send"
+  private requesting = false
+  private readonly inbox: Inbox
+  private readonly relaxed: boolean
+
+  constructor(inbox: Inbox, relaxed: boolean) {
+    this.inbox = inbox
+    this.relaxed = relaxed
+  }
+
+  readonly sending: SendRule = {
+    check: (operation) => {
+      if (this.requesting) return new InvalidState({ operation, expected: "A request is in flight: wait for it" })
+      return this.checkSend(operation)
+    },
+    sent: () => this.sent()
+  }
+
+  readonly receiving: ReceiveRule = {
+    check: (operation) => {
+      if (this.requesting) return new InvalidState({ operation, expected: "A request is in flight: wait for it" })
+      if (this.turn === "send") {
+        return new InvalidState({ operation, expected: "A REQ sends a request before it receives: send first" })
+      }
+      if (this.relaxed) this.turn = "either"
+      return undefined
+    },
+    received: () => {
+      this.turn = "send"
+    },
+    undone: () => {
+      this.turn = "receive"
+    }
+  }
+
+  private checkSend(operation: string): InvalidState | undefined {
+    return this.turn === "receive"
+      ? new InvalidState({
+          operation,
+          expected:
+            "A REQ receives the reply before it sends again: receive first, or leave `relaxed` on to give a request up"
+        })
+      : undefined
+  }
+
+  private sent(): void {
+    // What is here by now answers an earlier request.
+    this.inbox.mailbox.clear()
+    this.turn = "receive"
+  }
+
+  /** Sends a request and waits for its reply; others wait until it is done. */
+  requester(sending: Sending, receiving: Receiving) {
+    const reply = receiving.receive("request", wholeMessage, { ...this.receiving, check: () => undefined })
+    const one = Semaphore.makeUnsafe(1)
+    const rule: SendRule = {
+      check: (operation) => (this.turn === "receive" && this.relaxed ? undefined : this.checkSend(operation)),
+      sent: () => this.sent()
+    }
+    return (message: Outgoing): Effect.Effect<Message, SendError | ReceiveError> =>
+      Effect.suspend(() => {
+        this.requesting = true
+        return Effect.flatMap(sending.send("request", message, rule), () => reply)
+      }).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            this.requesting = false
+          })
+        ),
+        one.withPermits(1)
+      )
+  }
+}
+
+/** The turns of a REP: receive, send, receive … */
+export class RepTurn {
+  private turn: "send" | "receive" = "receive"
+
+  readonly sending: SendRule = {
+    check: (operation) =>
+      this.turn === "receive"
+        ? new InvalidState({ operation, expected: "A REP receives a request before it sends its reply: receive first" })
+        : undefined,
+    sent: () => {
+      this.turn = "receive"
+    }
+  }
+
+  readonly receiving: ReceiveRule = {
+    check: (operation) =>
+      this.turn === "send"
+        ? new InvalidState({ operation, expected: "A REP replies before it receives again: send the reply first" })
+        : undefined,
+    received: () => {
+      this.turn = "send"
+    },
+    undone: () => {
+      this.turn = "receive"
+    }
+  }
+}
+
+/**
+ * Requests over a DEALER, any number in flight. A request is framed as RFC 28
+ * has it, `[correlation id, empty, ...body]`: a REP or ROUTER peer returns what
+ * stands before the body with its reply.
+ */
+export class DealerRequests {
+  private readonly sending: Sending
+  private readonly inbox: Inbox
+  private readonly timeLimit: number
+  // Tells our correlation ids from those of a DEALER before us on the same
+  // routing id, and from other messages.
+  private readonly prefix = randomBytes(4)
+  private count = 0
+  private readonly inFlight = new Map<number, Request>()
+
+  constructor(sending: Sending, inbox: Inbox, timeLimit: number) {
+    this.sending = sending
+    this.inbox = inbox
+    this.timeLimit = timeLimit
+    inbox.diverting = () => this.inFlight.size > 0
+    inbox.divert = (message) => this.deliver(message)
+  }
+
+  request(message: Outgoing): Effect.Effect<Message, SendError | ReceiveError> {
+    return Effect.suspend(() => {
+      const wrong = checkOutgoing("request", message)
+      if (wrong !== undefined) return Effect.fail(wrong)
+      const number = this.count
+      this.count = (number + 1) >>> 0
+      const id = Buffer.allocUnsafe(8)
+      this.prefix.copy(id)
+      id.writeUInt32BE(number, 4)
+      const request: Request = { reply: undefined, wake: undefined, fail: undefined }
+      const rule: SendRule = {
+        check: noRule.check,
+        sent: () => {
+          this.inFlight.set(number, request)
+        }
+      }
+      return this.sending.send("request", [id, "", ...framesOf(message)], rule).pipe(
+        Effect.flatMap(() => this.wait(request)),
+        Effect.ensuring(
+          Effect.sync(() => {
+            this.inFlight.delete(number)
+          })
+        )
+      )
+    })
+  }
+
+  close(): void {
+    for (const request of this.inFlight.values()) request.fail?.()
+  }
+
+  private wait(request: Request): Effect.Effect<Message, ReceiveError> {
+    return Effect.callback<Message, ReceiveError>((resume) => {
+      const operation = "request"
+      if (request.reply !== undefined) return resume(Effect.succeed(request.reply))
+      if (this.inbox.mailbox.closed) return resume(Effect.fail(new Closed({ operation })))
+      let stopTimer = (): void => {}
+      request.wake = () => {
+        stopTimer()
+        resume(Effect.succeed(request.reply!))
+      }
+      request.fail = () => {
+        stopTimer()
+        resume(Effect.fail(new Closed({ operation })))
+      }
+      if (this.timeLimit !== Number.POSITIVE_INFINITY) {
+        stopTimer = startTimer(this.timeLimit, () => resume(Effect.fail(new Again({ operation }))))
+      }
+      this.inbox.fill()
+      return Effect.sync(() => stopTimer())
+    })
+  }
+
+  // Called for each message that arrives. A reply that nobody waits for any
+  // more goes no further: it must not be taken for an ordinary message.
+  private deliver(message: Message): boolean {
+    const [id, delimiter] = message
+    if (message.length < 3 || id.length !== 8 || delimiter?.length !== 0 || id.compare(this.prefix, 0, 4, 0, 4) !== 0) {
+      return false
+    }
+    const request = this.inFlight.get(id.readUInt32BE(4))
+    if (request !== undefined && request.reply === undefined) {
+      request.reply = message.slice(2) as unknown as Message
+      // Later, and not from here: a burst of messages is being handed over.
+      queueMicrotask(() => request.wake?.())
+    }
+    return true
+  }
+}
+
+interface Request {
+  reply: Message | undefined
+  wake: (() => void) | undefined
+  fail: (() => void) | undefined
+}
+
+/** What a request is made of: how to address the reply, and the request itself. */
+interface Envelope {
+  readonly address: ReadonlyArray<Buffer>
+  readonly body: Message
+}
+
+// RFC 28: the address ends with the first empty frame. A DEALER that sends
+// without one is addressed by its routing id alone.
+const openEnvelope = (message: Message): Envelope => {
+  const delimiter = message.findIndex((frame, index) => index > 0 && frame.length === 0)
+  const end = delimiter > 0 && delimiter < message.length - 1 ? delimiter + 1 : 1
+  return { address: message.slice(0, end), body: message.slice(end) as unknown as Message }
+}
+
+export type Handler<E, R> = (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>
+
+/**
+ * Answers each request with what `handler` makes of it. A request whose handler
+ * fails or is interrupted before its reply was sent goes back.
+ */
+export const serve = <E, R>(
+  receiving: Receiving,
+  sending: Sending,
+  type: "rep" | "router",
+  handler: Handler<E, R>,
+  concurrency: number | undefined
+): Effect.Effect<never, SendError | ReceiveError | E, R> =>
+  forEachMessage(
+    receiving,
+    {
+      operation: "serve",
+      decode: type === "router" ? openEnvelope : (message): Envelope => ({ address: [], body: message }),
+      concurrency: type === "router" ? concurrency : 1,
+      // A server waits for requests as long as it takes.
+      timeLimit: Number.POSITIVE_INFINITY
+    },
+    ({ address, body }, settle) =>
+      Effect.flatMap(handler(body, address[0]), (reply) => {
+        const wrong = checkOutgoing("serve", reply)
+        if (wrong !== undefined) return Effect.fail(wrong)
+        const replied = (rule: SendRule): SendRule => ({
+          check: noRule.check,
+          sent: () => {
+            rule.sent()
+            settle()
+          }
+        })
+        const message = [...address, ...framesOf(reply)] as unknown as Outgoing
+        return sending.send("serve", message, replied(sending.rule)).pipe(
+          // The client has left: there is nobody to answer.
+          Effect.catchIf(
+            (error) => error instanceof Unroutable,
+            () => Effect.logDebug("effect-zmq: a client left before its reply")
+          )
+        )
+      })
+  )

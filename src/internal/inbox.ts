@@ -1,0 +1,108 @@
+import type { Message } from "../Message.ts"
+import { Mailbox } from "./mailbox.ts"
+import type { NativeSocket } from "./native.ts"
+
+// How many messages may be taken before the event loop gets its turn (P8).
+const messagesPerTurn = 512
+
+/**
+ * Fills a mailbox from a socket, when somebody wants a message and not before.
+ *
+ * The result of a native receive belongs to the mailbox, whoever asked for it
+ * and whatever became of them.
+ */
+export class Inbox {
+  readonly mailbox: Mailbox<Message>
+  /** The fiber that is known to have suspended before it received. See `receive.ts`. */
+  restedFiber = -1
+  /** Takes a message that is not for the mailbox, such as a reply to a request. */
+  divert: (message: Message) => boolean = () => false
+  /** Whether somebody besides the waiters wants messages. */
+  diverting: () => boolean = () => false
+
+  private readonly native: NativeSocket
+  private readonly capacity: number
+  private state: "idle" | "receiving" | "resting" = "idle"
+  private takenThisTurn = 0
+
+  /** The mailbox holds at most `capacity` messages that nobody asked for. */
+  constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
+    this.native = native
+    this.capacity = newestOnly ? 1 : capacity
+    this.mailbox = new Mailbox(newestOnly)
+  }
+
+  /** Sees to it that a message comes, if there is or will be one. */
+  fill(): void {
+    if (this.state !== "idle" || this.mailbox.closed) return
+    if (this.takenThisTurn >= messagesPerTurn) return this.rest()
+    this.state = "receiving"
+    const burst = this.native.receiveBurst(this.capacity, this.arrived)
+    if (burst === undefined) this.native.receive().then(this.received, this.failed)
+    else burst.then(this.settled)
+  }
+
+  /** Takes what is there now, at most `max`, and calls `done` when it is in the mailbox. */
+  poll(max: number, done: () => void): void {
+    // Polling counts as well, or a loop of it would never let go of the event loop.
+    const finish = () => (this.takenThisTurn++ < messagesPerTurn ? done() : this.nextTurn(done))
+    if (this.mailbox.closed) return finish()
+    if (this.state === "receiving") {
+      // What the pending receive finds is in the mailbox before `finish` runs:
+      // promises keep their order.
+      this.native.recheck()
+      Promise.resolve().then(finish)
+      return
+    }
+    const burst = this.native.receiveBurst(max, this.arrived)
+    if (burst === undefined) return finish()
+    this.state = "receiving"
+    burst.then(() => {
+      this.settled()
+      finish()
+    })
+  }
+
+  close(): void {
+    this.native.close()
+    this.mailbox.close()
+  }
+
+  private readonly arrived = (message: Message): void => {
+    this.takenThisTurn++
+    if (!this.divert(message)) this.mailbox.arrive(message)
+  }
+
+  private readonly received = (message: Message): void => {
+    this.arrived(message)
+    this.settled()
+  }
+
+  private readonly settled = (): void => {
+    this.state = "idle"
+    this.mailbox.announce()
+    if (this.mailbox.wanted || this.diverting()) this.fill()
+  }
+
+  // A socket may say that it is readable and then have nothing after all: a REQ
+  // drops late replies as it looks for the right one. That is no end.
+  private readonly failed = (error: { readonly code?: string }): void => {
+    this.state = "idle"
+    if (error.code === "EAGAIN") this.rest()
+    else this.mailbox.close()
+  }
+
+  private rest(): void {
+    this.state = "resting"
+    this.nextTurn(() => {
+      if (this.state !== "resting") return
+      this.state = "idle"
+      if (this.mailbox.wanted || this.diverting()) this.fill()
+    })
+  }
+
+  private nextTurn(run: () => void): void {
+    this.takenThisTurn = 0
+    setImmediate(run)
+  }
+}

@@ -1,0 +1,136 @@
+import * as MutableList from "effect/MutableList"
+import { Line, type Waiter } from "./line.ts"
+
+/** A message that was lent. It is consumed, unless it is put back. */
+export interface Lease<A> {
+  readonly number: number
+  readonly message: A
+}
+
+/**
+ * The messages that were taken from libzmq and belong to nobody yet, and those
+ * who wait for one. There is no Effect in here.
+ *
+ * **Invariants**, after each method:
+ * - `size >= promised`: for each woken waiter there is a message that nobody
+ *   else takes.
+ * - Someone waits only while `available === 0`: no message lies unannounced.
+ * - Messages leave in the order in which they arrived.
+ */
+export class Mailbox<A> {
+  // Messages are numbered as they arrive. `fresh` holds consecutive ones, of
+  // which the first has the number `first`. `returned` is sorted, and short.
+  private readonly fresh = MutableList.make<A>()
+  private first = 0
+  private readonly returned: Array<Lease<A>> = []
+  private promised = 0
+  private readonly line = new Line()
+  readonly newestOnly: boolean
+  closed = false
+
+  /** With `newestOnly` a message takes the place of the one before: CONFLATE. */
+  constructor(newestOnly = false) {
+    this.newestOnly = newestOnly
+  }
+
+  /** All messages held. */
+  get size(): number {
+    return this.fresh.length + this.returned.length
+  }
+
+  /** The messages that are there for whoever comes now. */
+  get available(): number {
+    return this.fresh.length + this.returned.length - this.promised
+  }
+
+  /** Whether someone waits. */
+  get wanted(): boolean {
+    return !this.line.isEmpty
+  }
+
+  /** A message arrives. After a burst of them, `announce`. */
+  arrive(message: A): void {
+    while (this.newestOnly && this.size > 0) this.take()
+    MutableList.append(this.fresh, message)
+  }
+
+  /** The next message, which stays. Only while `size > 0`. */
+  peek(): A {
+    if (this.returned.length > 0) return this.returned[0]!.message
+    const bucket = this.fresh.head!
+    return bucket.array[bucket.offset]!
+  }
+
+  /** The next message. Only while `available > 0`, or after `claim`. */
+  take(): A {
+    if (this.returned.length > 0) return this.returned.shift()!.message
+    this.first++
+    return MutableList.take(this.fresh) as A
+  }
+
+  /** As `take`, for one who may `putBack` what it got. */
+  lend(): Lease<A> {
+    if (this.returned.length > 0) return this.returned.shift()!
+    return { number: this.first++, message: MutableList.take(this.fresh) as A }
+  }
+
+  /** A lent message comes back to its place in the order. */
+  putBack(lease: Lease<A>): void {
+    if (this.newestOnly && this.size > 0) return
+    const returned = this.returned
+    let at = returned.length
+    while (at > 0 && returned[at - 1]!.number > lease.number) at--
+    returned.splice(at, 0, lease)
+    this.announce()
+  }
+
+  /** Joins those who wait. Only while `available === 0`. */
+  wait(waiter: Waiter): void {
+    this.line.join(waiter)
+  }
+
+  /** One who was woken takes what it was promised: call `take` or `lend` next. */
+  claim(waiter: Waiter): void {
+    waiter.state = "gone"
+    this.promised--
+  }
+
+  /** One who waited, or was woken, will not take a message: the next in line may have it. */
+  leave(waiter: Waiter): void {
+    if (waiter.state === "waiting") this.line.leave(waiter)
+    if (waiter.state === "woken") {
+      this.claim(waiter)
+      this.announce()
+    }
+  }
+
+  /** Wakes as many as there are messages for. */
+  announce(): void {
+    if (this.line.isEmpty || this.available === 0) return
+    // All are promised theirs before any of them runs: one who is woken goes on
+    // at once, and must not find what is meant for the next in line.
+    const woken: Array<Waiter> = []
+    while (!this.line.isEmpty && this.available > 0) {
+      this.promised++
+      woken.push(this.line.call()!)
+    }
+    // One may have left by now, as the one before it ran.
+    for (const waiter of woken) if (waiter.state === "woken") waiter.wake()
+  }
+
+  /** Forgets what nobody was promised. Returns how many messages that were. */
+  clear(): number {
+    let dropped = 0
+    while (this.available > 0) {
+      this.take()
+      dropped++
+    }
+    return dropped
+  }
+
+  /** Fails those who wait. What is held can still be taken. */
+  close(): void {
+    this.closed = true
+    this.line.close()
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * The one place that knows the package `zeromq`.
+ *
+ * Everything above sees the `NativeSocket` port: a socket that hands over
+ * messages, accepts a message or says why not, and never throws on the
+ * receive and send paths. What zeromq.js and libzmq do that could lose, stall
+ * or crash is dealt with here, next to the reason.
+ */
+import { inspect } from "node:util"
+import * as Context from "effect/Context"
+import * as zmq from "zeromq"
+import type { Message, Outgoing } from "../Message.ts"
+import type { Setting, SocketType } from "./options.ts"
+
+/**
+ * What became of a message that was offered to libzmq. `full` means that there
+ * is no room now, or no peer yet; `outOfTurn` is libzmq's EFSM.
+ */
+export type Offer = "sent" | "full" | "unroutable" | "outOfTurn" | "closed"
+
+/**
+ * A socket, as the rest of the library needs it. Only one `receive` or
+ * `receiveBurst`, and only one `room`, may be under way at a time.
+ */
+export interface NativeSocket {
+  /** Waits for one message. Rejects only when the socket closes. */
+  receive(): Promise<Message>
+  /** Hands over at most `max` messages that are there now, and resolves when it has. `undefined` if there are none. */
+  receiveBurst(max: number, onMessage: (message: Message) => void): Promise<void> | undefined
+  /** Lets a pending `receive` see what has arrived by now. */
+  recheck(): void
+  /**
+   * Offers a message to libzmq and knows the answer at once. Should libzmq go
+   * back on a `sent` (its last peer left in the same microsecond), the message
+   * comes back through `onReturned`.
+   */
+  offer(message: Outgoing): Offer
+  onReturned: (message: Outgoing) => void
+  /** Resolves when there may be room. It may be early, and is never more than a few milliseconds late. */
+  room(): Promise<void>
+  set(setting: Setting): void
+  subscribe(topic: Buffer): void
+  unsubscribe(topic: Buffer): void
+  /** Binds and returns the endpoint as libzmq resolved it. */
+  bind(endpoint: string): string
+  connect(endpoint: string): void
+  /** Ends a connection, or unbinds: libzmq's `disconnect` does both. */
+  disconnect(endpoint: string): void
+  /** Ends whatever is pending. A pending `receive` may still resolve with a message. */
+  close(): void
+}
+
+/**
+ * Opens native sockets. Tests provide their own to script what a socket does.
+ */
+export class Native extends Context.Reference<{ readonly open: (type: SocketType, noDrop: boolean) => NativeSocket }>(
+  "effect-zmq/Native",
+  { defaultValue: () => ({ open: (type, noDrop) => new ZeromqSocket(type, noDrop) }) }
+) {}
+
+const constructors = {
+  pull: zmq.Pull,
+  push: zmq.Push,
+  pub: zmq.Publisher,
+  sub: zmq.Subscriber,
+  req: zmq.Request,
+  rep: zmq.Reply,
+  dealer: zmq.Dealer,
+  router: zmq.Router,
+  pair: zmq.Pair,
+  xpub: zmq.XPublisher,
+  xsub: zmq.XSubscriber,
+  rawStream: zmq.Stream
+} as const
+
+/** The parts of the native class that zeromq.js types as protected, or only on some sockets. */
+interface RawSocket {
+  receiveTimeout: number
+  sendTimeout: number
+  linger: number
+  readonly readable: boolean
+  readonly writable: boolean
+  readonly lastEndpoint: string | null
+  receive(): Promise<Message>
+  send(message: unknown): Promise<void>
+  setInt32Option(option: number, value: number): void
+  setStringOption(option: number, value: Buffer): void
+  bindSync(endpoint: string): void
+  connect(endpoint: string): void
+  disconnect(endpoint: string): void
+  close(): void
+}
+
+const ZMQ_SUBSCRIBE = 6
+const ZMQ_UNSUBSCRIBE = 7
+const ZMQ_RCVTIMEO = 27
+const ZMQ_SNDTIMEO = 28
+
+// How a type answers an offer.
+// - always: libzmq never refuses (PUB drops instead of waiting).
+// - writable: ZMQ_EVENTS tells beforehand.
+// - ask: only the attempt tells, as ROUTER depends on the peer that is named,
+//   and REQ and REP on whose turn it is.
+type Admission = "always" | "writable" | "ask"
+const admissionOf = (type: SocketType, noDrop: boolean): Admission => {
+  switch (type) {
+    case "pub":
+    case "xpub":
+      return noDrop ? "ask" : "always"
+    case "sub":
+    case "xsub":
+    case "pull":
+      return "always"
+    case "push":
+    case "dealer":
+    case "pair":
+      return "writable"
+    case "req":
+    case "rep":
+    case "router":
+    case "rawStream":
+      return "ask"
+  }
+}
+
+// `room` waits natively, in slices. The notification of a socket is shared by
+// its receives and sends, so that either can swallow what the other waits for;
+// the end of a slice heals that.
+const roomSlice = 10
+
+// Also there on sockets that only receive, where zeromq.js hides it.
+const sendOnAny = (zmq.Push.prototype as unknown as RawSocket).send
+
+const ignore = (): void => {}
+
+class ZeromqSocket implements NativeSocket {
+  private readonly raw: RawSocket
+  private readonly admission: Admission
+  private waitingForRoom = false
+  private retryDelay = 1
+  onReturned: (message: Outgoing) => void = ignore
+
+  constructor(type: SocketType, noDrop: boolean) {
+    // Without options: a constructor that throws half-way leaves a socket that
+    // crashes the process at exit (SIGSEGV).
+    this.raw = new constructors[type]() as unknown as RawSocket
+    this.admission = admissionOf(type, noDrop)
+    // With a time limit of 0 a send is decided before the call returns.
+    this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)
+  }
+
+  receive(): Promise<Message> {
+    return attempt(() => this.raw.receive())
+  }
+
+  receiveBurst(max: number, onMessage: (message: Message) => void): Promise<void> | undefined {
+    const raw = this.raw
+    let last: Promise<void> | undefined
+    let count = 0
+    try {
+      // With a time limit of 0 each call takes its message, or fails with
+      // EAGAIN, before it returns; a failure costs as much as five messages. So
+      // ask whether there is more before each step, and take longer steps as
+      // more turn out to be there. The question is safe as nothing is pending.
+      raw.setInt32Option(ZMQ_RCVTIMEO, 0)
+      while (count < max && (this.waitingForRoom ? count === 0 : raw.readable)) {
+        const step = Math.min(max - count, Math.max(1, Math.min(16, count >> 2)))
+        for (let i = 0; i < step; i++) last = raw.receive().then(onMessage, ignore)
+        count += step
+      }
+      raw.setInt32Option(ZMQ_RCVTIMEO, -1)
+    } catch {
+      // closed
+    }
+    return last
+  }
+
+  recheck(): void {
+    // A send without frames sends nothing, on any socket type, and has the
+    // pending receive looked at again (Socket::Send, TriggerReadable).
+    if (!this.waitingForRoom) attempt(() => sendOnAny.call(this.raw, [])).catch(ignore)
+  }
+
+  offer(message: Outgoing): Offer {
+    if (this.waitingForRoom) return "full"
+    try {
+      switch (this.admission) {
+        case "always":
+          this.raw.send(message).catch(ignore)
+          return "sent"
+        case "writable":
+          if (!this.raw.writable) {
+            // The question may have swallowed the notification that a pending
+            // receive waits for.
+            this.recheck()
+            return "full"
+          }
+          this.raw.send(message).catch(() => this.onReturned(message))
+          return "sent"
+        case "ask":
+          return this.outcome(this.raw.send(message))
+      }
+    } catch {
+      return "closed"
+    }
+  }
+
+  // The promise is settled when `send` returns, and whoever waits a microtask
+  // to read it can be interrupted in between, with the message gone. Node has
+  // no other public way to look at a settled promise.
+  private outcome(sent: Promise<void>): Offer {
+    sent.catch(ignore)
+    const state = inspect(sent)
+    if (!state.includes("<rejected>")) {
+      this.retryDelay = 1
+      return "sent"
+    }
+    if (state.includes("EAGAIN")) return "full"
+    if (state.includes("EHOSTUNREACH")) return "unroutable"
+    if (state.includes("EFSM")) return "outOfTurn"
+    return "closed"
+  }
+
+  room(): Promise<void> {
+    if (this.admission === "ask") {
+      // Whether the peer that is named has room raises no event.
+      const delay = this.retryDelay
+      this.retryDelay = Math.min(roomSlice, delay * 2)
+      return new Promise((resolve) => setTimeout(resolve, delay))
+    }
+    // A send without frames waits for room as any other, and has no message
+    // that could be sent after its sender was interrupted.
+    this.waitingForRoom = true
+    return attempt(() => {
+      this.raw.setInt32Option(ZMQ_SNDTIMEO, roomSlice)
+      return this.raw.send([])
+    }).then(this.roomEnded, this.roomEnded)
+  }
+
+  private readonly roomEnded = (): void => {
+    this.waitingForRoom = false
+    attempt(async () => this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)).catch(ignore)
+    this.recheck()
+  }
+
+  set(setting: Setting): void {
+    // zeromq.js types `welcomeMessage` and others as text, yet takes bytes.
+    ;(this.raw as unknown as Record<string, Setting["value"]>)[setting.option] = setting.value
+  }
+
+  subscribe(topic: Buffer): void {
+    this.raw.setStringOption(ZMQ_SUBSCRIBE, topic)
+  }
+
+  unsubscribe(topic: Buffer): void {
+    this.raw.setStringOption(ZMQ_UNSUBSCRIBE, topic)
+  }
+
+  bind(endpoint: string): string {
+    // The asynchronous `bind` works on the socket from another thread.
+    this.raw.bindSync(endpoint)
+    return this.raw.lastEndpoint ?? endpoint
+  }
+
+  connect(endpoint: string): void {
+    this.raw.connect(endpoint)
+  }
+
+  disconnect(endpoint: string): void {
+    // `unbindSync` is wired to bind (zeromq.js issue 704).
+    this.raw.disconnect(endpoint)
+  }
+
+  close(): void {
+    this.raw.close()
+  }
+}
+
+/** zeromq.js throws some failures and rejects with others: always reject. */
+const attempt = <A>(run: () => Promise<A>): Promise<A> => {
+  try {
+    return run()
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}

@@ -1,0 +1,130 @@
+import type { Outgoing } from "../Message.ts"
+import { Line, Waiter } from "./line.ts"
+import type { NativeSocket, Offer } from "./native.ts"
+
+// All peers share one lane, except where libzmq has a queue for each: a ROUTER
+// peer that does not read must not hold up the others.
+const sharedLane = ""
+
+/** Senders that wait for room, in order. Only the first of them is woken to try. */
+class Lane {
+  readonly line = new Line()
+  // woken, and has not tried yet
+  trying: Waiter | undefined = undefined
+  watching = false
+}
+
+/**
+ * Offers messages to a socket, and keeps those who send in order while there is
+ * no room. It holds no messages: who waits still has its own, and can leave
+ * with it.
+ */
+export class Outbox {
+  private readonly native: NativeSocket
+  private readonly laneOf: (message: Outgoing) => string
+  private readonly lanes = new Map<string, Lane>()
+  closed = false
+  /** Messages that libzmq accepted, gave back, and never took again. */
+  returned = 0
+
+  constructor(native: NativeSocket, byPeer: boolean) {
+    this.native = native
+    this.laneOf = byPeer ? peerOf : () => sharedLane
+    native.onReturned = (message) => this.resend(message)
+  }
+
+  /** Sends now or not at all. Whoever waits goes first. */
+  offer(message: Outgoing): Offer {
+    if (this.closed) return "closed"
+    if (this.lanes.size > 0 && this.lanes.has(this.laneOf(message))) return "full"
+    return this.native.offer(message)
+  }
+
+  /** Joins those who wait for room; one who was woken for nothing goes first again. */
+  wait(message: Outgoing, waiter: Waiter, first: boolean): void {
+    const key = this.laneOf(message)
+    const lane = this.laneAt(key)
+    if (first) lane.line.rejoin(waiter)
+    else lane.line.join(waiter)
+    this.watch(key, lane)
+  }
+
+  /** The waiter that was woken tries to send. */
+  retry(message: Outgoing, waiter: Waiter): Offer {
+    const key = this.laneOf(message)
+    const lane = this.laneAt(key)
+    const offer = this.closed ? "closed" : this.native.offer(message)
+    lane.trying = undefined
+    waiter.state = "gone"
+    this.goOn(key, lane, offer === "full")
+    return offer
+  }
+
+  leave(message: Outgoing, waiter: Waiter): void {
+    const key = this.laneOf(message)
+    const lane = this.lanes.get(key)
+    if (lane === undefined) return
+    if (waiter.state === "waiting") lane.line.leave(waiter)
+    else if (lane.trying === waiter) lane.trying = undefined
+    else return
+    waiter.state = "gone"
+    this.goOn(key, lane, false)
+  }
+
+  close(): void {
+    this.closed = true
+    for (const lane of this.lanes.values()) lane.line.close()
+    this.lanes.clear()
+  }
+
+  private laneAt(key: string): Lane {
+    let lane = this.lanes.get(key)
+    if (lane === undefined) {
+      lane = new Lane()
+      this.lanes.set(key, lane)
+    }
+    return lane
+  }
+
+  private goOn(key: string, lane: Lane, full: boolean): void {
+    if (full) this.watch(key, lane)
+    // Later, and not from here: another fiber that runs inside this one's last
+    // operation could interrupt it there.
+    else queueMicrotask(() => this.call(key, lane))
+  }
+
+  private watch(key: string, lane: Lane): void {
+    if (lane.watching || this.closed) return
+    lane.watching = true
+    this.native.room().then(() => {
+      lane.watching = false
+      this.call(key, lane)
+    })
+  }
+
+  private call(key: string, lane: Lane): void {
+    if (lane.trying !== undefined || lane.watching) return
+    lane.trying = lane.line.call()
+    if (lane.trying !== undefined) lane.trying.wake()
+    else if (this.lanes.get(key) === lane) this.lanes.delete(key)
+  }
+
+  // Its sender has been told that it is sent, so it goes before all others.
+  private resend(message: Outgoing): void {
+    const waiter: Waiter = new Waiter(
+      () => {
+        if (this.retry(message, waiter) === "full") this.resend(message)
+      },
+      () => {
+        this.returned++
+      }
+    )
+    if (this.closed) waiter.fail()
+    else this.wait(message, waiter, true)
+  }
+}
+
+const peerOf = (message: Outgoing): string => {
+  const id = typeof message === "string" || message instanceof Uint8Array ? message : message[0]
+  return Buffer.from(id as Uint8Array).toString("latin1")
+}

@@ -1,0 +1,287 @@
+/**
+ * Receiving, as Effects that no interruption can make lose a message.
+ *
+ * A fiber can be interrupted between any two of its operations, and nowhere
+ * else. So a receive waits for a signal that carries no message, and takes and
+ * decodes the message in its very last operation: an `Effect.sync`, which hands
+ * its value to whoever called the receive within the same operation.
+ *
+ * What Effect adds behind the receive (`Effect.map`, a timeout, a race, a span)
+ * are operations again. A fiber is suspended there only if it has used up its
+ * budget of operations. So a receive first sees to it that there is plenty
+ * left, its own and that of the parent that may be waiting for it: see `rested`.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type { Message } from "../Message.ts"
+import { Again, Closed, DecodeError, type InvalidState } from "../ZmqError.ts"
+import type { Inbox } from "./inbox.ts"
+import { Waiter } from "./line.ts"
+import type { Lease } from "./mailbox.ts"
+import { startTimer } from "./timer.ts"
+
+export type ReceiveError = Again | Closed | DecodeError | InvalidState
+
+/** Makes something of a message, or says why it can't. */
+export type Decode<A> = (message: Message) => A | DecodeError
+
+// Thrown inside a last operation that can't be the last one after all. Nothing
+// was taken.
+const notYet = { _tag: "effect-zmq/notYet" }
+
+// A frame that costs nothing on success, and adds no operation there.
+const orElse = <A, E, E2>(self: Effect.Effect<A, E>, that: Effect.Effect<A, E2>): Effect.Effect<A, E | E2> =>
+  Effect.catchCause(self, (cause): Effect.Effect<A, E | E2> => {
+    const reason = cause.reasons[0]
+    return reason?._tag === "Die" && reason.defect === notYet ? that : Effect.failCause(cause)
+  })
+
+// A fiber has a budget of operations (2,048) before it lets others run. Half of
+// it is far more than any combinator needs to get a message to the user's code.
+const spent = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+  fiber.currentOpCount > fiber.cache.maxOpsBeforeYield >> 1
+
+/** Rules that a socket type has for when to receive, and what follows when it has. */
+export interface ReceiveRule {
+  /** Why it is not the time to receive now, or undefined. */
+  readonly check: (operation: string) => InvalidState | undefined
+  readonly received: () => void
+  /** A message that had been received is put back. */
+  readonly undone: () => void
+}
+
+/** How a receive gets its message. */
+interface Taker<A> {
+  readonly operation: string
+  /** What the next message decodes to. It stays. */
+  readonly look: () => A | DecodeError
+  /** Takes the message just looked at. */
+  readonly commit: () => void
+  /** Whether the message is out of our hands then, for good. */
+  readonly final: boolean
+  readonly timeLimit: number
+}
+
+export class Receiving {
+  readonly inbox: Inbox
+  private readonly timeLimit: number
+  private readonly rule: ReceiveRule | undefined
+
+  constructor(inbox: Inbox, timeLimit: number, rule?: ReceiveRule) {
+    this.inbox = inbox
+    this.timeLimit = timeLimit
+    this.rule = rule
+  }
+
+  /** Receives the next message. */
+  receive<A>(operation: string, decode: Decode<A>, rule = this.rule): Effect.Effect<A, ReceiveError> {
+    const { mailbox } = this.inbox
+    const look = () => decode(mailbox.peek())
+    const taker = { operation, look, commit: () => void mailbox.take(), final: true, timeLimit: this.timeLimit }
+    if (rule === undefined) return this.receiver(taker)
+    const received = this.receiver({
+      ...taker,
+      commit: () => {
+        mailbox.take()
+        rule.received()
+      }
+    })
+    return Effect.suspend((): Effect.Effect<A, ReceiveError> => {
+      const wrong = rule.check(operation)
+      return wrong === undefined ? received : Effect.fail(wrong)
+    })
+  }
+
+  /** Receives the next message, and leaves a lease on it with `keep` in the same operation. */
+  lend<A>(
+    operation: string,
+    decode: Decode<A>,
+    keep: (lease: Lease<Message>) => void,
+    timeLimit = this.timeLimit
+  ): Effect.Effect<A, ReceiveError> {
+    const { mailbox } = this.inbox
+    const commit = () => {
+      keep(mailbox.lend())
+      this.rule?.received()
+    }
+    return this.receiver({ operation, look: () => decode(mailbox.peek()), commit, final: false, timeLimit })
+  }
+
+  putBack(lease: Lease<Message>): void {
+    this.rule?.undone()
+    this.inbox.mailbox.putBack(lease)
+  }
+
+  private receiver<A>(taker: Taker<A>): Effect.Effect<A, ReceiveError> {
+    const { inbox } = this
+    const { mailbox } = inbox
+
+    // A message that is only lent comes back wherever its fiber is interrupted,
+    // so that there is no need to rest before.
+    const mustRest = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+      taker.final && (fiber.id !== inbox.restedFiber || spent(fiber))
+
+    // Takes the message and hands it on, in one operation.
+    const takeNow = (): A => {
+      const value = taker.look()
+      if (value instanceof DecodeError) throw notYet
+      taker.commit()
+      return value
+    }
+
+    // The receive path, when a message is there.
+    const take: Effect.Effect<A, ReceiveError> = orElse(
+      Effect.sync(() => {
+        if (mailbox.available === 0 || mustRest(Fiber.getCurrent()!)) throw notYet
+        return takeNow()
+      }),
+      // Nothing to take, a fiber that must rest, or a message that can't be
+      // decoded: the rare cases, in as many operations as they need.
+      Effect.withFiber((fiber): Effect.Effect<A, ReceiveError> => {
+        if (mailbox.available === 0) return nothingThere
+        return mustRest(fiber) ? rest : refuse
+      })
+    )
+
+    const nothingThere = Effect.suspend((): Effect.Effect<A, ReceiveError> => {
+      if (mailbox.closed) return Effect.fail(new Closed({ operation: taker.operation }))
+      return taker.timeLimit > 0 ? wait : poll
+    })
+
+    // The receive may be the first thing that a child fiber does, for a timeout
+    // or a race, while its parent is still in the middle of starting it, perhaps
+    // with its budget spent. When the child suspends once, the parent does too,
+    // and comes back with a new budget.
+    const takeRested = Effect.sync(() => {
+      if (mailbox.available === 0) throw notYet
+      inbox.restedFiber = Fiber.getCurrent()!.id
+      return takeNow()
+    })
+
+    const refuse = Effect.suspend((): Effect.Effect<A, ReceiveError> => {
+      if (mailbox.available === 0) return nothingThere
+      const value = taker.look()
+      if (!(value instanceof DecodeError)) return take
+      mailbox.take()
+      return Effect.fail(value)
+    })
+
+    const rested = orElse(takeRested, refuse)
+    const rest = Effect.flatMap(Effect.yieldNow, () => rested)
+
+    const wait = orElse(
+      Effect.callback<A, ReceiveError>((resume) => {
+        if (mailbox.available > 0 || mailbox.closed) return resume(take)
+        let stopTimer = (): void => {}
+        const end = (effect: Effect.Effect<A, ReceiveError>): void => {
+          stopTimer()
+          resume(effect)
+        }
+        const waiter: Waiter = new Waiter(
+          () => end(claim),
+          () => end(Effect.fail(new Closed({ operation: taker.operation })))
+        )
+        // Evaluated in the place of the wait, with the wait's own finalizer still
+        // in charge: an interrupt finds the message taken, or the waiter.
+        const claim = Effect.sync(() => {
+          try {
+            inbox.restedFiber = Fiber.getCurrent()!.id
+            const value = takeNow()
+            mailbox.claim(waiter)
+            return value
+          } catch (error) {
+            mailbox.leave(waiter)
+            throw error
+          }
+        })
+        mailbox.wait(waiter)
+        if (taker.timeLimit !== Number.POSITIVE_INFINITY) {
+          stopTimer = startTimer(taker.timeLimit, () => {
+            if (waiter.state !== "waiting") return
+            mailbox.leave(waiter)
+            resume(Effect.fail(new Again({ operation: taker.operation })))
+          })
+        }
+        inbox.fill()
+        return Effect.sync(() => {
+          stopTimer()
+          mailbox.leave(waiter)
+        })
+      }),
+      take
+    )
+
+    // With a time limit of 0: what is there now, or Again.
+    const poll = Effect.flatMap(this.poll, () =>
+      mailbox.available > 0 || mailbox.closed ? rested : Effect.fail(new Again({ operation: taker.operation }))
+    )
+
+    // CONFLATE: what the mailbox holds may be out of date by now.
+    const newest = Effect.suspend(() =>
+      mailbox.available > 0 && !mailbox.closed ? Effect.flatMap(this.poll, () => take) : take
+    )
+    return mailbox.newestOnly ? newest : take
+  }
+
+  /** The next message if there is one now. */
+  get tryReceive(): Effect.Effect<Option.Option<Message>, Closed> {
+    const { inbox } = this
+    const { mailbox } = inbox
+    const closed = Effect.fail(new Closed({ operation: "tryRecv" }))
+    const takeRested = Effect.sync(() => {
+      if (mailbox.available === 0) {
+        if (mailbox.closed) throw notYet
+        return Option.none<Message>()
+      }
+      inbox.restedFiber = Fiber.getCurrent()!.id
+      return Option.some(mailbox.take())
+    })
+    const later = Effect.suspend(() =>
+      Effect.flatMap(mailbox.available > 0 ? Effect.yieldNow : this.poll, () => orElse(takeRested, closed))
+    )
+    const take = Effect.sync(() => {
+      const fiber = Fiber.getCurrent()!
+      if (mailbox.available === 0 || fiber.id !== inbox.restedFiber || spent(fiber)) throw notYet
+      return Option.some(mailbox.take())
+    })
+    return orElse(take, later)
+  }
+
+  /** All messages that are there now. */
+  get drain(): Effect.Effect<Array<Message>, Closed> {
+    const { inbox } = this
+    const { mailbox } = inbox
+    // Until this operation the messages stay in the mailbox, as many as they are.
+    const takeAll = Effect.sync(() => {
+      if (mailbox.closed && mailbox.available === 0) throw notYet
+      const messages: Array<Message> = []
+      while (mailbox.available > 0) messages.push(mailbox.take())
+      return messages
+    })
+    const closed = Effect.fail(new Closed({ operation: "drain" }))
+    return Effect.callback<Array<Message>, Closed>((resume) => {
+      let abandoned = false
+      const more = (): void => {
+        const before = mailbox.size
+        inbox.poll(burstOfDrain, () => {
+          if (!abandoned && mailbox.size > before && mailbox.size < mostToDrain) more()
+          else resume(orElse(takeAll, closed))
+        })
+      }
+      more()
+      return Effect.sync(() => {
+        abandoned = true
+      })
+    })
+  }
+
+  /** Gets what is there now into the mailbox. */
+  private get poll(): Effect.Effect<void> {
+    return Effect.callback((resume) => this.inbox.poll(1, () => resume(Effect.void)))
+  }
+}
+
+const burstOfDrain = 512
+// A flood must not keep a drain going for ever.
+const mostToDrain = 65_536

@@ -1,0 +1,220 @@
+/**
+ * Sending, as Effects with one fate for each message.
+ *
+ * A message is handed to libzmq, and the answer known, in the last operation of
+ * the send. Until then it belongs to the fiber that sends it: when that fiber
+ * is interrupted, the message was not sent and never will be.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { Frame, Outgoing } from "../Message.ts"
+import { Again, Closed, EncodeError, InvalidState, Unroutable } from "../ZmqError.ts"
+import { Waiter } from "./line.ts"
+import type { Offer } from "./native.ts"
+import type { Outbox } from "./outbox.ts"
+import { startTimer } from "./timer.ts"
+
+export type SendError = Again | Closed | EncodeError | InvalidState | Unroutable
+
+// Thrown inside a last operation that can't be the last one after all. Nothing
+// was sent.
+class NotSent {
+  readonly why: Exclude<Offer, "sent"> | "timeUp" | SendError
+  constructor(why: NotSent["why"]) {
+    this.why = why
+  }
+}
+const full = new NotSent("full")
+const closed = new NotSent("closed")
+const timeUp = new NotSent("timeUp")
+
+const isFrame = (value: unknown): value is Frame => typeof value === "string" || value instanceof Uint8Array
+
+/** What is wrong with a value as a message, or undefined. */
+export const checkOutgoing = (operation: string, value: unknown): EncodeError | undefined => {
+  if (isFrame(value)) return undefined
+  const expected = "a message: a string, a Uint8Array, or a list of at least one of them"
+  if (!Array.isArray(value) || value.length === 0) return new EncodeError({ operation, value, expected })
+  for (const frame of value) if (!isFrame(frame)) return new EncodeError({ operation, value, expected })
+  return undefined
+}
+
+export const framesOf = (message: Outgoing): readonly [Frame, ...Array<Frame>] =>
+  isFrame(message) ? [message] : message
+
+/** Rules that a socket type has for when to send, and what follows when it has. */
+export interface SendRule {
+  /** Why it is not the time to send now, or undefined. */
+  readonly check: (operation: string) => InvalidState | undefined
+  readonly sent: () => void
+}
+export const noRule: SendRule = { check: () => undefined, sent: () => {} }
+
+export class Sending {
+  readonly outbox: Outbox
+  private readonly timeLimit: number
+  readonly rule: SendRule
+
+  constructor(outbox: Outbox, timeLimit: number, rule: SendRule) {
+    this.outbox = outbox
+    this.timeLimit = timeLimit
+    this.rule = rule
+  }
+
+  /** Sends a message. `sent` runs in the operation that sends it. */
+  send(operation: string, message: Outgoing, rule: SendRule = this.rule): Effect.Effect<void, SendError> {
+    return this.orWait(
+      Effect.sync(() => {
+        const wrong = checkOutgoing(operation, message) ?? rule.check(operation)
+        if (wrong !== undefined) throw new NotSent(wrong)
+        const offer = this.outbox.offer(message)
+        if (offer !== "sent") throw offer === "full" ? full : new NotSent(offer)
+        rule.sent()
+      }),
+      operation,
+      message,
+      rule
+    )
+  }
+
+  /** Sends a message if there is room now. */
+  trySend(operation: string, message: Outgoing): Effect.Effect<boolean, Exclude<SendError, Again>> {
+    return Effect.catchCause(
+      Effect.sync(() => {
+        const wrong = checkOutgoing(operation, message) ?? this.rule.check(operation)
+        if (wrong !== undefined) throw new NotSent(wrong)
+        const offer = this.outbox.offer(message)
+        if (offer === "full") return false
+        if (offer !== "sent") throw new NotSent(offer)
+        this.rule.sent()
+        return true
+      }),
+      (cause) => {
+        const reason = cause.reasons[0]
+        if (reason?._tag !== "Die" || !(reason.defect instanceof NotSent)) return Effect.failCause(cause)
+        return Effect.fail(errorOf(operation, message, reason.defect.why) as Exclude<SendError, Again>)
+      }
+    )
+  }
+
+  /** Sends messages in order, many in one operation. */
+  sendAll(operation: string, messages: Iterable<Outgoing>): Effect.Effect<void, SendError> {
+    return Effect.suspend(() => {
+      const iterator = messages[Symbol.iterator]()
+      let next = iterator.next()
+      const burst: Effect.Effect<boolean, SendError> = Effect.suspend(() => {
+        for (let i = 0; i < messagesPerBurst; i++) {
+          if (next.done) return Effect.succeed(false)
+          const wrong = checkOutgoing(operation, next.value)
+          if (wrong !== undefined) return Effect.fail(wrong)
+          const offer = this.outbox.offer(next.value)
+          if (offer === "full") {
+            const waited = next.value
+            const sent = {
+              check: this.rule.check,
+              sent: () => {
+                next = iterator.next()
+              }
+            }
+            return Effect.as(this.send(operation, waited, sent), true)
+          }
+          if (offer !== "sent") return Effect.fail(errorOf(operation, next.value, offer))
+          next = iterator.next()
+        }
+        return Effect.as(Effect.yieldNow, true)
+      })
+      let more = true
+      return Effect.whileLoop({
+        while: () => more,
+        body: () => burst,
+        step: (again) => {
+          more = again
+        }
+      })
+    })
+  }
+
+  private orWait(
+    self: Effect.Effect<void>,
+    operation: string,
+    message: Outgoing,
+    rule: SendRule,
+    deadline?: number
+  ): Effect.Effect<void, SendError> {
+    // A frame that costs nothing on success, and adds no operation there.
+    return Effect.catchCause(self, (cause): Effect.Effect<void, SendError> => {
+      const reason = cause.reasons[0]
+      if (reason?._tag !== "Die" || !(reason.defect instanceof NotSent)) return Effect.failCause(cause)
+      const { why } = reason.defect
+      return why === "full" && this.timeLimit > 0
+        ? this.wait(operation, message, rule, deadline)
+        : Effect.fail(errorOf(operation, message, why))
+    })
+  }
+
+  private wait(
+    operation: string,
+    message: Outgoing,
+    rule: SendRule,
+    deadline: number | undefined
+  ): Effect.Effect<void, SendError> {
+    const { outbox } = this
+    return Effect.suspend(() => {
+      const until = deadline ?? this.timeLimit + elapsedMillis()
+      const waiting = Effect.callback<void>((resume) => {
+        let stopTimer = (): void => {}
+        const end = (effect: Effect.Effect<void>): void => {
+          stopTimer()
+          resume(effect)
+        }
+        if (outbox.closed) return end(Effect.die(closed))
+        const waiter: Waiter = new Waiter(
+          () => end(attempt),
+          () => end(Effect.die(closed))
+        )
+        // Evaluated in the place of the wait, with the wait's own finalizer
+        // still in charge: an interrupt finds the message sent, or the waiter.
+        const attempt = Effect.sync(() => {
+          const offer = outbox.retry(message, waiter)
+          if (offer !== "sent") throw new NotSent(offer)
+          rule.sent()
+        })
+        outbox.wait(message, waiter, deadline !== undefined)
+        if (until !== Number.POSITIVE_INFINITY) {
+          stopTimer = startTimer(Math.max(0, until - elapsedMillis()), () => {
+            if (waiter.state !== "waiting") return
+            outbox.leave(message, waiter)
+            resume(Effect.die(timeUp))
+          })
+        }
+        return Effect.sync(() => {
+          stopTimer()
+          outbox.leave(message, waiter)
+        })
+      })
+      return this.orWait(waiting, operation, message, rule, until)
+    })
+  }
+}
+
+// After this many messages other fibers get their turn.
+const messagesPerBurst = 256
+
+const elapsedMillis = (): number => Number(Fiber.getCurrent()!.getRef(Clock.Clock).monotonicTimeNanosUnsafe()) / 1e6
+
+const errorOf = (operation: string, message: Outgoing, why: NotSent["why"]): SendError => {
+  switch (why) {
+    case "full":
+    case "timeUp":
+      return new Again({ operation })
+    case "closed":
+      return new Closed({ operation })
+    case "unroutable":
+      return new Unroutable({ operation, routingId: Buffer.from(framesOf(message)[0] as Uint8Array) })
+    case "outOfTurn":
+      return new InvalidState({ operation, expected: "It is the peer's turn to send" })
+    default:
+      return why
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * Opening a socket, all or nothing, and closing it: the life of what every
+ * socket type has in common.
+ */
+import { lookup } from "node:dns"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import type * as Scope from "effect/Scope"
+import { BindError, Closed, ConnectError, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
+import { checkBind, checkConnect, faultOf, hostToResolve } from "./endpoint.ts"
+import { Inbox } from "./inbox.ts"
+import { Native, type NativeSocket } from "./native.ts"
+import { type Prepared, prepare, type SocketType } from "./options.ts"
+import { Outbox } from "./outbox.ts"
+
+// How many messages a mailbox may hold that nobody has asked for yet. A small
+// high-water mark is a wish for fewer.
+const mailboxCapacity = 256
+
+const leftAtClose = Metric.counter("zmq_messages_left_at_close", {
+  description: "Messages that had been received and were not taken when their socket closed",
+  incremental: true
+})
+
+interface Bound {
+  readonly given: string
+  readonly resolved: string
+}
+
+/** An open socket, before it has the operations of its type. */
+export class SocketCore {
+  readonly type: SocketType
+  readonly options: Prepared
+  readonly native: NativeSocket
+  readonly inbox: Inbox
+  readonly outbox: Outbox
+  readonly subscriptions: Subscriptions
+  closed = false
+  private bound: Array<Bound> = []
+  private connected: Array<string> = []
+
+  constructor(type: SocketType, options: Prepared, native: NativeSocket) {
+    this.type = type
+    this.options = options
+    this.native = native
+    const highWaterMark = options.receiveHighWaterMark
+    const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
+    this.inbox = new Inbox(native, capacity, options.conflate)
+    this.outbox = new Outbox(native, type === "router" || type === "rawStream")
+    this.subscriptions = new Subscriptions(
+      type === "xsub"
+        ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))
+        : (topic, on) => (on ? native.subscribe(topic) : native.unsubscribe(topic))
+    )
+  }
+
+  get endpoints(): ReadonlyArray<string> {
+    return [...this.bound.map((bound) => bound.resolved), ...this.connected]
+  }
+
+  /** Throws BindError. */
+  bind(endpoint: string): string {
+    const fault = checkBind(endpoint)
+    if (fault !== undefined) throw new BindError({ operation: "bind", endpoint, ...fault })
+    try {
+      const resolved = this.native.bind(endpoint)
+      this.bound.push({ given: endpoint, resolved })
+      return resolved
+    } catch (cause) {
+      throw new BindError({ operation: "bind", endpoint, ...faultOf("bind", endpoint, cause), cause })
+    }
+  }
+
+  /** Throws BindError. */
+  unbind(endpoint: string): void {
+    const at = this.bound.findIndex((bound) => bound.resolved === endpoint || bound.given === endpoint)
+    if (at < 0) throw new BindError({ operation: "unbind", endpoint, ...notHere })
+    try {
+      this.native.disconnect(this.bound[at]!.resolved)
+    } catch (cause) {
+      throw new BindError({ operation: "unbind", endpoint, ...faultOf("unbind", endpoint, cause), cause })
+    } finally {
+      this.bound.splice(at, 1)
+    }
+  }
+
+  /** Throws ConnectError. */
+  connect(endpoint: string): void {
+    const fault = checkConnect(endpoint)
+    if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
+    try {
+      this.native.connect(endpoint)
+      this.connected.push(endpoint)
+    } catch (cause) {
+      throw new ConnectError({ operation: "connect", endpoint, ...faultOf("connect", endpoint, cause), cause })
+    }
+  }
+
+  /** Throws ConnectError. */
+  disconnect(endpoint: string): void {
+    const at = this.connected.indexOf(endpoint)
+    if (at < 0) throw new ConnectError({ operation: "disconnect", endpoint, ...notHere })
+    try {
+      this.native.disconnect(endpoint)
+    } catch (cause) {
+      throw new ConnectError({ operation: "disconnect", endpoint, ...faultOf("disconnect", endpoint, cause), cause })
+    } finally {
+      this.connected.splice(at, 1)
+    }
+  }
+
+  close(): void {
+    this.closed = true
+    this.bound = []
+    this.connected = []
+    this.inbox.close()
+    this.outbox.close()
+  }
+}
+
+const notHere = {
+  reason: "NoSuchEndpoint",
+  advice: "Name one of the socket's `endpoints`, or the endpoint as it was given"
+} as const
+
+/**
+ * Subscriptions, each of which ends once. libzmq counts them: a topic stays
+ * subscribed until it was unsubscribed as often as it was subscribed.
+ */
+class Subscriptions {
+  private readonly apply: (topic: Buffer, on: boolean) => void
+  private readonly live = new Map<string, Array<symbol>>()
+
+  constructor(apply: (topic: Buffer, on: boolean) => void) {
+    this.apply = apply
+  }
+
+  add(topic: Buffer): symbol {
+    const token = Symbol()
+    const key = topic.toString("latin1")
+    this.apply(topic, true)
+    this.live.set(key, [...(this.live.get(key) ?? []), token])
+    return token
+  }
+
+  /** Ends the given subscription, or else the newest, unless it has ended before. */
+  remove(topic: Buffer, token?: symbol): void {
+    const key = topic.toString("latin1")
+    const tokens = this.live.get(key) ?? []
+    const at = token === undefined ? tokens.length - 1 : tokens.indexOf(token)
+    if (at < 0) return
+    this.apply(topic, false)
+    if (tokens.length === 1) this.live.delete(key)
+    else this.live.set(key, tokens.toSpliced(at, 1))
+  }
+}
+
+/** Runs what throws a typed error. Anything else that it throws is a defect. */
+export const attempt = <A, E>(isError: (error: unknown) => error is E, run: () => A): Effect.Effect<A, E> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(run())
+    } catch (error) {
+      return isError(error) ? Effect.fail(error) : Effect.die(error)
+    }
+  })
+
+const isSocketError = (error: unknown): error is SocketError =>
+  error instanceof OptionError ||
+  error instanceof BindError ||
+  error instanceof ConnectError ||
+  error instanceof OpenError
+
+const apply = (core: SocketCore): void => {
+  for (const setting of core.options.settings) {
+    try {
+      core.native.set(setting)
+    } catch (cause) {
+      throw new OptionError({ option: setting.option, value: setting.given, expected: setting.expected, cause })
+    }
+  }
+  for (const topic of core.options.subscribe) core.subscriptions.add(topic)
+  for (const endpoint of core.options.bind) core.bind(endpoint)
+  for (const endpoint of core.options.connect) core.connect(endpoint)
+}
+
+const openNative = (open: () => NativeSocket, type: SocketType): NativeSocket => {
+  try {
+    return open()
+  } catch (cause) {
+    const tooMany = (cause as { code?: unknown }).code === "EMFILE"
+    throw new OpenError({ socketType: type, reason: tooMany ? "TooManySockets" : "Unknown", cause })
+  }
+}
+
+/** Opens a socket with its options set, bound and connected; or fails, with nothing left open. */
+export const openSocket = (type: SocketType, options: unknown): Effect.Effect<SocketCore, SocketError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { open } = yield* Native
+    const prepared = yield* attempt(isSocketError, () => prepare(type, options))
+    for (const endpoint of prepared.connect) yield* resolveHost(endpoint)
+    return yield* Effect.acquireRelease(
+      attempt(isSocketError, () => {
+        const core = new SocketCore(
+          type,
+          prepared,
+          openNative(() => open(type, prepared.noDrop), type)
+        )
+        try {
+          apply(core)
+          return core
+        } catch (error) {
+          core.close()
+          throw error
+        }
+      }),
+      closeSocket
+    )
+  })
+
+const closeSocket = (core: SocketCore): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const endpoints = core.endpoints
+    core.close()
+    // A receive that was pending may end with a message, a moment later.
+    yield* Effect.promise(() => Promise.resolve())
+    const left = core.inbox.mailbox.size
+    const unsent = core.outbox.returned
+    if (left === 0 && unsent === 0) return
+    yield* Metric.update(leftAtClose, left)
+    yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(
+      Effect.annotateLogs({ socket: core.type, endpoints: endpoints.join(" "), received: left, unsent })
+    )
+  })
+
+/**
+ * libzmq looks a host up when it connects, again and again, and tells nobody
+ * that there is no such host.
+ */
+export const resolveHost = (endpoint: string): Effect.Effect<void, ConnectError> =>
+  Effect.suspend(() => {
+    const host = typeof endpoint === "string" ? hostToResolve(endpoint) : undefined
+    if (host === undefined) return Effect.void
+    return Effect.callback<void, ConnectError>((resume) => {
+      lookup(host, (cause) => {
+        if (cause === null) return resume(Effect.void)
+        const advice = `The host name ${JSON.stringify(host)} has no address (${cause.code}). Check the name, or retry until it has one`
+        resume(Effect.fail(new ConnectError({ operation: "connect", endpoint, reason: "HostNotFound", advice, cause })))
+      })
+    })
+  })
+
+/** Fails when the socket is closed. */
+export const whenOpen = <A, E>(
+  core: SocketCore,
+  operation: string,
+  isError: (error: unknown) => error is E,
+  run: () => A
+): Effect.Effect<A, E | Closed> =>
+  Effect.suspend(
+    (): Effect.Effect<A, E | Closed> => (core.closed ? Effect.fail(new Closed({ operation })) : attempt(isError, run))
+  )

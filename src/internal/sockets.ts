@@ -1,0 +1,186 @@
+/**
+ * The twelve socket types: which operations each has, and how they are made.
+ */
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import type { Outgoing } from "../Message.ts"
+import type * as Zmq from "../Zmq.ts"
+import { BindError, ConnectError, EncodeError, type SocketError } from "../ZmqError.ts"
+import { decodeJson, decodeSchema, decodeString, decodeStrings, encodeJson, encodeSchema } from "./codec.ts"
+import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "./exchange.ts"
+import type { SocketType } from "./options.ts"
+import { Receiving } from "./receive.ts"
+import { noRule, Sending } from "./send.ts"
+import { openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
+import { forEachMessage, makeStream } from "./stream.ts"
+
+const isBindError = (error: unknown): error is BindError => error instanceof BindError
+const isConnectError = (error: unknown): error is ConnectError => error instanceof ConnectError
+const isNever = (_: unknown): _ is never => false
+
+const socketOf = (core: SocketCore) => {
+  const unbind = (endpoint: string) => whenOpen(core, "unbind", isBindError, () => core.unbind(endpoint))
+  const disconnect = (endpoint: string) => whenOpen(core, "disconnect", isConnectError, () => core.disconnect(endpoint))
+  return {
+    type: core.type,
+    bind: (endpoint: string) =>
+      Effect.acquireRelease(
+        whenOpen(core, "bind", isBindError, () => core.bind(endpoint)),
+        // unbound by hand, or closed, before the scope ended
+        (resolved) => Effect.ignore(unbind(resolved))
+      ),
+    connect: (endpoint: string) =>
+      Effect.andThen(
+        resolveHost(endpoint),
+        Effect.acquireRelease(
+          whenOpen(core, "connect", isConnectError, () => core.connect(endpoint)),
+          () => Effect.ignore(disconnect(endpoint))
+        )
+      ),
+    unbind,
+    disconnect
+  }
+}
+
+const receivesOf = (receiving: Receiving) => ({
+  recv: receiving.receive("recv", wholeMessage),
+  recvString: receiving.receive("recvString", decodeString("recvString")),
+  recvStrings: receiving.receive("recvStrings", decodeStrings("recvStrings")),
+  recvJson: receiving.receive("recvJson", decodeJson("recvJson")),
+  recvSchema: <A>(schema: Schema.Decoder<A>) => receiving.receive("recvSchema", decodeSchema("recvSchema", schema)),
+  tryRecv: receiving.tryReceive
+})
+
+const receiverOf = (receiving: Receiving) => ({
+  ...receivesOf(receiving),
+  drain: receiving.drain,
+  messages: makeStream(receiving, "messages", wholeMessage),
+  strings: makeStream(receiving, "strings", decodeString("strings")),
+  stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", decodeSchema("stream", schema)),
+  runForEach: <E, R>(
+    handler: (message: Zmq.Message) => Effect.Effect<unknown, E, R>,
+    options?: { readonly concurrency?: number | undefined }
+  ) =>
+    forEachMessage(
+      receiving,
+      { operation: "runForEach", decode: wholeMessage, concurrency: options?.concurrency },
+      handler
+    )
+})
+
+const sendsOf = (sending: Sending) => {
+  const sendText = (operation: string, text: string | EncodeError) =>
+    text instanceof EncodeError ? Effect.fail(text) : sending.send(operation, text)
+  return {
+    send: (message: Outgoing) => sending.send("send", message),
+    sendJson: (value: unknown) => Effect.suspend(() => sendText("sendJson", encodeJson("sendJson", value))),
+    sendSchema: <A>(schema: Schema.Codec<A, unknown>) => {
+      const encode = encodeSchema<A>("sendSchema", schema)
+      return (value: A) => Effect.suspend(() => sendText("sendSchema", encode(value)))
+    },
+    trySend: (message: Outgoing) => sending.trySend("trySend", message)
+  }
+}
+
+const senderOf = (sending: Sending) => ({
+  ...sendsOf(sending),
+  sendAll: (messages: Iterable<Outgoing>) => sending.sendAll("sendAll", messages),
+  sink: Sink.forEachArray((messages: ReadonlyArray<Outgoing>) => sending.sendAll("sink", messages))
+})
+
+const subscriberOf = (core: SocketCore) => {
+  const change = (operation: string, run: () => void) => whenOpen(core, operation, isNever, run)
+  return {
+    subscribe: (topic: string | Uint8Array) => {
+      const bytes = Buffer.from(topic as string)
+      return Effect.asVoid(
+        Effect.acquireRelease(
+          whenOpen(core, "subscribe", isNever, () => core.subscriptions.add(bytes)),
+          (token) => Effect.ignore(change("unsubscribe", () => core.subscriptions.remove(bytes, token)))
+        )
+      )
+    },
+    unsubscribe: (topic: string | Uint8Array) =>
+      change("unsubscribe", () => core.subscriptions.remove(Buffer.from(topic as string)))
+  }
+}
+
+const receivingOf = (core: SocketCore) => new Receiving(core.inbox, core.options.receiveTimeout)
+const sendingOf = (core: SocketCore) => new Sending(core.outbox, core.options.sendTimeout, noRule)
+
+// What a type has besides what all sockets have.
+const operations: { readonly [Type in SocketType]: (core: SocketCore) => object } = {
+  pull: (core) => receiverOf(receivingOf(core)),
+  push: (core) => senderOf(sendingOf(core)),
+  pub: (core) => senderOf(sendingOf(core)),
+  sub: (core) => ({ ...receiverOf(receivingOf(core)), ...subscriberOf(core) }),
+  req: (core) => {
+    const turn = new ReqTurn(core.inbox, core.options.relaxed)
+    const sending = new Sending(core.outbox, core.options.sendTimeout, turn.sending)
+    const receiving = new Receiving(core.inbox, core.options.receiveTimeout, turn.receiving)
+    return {
+      ...receivesOf(receiving),
+      ...sendsOf(sending),
+      request: turn.requester(sending, receiving)
+    }
+  },
+  rep: (core) => {
+    const turn = new RepTurn()
+    const sending = new Sending(core.outbox, core.options.sendTimeout, turn.sending)
+    const receiving = new Receiving(core.inbox, core.options.receiveTimeout, turn.receiving)
+    return {
+      ...receivesOf(receiving),
+      ...sendsOf(sending),
+      serve: <E, R>(handler: Handler<E, R>) => serve(receiving, sending, "rep", handler, 1)
+    }
+  },
+  dealer: (core) => {
+    const sending = sendingOf(core)
+    const requests = new DealerRequests(sending, core.inbox, core.options.receiveTimeout)
+    return {
+      ...receiverOf(receivingOf(core)),
+      ...senderOf(sending),
+      request: (message: Outgoing) => requests.request(message)
+    }
+  },
+  router: (core) => {
+    const sending = sendingOf(core)
+    const receiving = receivingOf(core)
+    return {
+      ...receiverOf(receiving),
+      ...senderOf(sending),
+      serve: <E, R>(handler: Handler<E, R>, options?: { readonly concurrency?: number | undefined }) =>
+        serve(receiving, sending, "router", handler, options?.concurrency)
+    }
+  },
+  pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
+  xpub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
+  xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...subscriberOf(core) }),
+  rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) })
+}
+
+// The operations are written once, for all types: which of them fail with what
+// is for the interfaces in `Zmq.ts` to say.
+const open =
+  <S extends Zmq.Socket>(type: S["type"]) =>
+  (options?: object): Effect.Effect<S, SocketError, Scope.Scope> =>
+    Effect.map(openSocket(type, options), (core) => {
+      const socket = { ...socketOf(core), ...operations[type](core) }
+      Object.defineProperty(socket, "endpoints", { get: () => core.endpoints, enumerable: true })
+      return socket as unknown as S
+    })
+
+export const pull = open<Zmq.Pull>("pull")
+export const push = open<Zmq.Push>("push")
+export const pub = open<Zmq.Pub>("pub")
+export const sub = open<Zmq.Sub>("sub")
+export const req = open<Zmq.Req>("req")
+export const rep = open<Zmq.Rep>("rep")
+export const dealer = open<Zmq.Dealer>("dealer")
+export const router = open<Zmq.Router>("router")
+export const pair = open<Zmq.Pair>("pair")
+export const xpub = open<Zmq.XPub>("xpub")
+export const xsub = open<Zmq.XSub>("xsub")
+export const rawStream = open<Zmq.RawStream>("rawStream")

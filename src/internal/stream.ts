@@ -1,0 +1,95 @@
+/**
+ * Streams and `runForEach`: a message is lent until it is dealt with.
+ */
+import * as Channel from "effect/Channel"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Message } from "../Message.ts"
+import { DecodeError } from "../ZmqError.ts"
+import type { Lease } from "./mailbox.ts"
+import type { Decode, ReceiveError, Receiving } from "./receive.ts"
+
+/**
+ * A stream that lends each element until the next one is asked for. If the
+ * stream fails or is interrupted before that, the element goes back.
+ */
+export const makeStream = <A>(
+  receiving: Receiving,
+  operation: string,
+  decode: Decode<A>
+): Stream.Stream<A, ReceiveError> =>
+  Stream.fromChannel(
+    Channel.fromTransform((_, scope) =>
+      Effect.suspend(() => {
+        let lent: Lease<Message> | undefined
+        // One element at a time: of an array, nobody could tell how much was handled.
+        const next = receiving.lend(
+          operation,
+          (message) => {
+            const value = decode(message)
+            return value instanceof DecodeError ? value : ([value] as const)
+          },
+          (lease) => {
+            lent = lease
+          }
+        )
+        const pull = Effect.suspend(() => {
+          lent = undefined
+          return next
+        })
+        const settle = (exit: Exit.Exit<unknown, unknown>) =>
+          Effect.sync(() => {
+            if (lent !== undefined && Exit.isFailure(exit)) receiving.putBack(lent)
+            lent = undefined
+          })
+        return Effect.as(Scope.addFinalizerExit(scope, settle), pull)
+      })
+    )
+  )
+
+/**
+ * Runs `handler` on each message, `concurrency` of them at a time. A message
+ * whose handler fails or is interrupted goes back.
+ *
+ * `handler` is given a function that settles its message early.
+ */
+export const forEachMessage = <A, E, R>(
+  receiving: Receiving,
+  options: {
+    readonly operation: string
+    readonly decode: Decode<A>
+    readonly concurrency: number | undefined
+    readonly timeLimit?: number
+  },
+  handler: (value: A, settle: () => void) => Effect.Effect<unknown, E, R>
+): Effect.Effect<never, ReceiveError | E, R> => {
+  const worker = Effect.suspend(() => {
+    let lent: Lease<Message> | undefined
+    const settle = () => {
+      lent = undefined
+    }
+    const receive = receiving.lend(
+      options.operation,
+      options.decode,
+      (lease) => {
+        lent = lease
+      },
+      options.timeLimit
+    )
+    const handleNext = Effect.flatMap(receive, (value) => handler(value, settle))
+    const loop = Effect.whileLoop({ while: () => true, body: () => handleNext, step: settle })
+    return Effect.onExit(loop, () =>
+      Effect.sync(() => {
+        if (lent !== undefined) receiving.putBack(lent)
+      })
+    )
+  })
+  const workers = Math.max(1, Math.floor(options.concurrency ?? 1))
+  const all =
+    workers === 1
+      ? worker
+      : Effect.forEach(Array(workers).fill(worker), (one) => one, { concurrency: workers, discard: true })
+  return all as Effect.Effect<never, ReceiveError | E, R>
+}

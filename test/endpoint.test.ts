@@ -1,0 +1,214 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, describe, expect, it } from "vitest"
+import { checkBind, checkConnect, faultOf, hostToResolve } from "../src/internal/endpoint.ts"
+
+const longest = process.platform === "linux" ? 107 : 103
+const folder = mkdtempSync(join(tmpdir(), "endpoint-"))
+const file = join(folder, "file")
+writeFileSync(file, "precious")
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const nowhere = [
+  "",
+  "tcp",
+  "tcp:",
+  "://a",
+  "127.0.0.1:5555",
+  "tcp://",
+  "tcp://127.0.0.1",
+  "tcp://127.0.0.1:",
+  "tcp://:5555",
+  "tcp://127.0.0.1:65536",
+  "tcp://127.0.0.1:99999",
+  "tcp://127.0.0.1:4294967297",
+  "tcp://127.0.0.1:-1",
+  "tcp://127.0.0.1:+5555",
+  "tcp://127.0.0.1: 5555",
+  "tcp://127.0.0.1:5555 ",
+  "tcp://127.0.0.1:http",
+  "tcp://127.0.0.1:12a",
+  "tcp://127.0.0.1:5555/path",
+  "tcp://127.0.0.1:5555\0",
+  "tcp:// 127.0.0.1:5555",
+  "tcp://a b:5555",
+  "tcp://999.1.1.1:5555",
+  "tcp://[::1]",
+  "tcp://::1",
+  "tcp://fe80::1",
+  "tcp://[::g]:5555",
+  "tcp://[]:5555",
+  "ws://127.0.0.1",
+  "ws://127.0.0.1:99999/path",
+  "ipc://",
+  "ipc://@",
+  "ipc://*a",
+  `ipc:///${"x".repeat(longest)}`,
+  `ipc://${"é".repeat(60)}`,
+  "ipc:///tmp/a\0b",
+  "inproc://",
+  `inproc://${"x".repeat(257)}`,
+  "inproc://a\0b",
+  "tipc://x"
+]
+
+const unsupported = [
+  "foo://x",
+  "TCP://127.0.0.1:5555",
+  "http://127.0.0.1:5555",
+  "pgm://eth0;239.192.1.1:5555",
+  "epgm://eth0;239.192.1.1:5555",
+  "norm://1:5555",
+  "wss://127.0.0.1:5555",
+  "udp://127.0.0.1:5555",
+  "vmci://1:2"
+]
+
+const both = [
+  "tcp://127.0.0.1:1",
+  "tcp://127.0.0.1:65535",
+  "tcp://127.0.0.1:05555",
+  "tcp://localhost:5555",
+  "tcp://eth0:5555",
+  "tcp://[::1]:5555",
+  "tcp://::1:5555",
+  "tcp://[fe80::1%eth0]:5555",
+  "ws://127.0.0.1:5555/path",
+  "ipc:///tmp/a.sock",
+  "ipc://relative.sock",
+  `ipc:///${"x".repeat(longest - 1)}`,
+  "inproc://a",
+  "inproc://*",
+  `inproc://${"x".repeat(256)}`,
+  "tipc://{5560,0}",
+  "tipc://{5560,0,0}",
+  ...(process.platform === "linux" ? ["ipc://@abstract"] : [])
+]
+
+describe("bind", () => {
+  it.each([
+    ...both,
+    "tcp://*:*",
+    "tcp://127.0.0.1:*",
+    "tcp://127.0.0.1:0",
+    "tcp://eth0:1:5555",
+    "ipc://*",
+    "tipc://<*>"
+  ])("takes %s", (endpoint) => {
+    expect(checkBind(endpoint)).toBeUndefined()
+  })
+
+  it.each([...nowhere, "tcp://eth0:0;127.0.0.1:5555"])("refuses %j", (endpoint) => {
+    expect(checkBind(endpoint)?.reason).toBe("InvalidEndpoint")
+  })
+
+  it.each(unsupported)("has no transport for %s", (endpoint) => {
+    expect(checkBind(endpoint)?.reason).toBe("UnsupportedTransport")
+  })
+
+  it("spares a file, which libzmq would delete", () => {
+    expect(checkBind(`ipc://${file}`)?.reason).toBe("AddressInUse")
+    expect(checkBind(`ipc://${folder}`)?.reason).toBe("AddressInUse")
+    expect(checkBind(`ipc://${folder}/free`)).toBeUndefined()
+    expect(checkConnect(`ipc://${file}`)).toBeUndefined()
+  })
+})
+
+describe("connect", () => {
+  it.each([...both, "tcp://eth0:0;192.168.1.1:5555", "tcp://127.0.0.1:5556;127.0.0.1:5555", "tcp://my_host.:5555"])(
+    "takes %s",
+    (endpoint) => {
+      expect(checkConnect(endpoint)).toBeUndefined()
+    }
+  )
+
+  it.each([
+    ...nowhere,
+    "tcp://*:5555",
+    "tcp://127.0.0.1:*",
+    "tcp://127.0.0.1:0",
+    "tcp://bücher.example:5555",
+    "tcp://-a:5555",
+    "tcp://eth0;127.0.0.1:5555",
+    "tcp://eth0:99999;127.0.0.1:5555",
+    "tcp://*:0;127.0.0.1:5555",
+    "tcp://eth0:0;",
+    "ipc://*",
+    "tipc://<*>"
+  ])("refuses %j", (endpoint) => {
+    expect(checkConnect(endpoint)?.reason).toBe("InvalidEndpoint")
+  })
+
+  it.each(unsupported)("has no transport for %s", (endpoint) => {
+    expect(checkConnect(endpoint)?.reason).toBe("UnsupportedTransport")
+  })
+})
+
+it.each([undefined, null, 5555, {}, ["inproc://a"]])("refuses %j, which is no string", (endpoint) => {
+  expect(checkBind(endpoint as unknown as string)?.reason).toBe("InvalidEndpoint")
+  expect(checkConnect(endpoint as unknown as string)?.reason).toBe("InvalidEndpoint")
+  const error = new TypeError("Address must be a string")
+  expect(faultOf("bind", endpoint as unknown as string, error).reason).toBe("InvalidEndpoint")
+})
+
+it.each([
+  ["tcp://example.org:5555", "example.org"],
+  ["tcp://localhost:5555", "localhost"],
+  ["tcp://eth0:0;example.org:5555", "example.org"],
+  ["ws://example.org:5555/path", "example.org"],
+  ["tcp://127.0.0.1:5555", undefined],
+  ["tcp://eth0:0;127.0.0.1:5555", undefined],
+  ["tcp://[::1]:5555", undefined],
+  ["tcp://[fe80::1%eth0]:5555", undefined],
+  ["tcp://::1:5555", undefined],
+  ["tcp://example.org:99999", undefined],
+  ["ipc://example.org:5555", undefined],
+  ["inproc://example.org:5555", undefined],
+  ["nonsense", undefined]
+])("the host to resolve in %s is %s", (endpoint, host) => {
+  expect(hostToResolve(endpoint)).toBe(host)
+})
+
+it.each([
+  ["bind", "tcp://127.0.0.1:5555", "EADDRINUSE", "AddressInUse"],
+  ["bind", "ipc:///tmp", "EADDRINUSE", "AddressInUse"],
+  ["bind", "inproc://a", "EADDRINUSE", "AddressInUse"],
+  ["bind", "tcp://8.8.8.8:5555", "EADDRNOTAVAIL", "AddressNotAvailable"],
+  ["bind", "tcp://nosuch0:5555", "ENODEV", "AddressNotAvailable"],
+  ["bind", "tcp://[::1]:5555", "ENODEV", "AddressNotAvailable"],
+  ["bind", "tcp://[::1]:5555", "EAFNOSUPPORT", "AddressNotAvailable"],
+  ["bind", "tipc://{5560,0,0}", "EAFNOSUPPORT", "UnsupportedTransport"],
+  ["bind", "tipc://x", "EAGAIN", "InvalidEndpoint"],
+  ["bind", "tcp://127.0.0.1:80", "EACCES", "PermissionDenied"],
+  ["bind", "ipc:///root/a", "EACCES", "PermissionDenied"],
+  ["bind", "ipc:///sys/a", "EROFS", "PermissionDenied"],
+  ["bind", "ipc:///nosuch/a", "ENOENT", "NoSuchPath"],
+  ["bind", "ipc:///etc/passwd/a", "ENOTDIR", "NoSuchPath"],
+  ["bind", `ipc:///${"x".repeat(200)}`, "ENAMETOOLONG", "InvalidEndpoint"],
+  ["bind", "tcp://127.0.0.1", "EINVAL", "InvalidEndpoint"],
+  ["bind", "tcp://127.0.0.1:5555", "EINVAL", "InvalidEndpoint"],
+  ["bind", "foo://x", "EPROTONOSUPPORT", "UnsupportedTransport"],
+  ["bind", "ws://127.0.0.1:5555", "EPROTONOSUPPORT", "UnsupportedTransport"],
+  ["bind", "tcp://127.0.0.1:5555", "ENOTSUP", "UnsupportedTransport"],
+  ["connect", "udp://127.0.0.1:5555", "ENOCOMPATPROTO", "IncompatibleTransport"],
+  ["connect", "ws://no.such.host:5555", "EINVAL", "HostNotFound"],
+  ["connect", "tcp://no.such.host:5555", "ENOTFOUND", "HostNotFound"],
+  ["connect", "tcp://127.0.0.1:5555", "EMFILE", "TooManySockets"],
+  ["connect", "tcp://127.0.0.1:5555", "EMTHREAD", "Unknown"],
+  ["connect", "tcp://127.0.0.1:5555", "ETERM", "Closed"],
+  ["connect", "tcp://127.0.0.1:5555", "EBADF", "Closed"],
+  ["connect", "inproc://a", "ECONNREFUSED", "NoSuchEndpoint"],
+  ["disconnect", "tcp://127.0.0.1:5555", "ENOENT", "NoSuchEndpoint"],
+  ["unbind", "ipc:///tmp/a", "ENOENT", "NoSuchEndpoint"],
+  ["disconnect", "nonsense", "EINVAL", "InvalidEndpoint"],
+  ["connect", "tcp://127.0.0.1:5555", "EWHATEVER", "Unknown"]
+] as const)("%s %s with %s is %s", (operation, endpoint, code, reason) => {
+  const fault = faultOf(operation, endpoint, Object.assign(new Error(code), { code }))
+  expect(fault.reason).toBe(reason)
+  expect(fault.advice.length).toBeGreaterThan(10)
+})
+
+it.each([undefined, null, "text", new Error("what"), { code: 5 }])("cannot tell what %s is", (error) => {
+  expect(faultOf("connect", "inproc://a", error).reason).toBe("Unknown")
+})

@@ -144,13 +144,6 @@ export interface TcpOptions {
   /** The type-of-service byte of the IP header, 0 to 255. Default: 0. `ZMQ_TOS` */
   readonly typeOfService?: number | undefined
   /**
-   * The SOCKS5 proxy to connect through, as `"host:port"`. It must be there: the libzmq 4.3.5 that comes with zeromq
-   * aborts the whole process when the proxy refuses the connection.
-   *
-   * Default: none. `ZMQ_SOCKS_PROXY`
-   */
-  readonly socksProxy?: string | undefined
-  /**
    * The network interface or VRF to use, 1 to 15 bytes; Linux only, with CAP_NET_RAW. The libzmq that comes with zeromq
    * is built without it: there a bind fails and a connect never succeeds.
    *

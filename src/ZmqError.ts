@@ -151,7 +151,6 @@ export type EndpointReason =
   | "NoSuchEndpoint"
   | "HostNotFound"
   | "TooManySockets"
-  | "Closed"
   | "Unknown"
 
 /**

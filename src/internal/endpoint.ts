@@ -295,7 +295,7 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
     case "EBADF":
     case "ENOTSOCK":
     case "ETERM":
-      return fault("Closed", "Use the socket inside the scope that opened it")
+      return fault("Unknown", "Use the socket inside the scope that opened it")
     case undefined:
       // zeromq.js refuses an address that is no string with a TypeError.
       return error instanceof TypeError ? (diagnose(operation, endpoint) ?? unknown(error)) : unknown(error)

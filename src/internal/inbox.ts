@@ -24,6 +24,7 @@ export class Inbox {
   private readonly capacity: number
   private state: "idle" | "receiving" | "resting" = "idle"
   private takenThisTurn = 0
+  private arrivals = 0
 
   /** The mailbox holds at most `capacity` messages that nobody asked for. */
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
@@ -37,9 +38,11 @@ export class Inbox {
     if (this.state !== "idle" || this.mailbox.closed) return
     if (this.takenThisTurn >= messagesPerTurn) return this.rest()
     this.state = "receiving"
+    const before = this.arrivals
     const burst = this.native.receiveBurst(this.capacity, this.arrived)
-    if (burst === undefined) this.native.receive().then(this.received, this.failed)
-    else burst.then(this.settled)
+    if (burst === undefined) return this.receiveOne()
+    // A socket may say that it is readable and have nothing after all.
+    burst.then(() => (this.arrivals > before ? this.settled() : this.receiveOne()))
   }
 
   /** Takes what is there now, at most `max`, and calls `done` when it is in the mailbox. */
@@ -70,7 +73,12 @@ export class Inbox {
 
   private readonly arrived = (message: Message): void => {
     this.takenThisTurn++
+    this.arrivals++
     if (!this.divert(message)) this.mailbox.arrive(message)
+  }
+
+  private receiveOne(): void {
+    this.native.receive().then(this.received, this.failed)
   }
 
   private readonly received = (message: Message): void => {
@@ -84,8 +92,7 @@ export class Inbox {
     if (this.mailbox.wanted || this.diverting()) this.fill()
   }
 
-  // A socket may say that it is readable and then have nothing after all: a REQ
-  // drops late replies as it looks for the right one. That is no end.
+  // EAGAIN is no end: a REQ wakes for a late reply, and drops it.
   private readonly failed = (error: { readonly code?: string }): void => {
     this.state = "idle"
     if (error.code === "EAGAIN") this.rest()

@@ -259,14 +259,6 @@ const networks: Kind<ReadonlyArray<string>> = {
   read: (given) => oneOrMore(given, (item) => (typeof item === "string" && isNetwork(item) ? item : undefined))
 }
 
-const hostAndPort: Kind<string> = {
-  expected: 'the address of a SOCKS5 proxy as "host:port" with a port from 1 to 65535, and no scheme',
-  read: (given) => {
-    const port = typeof given === "string" ? /^(?:[\w.-]+|\[[\da-fA-F:.]+\]):(\d{1,5})$/.exec(given)?.[1] : undefined
-    return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535 ? (given as string) : undefined
-  }
-}
-
 // -----------------------------------------------------------------------------
 // The table
 // -----------------------------------------------------------------------------
@@ -375,7 +367,6 @@ export const table = {
     ...integer(0, 255, ""),
     expected: "the type-of-service byte of the IP header, a whole number from 0 to 255"
   }),
-  socksProxy: native(every, "ZMQ_SOCKS_PROXY", hostAndPort),
   interface: native(every, "ZMQ_BINDTODEVICE", text(15)),
   loopbackFastPath: native(every, "ZMQ_LOOPBACK_FASTPATH", boolean),
 
@@ -527,16 +518,21 @@ const checkSecurity = (given: Readonly<Record<string, unknown>>): void => {
 /** Options that zeromq.js lists and that the libzmq in it was built without. */
 const unavailable = /^(vmci|gssapi)/
 
+/** When a SOCKS proxy refuses a connection, libzmq 4.3.5 aborts the whole process (epoll.cpp:86). */
+const aborts = "socksProxy"
+
 const unknownOption = (type: SocketType, name: string, value: unknown): OptionError => {
   const row = rows.get(name)
   const near = row ? undefined : nearest(name, optionNames(type))
   const expected = row
     ? `no ${name} on a ${type} socket: it is an option of ${row.types.join(", ")}. Leave it out`
-    : unavailable.test(name)
-      ? `no ${name}: the libzmq that comes with zeromq is built without it. Leave it out`
-      : near === undefined
-        ? `an option of a ${type} socket, which has none of this name. Leave it out`
-        : `an option of a ${type} socket, which has none of this name. Did you mean ${near}?`
+    : name === aborts
+      ? "no socksProxy: a proxy that refuses a connection makes libzmq abort the whole process. Leave it out"
+      : unavailable.test(name)
+        ? `no ${name}: the libzmq that comes with zeromq is built without it. Leave it out`
+        : near === undefined
+          ? `an option of a ${type} socket, which has none of this name. Leave it out`
+          : `an option of a ${type} socket, which has none of this name. Did you mean ${near}?`
   return new OptionError({
     option: name,
     value: row?.secret || /secret|password/i.test(name) || (near && rows.get(near)?.secret) ? seal(value) : value,

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import { BindError, Closed, ConnectError, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
-import { checkBind, checkConnect, faultOf, hostToResolve } from "./endpoint.ts"
+import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve } from "./endpoint.ts"
 import { Inbox } from "./inbox.ts"
 import { Native, type NativeSocket } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
@@ -86,7 +86,7 @@ export class SocketCore {
 
   /** Throws ConnectError. */
   connect(endpoint: string): void {
-    const fault = checkConnect(endpoint)
+    const fault = checkConnect(endpoint) ?? this.checkIpv6(endpoint)
     if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
     try {
       this.native.connect(endpoint)
@@ -94,6 +94,14 @@ export class SocketCore {
     } catch (cause) {
       throw new ConnectError({ operation: "connect", endpoint, ...faultOf("connect", endpoint, cause), cause })
     }
+  }
+
+  // Accepted by libzmq, which then never connects.
+  private checkIpv6(endpoint: string): EndpointFault | undefined {
+    const ipv6 = this.options.settings.some(({ option, value }) => option === "ipv6" && value === true)
+    return ipv6 || !/^(tcp|ws):\/\/.*\[/.test(endpoint)
+      ? undefined
+      : { reason: "AddressNotAvailable", advice: "Set the option `ipv6: true` to use IPv6 addresses" }
   }
 
   /** Throws ConnectError. */

@@ -18,6 +18,12 @@ import type { Setting, SocketType } from "./options.ts"
  */
 export type Offer = "sent" | "full" | "unroutable" | "outOfTurn" | "closed"
 
+/** Messages to send in turn: the next one, which is asked for again until it is sent. */
+export interface Source {
+  readonly peek: () => Outgoing | undefined
+  readonly sent: () => void
+}
+
 /**
  * A socket, as the rest of the library needs it. Only one `receive` or
  * `receiveBurst`, and only one `room`, may be under way at a time.
@@ -36,6 +42,8 @@ export interface NativeSocket {
    */
   offer(message: Outgoing): Offer
   onReturned: (message: Outgoing) => void
+  /** Offers messages in turn, until there are no more or one is refused. */
+  offerAll(source: Source): Promise<Offer>
   /** Resolves when there may be room. It may be early, and is never more than a few milliseconds late. */
   room(): Promise<void>
   set(setting: Setting): void
@@ -121,6 +129,14 @@ const admissionOf = (type: SocketType, noDrop: boolean): Admission => {
     case "rawStream":
       return "ask"
   }
+}
+
+/** What the error says, by the code that its text contains. */
+const refusal = (text: string): Offer => {
+  if (text.includes("EAGAIN")) return "full"
+  if (text.includes("EHOSTUNREACH")) return "unroutable"
+  if (text.includes("EFSM")) return "outOfTurn"
+  return "closed"
 }
 
 // `room` waits natively, in slices. The notification of a socket is shared by
@@ -211,14 +227,24 @@ class ZeromqSocket implements NativeSocket {
   private outcome(sent: Promise<void>): Offer {
     sent.catch(ignore)
     const state = inspect(sent)
-    if (!state.includes("<rejected>")) {
-      this.retryDelay = 1
+    if (state.includes("<rejected>")) return refusal(state)
+    this.retryDelay = 1
+    return "sent"
+  }
+
+  // Waiting for each answer in turn costs less than asking for room before each
+  // message, and keeps the order: nothing overtakes a message that is refused.
+  async offerAll(source: Source): Promise<Offer> {
+    try {
+      for (let message = source.peek(); message !== undefined; message = source.peek()) {
+        if (this.waitingForRoom) return "full"
+        await this.raw.send(message)
+        source.sent()
+      }
       return "sent"
+    } catch (error) {
+      return refusal(String((error as { readonly code?: unknown }).code))
     }
-    if (state.includes("EAGAIN")) return "full"
-    if (state.includes("EHOSTUNREACH")) return "unroutable"
-    if (state.includes("EFSM")) return "outOfTurn"
-    return "closed"
   }
 
   room(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Outgoing } from "../Message.ts"
 import { Line, Waiter } from "./line.ts"
-import type { NativeSocket, Offer } from "./native.ts"
+import type { NativeSocket, Offer, Source } from "./native.ts"
 
 // All peers share one lane, except where libzmq has a queue for each: a ROUTER
 // peer that does not read must not hold up the others.
@@ -38,6 +38,19 @@ export class Outbox {
     if (this.closed) return "closed"
     if (this.lanes.size > 0 && this.lanes.has(this.laneOf(message))) return "full"
     return this.native.offer(message)
+  }
+
+  /** Offers messages in turn, until there are no more or one is refused. Whoever waits goes first. */
+  async offerAll(source: Source): Promise<Offer> {
+    if (this.closed) return "closed"
+    let held = false
+    const peek = () => {
+      const message = source.peek()
+      held = message !== undefined && this.lanes.size > 0 && this.lanes.has(this.laneOf(message))
+      return held ? undefined : message
+    }
+    const offer = await this.native.offerAll({ peek, sent: source.sent })
+    return held ? "full" : offer
   }
 
   /** Joins those who wait for room; one who was woken for nothing goes first again. */

@@ -98,39 +98,42 @@ export class Sending {
     )
   }
 
-  /** Sends messages in order, many in one operation. */
+  /**
+   * Sends messages in order, in bursts: the fiber waits once for many of them.
+   * An interrupted burst stops after the message that is being offered.
+   */
   sendAll(operation: string, messages: Iterable<Outgoing>): Effect.Effect<void, SendError> {
     return Effect.suspend(() => {
       const iterator = messages[Symbol.iterator]()
       let next = iterator.next()
-      const burst: Effect.Effect<boolean, SendError> = Effect.suspend(() => {
-        for (let i = 0; i < messagesPerBurst; i++) {
-          if (next.done) return Effect.succeed(false)
-          const wrong = checkOutgoing(operation, next.value)
-          if (wrong !== undefined) return Effect.fail(wrong)
-          const offer = this.outbox.offer(next.value)
-          if (offer === "full") {
-            const waited = next.value
-            const sent = {
-              check: this.rule.check,
-              sent: () => {
-                next = iterator.next()
-              }
-            }
-            return Effect.as(this.send(operation, waited, sent), true)
-          }
-          if (offer !== "sent") return Effect.fail(errorOf(operation, next.value, offer))
-          next = iterator.next()
+      const sent = () => {
+        next = iterator.next()
+      }
+      const burst = Effect.callback<Offer | "paused" | EncodeError>((resume) => {
+        let wrong: EncodeError | undefined
+        let room = messagesPerBurst
+        const peek = () => {
+          if (next.done || room-- === 0) return undefined
+          wrong = checkOutgoing(operation, next.value)
+          return wrong === undefined ? (next.value as Outgoing) : undefined
         }
-        return Effect.as(Effect.yieldNow, true)
+        const offered = this.outbox.offerAll({ peek, sent })
+        offered.then((offer) => resume(Effect.succeed(wrong ?? (offer === "sent" && !next.done ? "paused" : offer))))
+        return Effect.promise(() => {
+          room = 0
+          return offered
+        })
       })
-      let more = true
       return Effect.whileLoop({
-        while: () => more,
-        body: () => burst,
-        step: (again) => {
-          more = again
-        }
+        while: () => !next.done,
+        body: () =>
+          Effect.flatMap(burst, (offer): Effect.Effect<void, SendError> => {
+            if (offer === "sent") return Effect.void
+            if (offer === "paused") return Effect.yieldNow
+            if (offer === "full") return this.send(operation, next.value, { check: noRule.check, sent })
+            return Effect.fail(offer instanceof EncodeError ? offer : errorOf(operation, next.value, offer))
+          }),
+        step: () => {}
       })
     })
   }

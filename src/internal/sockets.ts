@@ -87,7 +87,9 @@ const sendsOf = (sending: Sending) => {
 const senderOf = (sending: Sending) => ({
   ...sendsOf(sending),
   sendAll: (messages: Iterable<Outgoing>) => sending.sendAll("sendAll", messages),
-  sink: Sink.forEachArray((messages: ReadonlyArray<Outgoing>) => sending.sendAll("sink", messages))
+  sink: Sink.forEachArray((messages: readonly [Outgoing, ...Array<Outgoing>]) =>
+    messages.length === 1 ? sending.send("sink", messages[0]) : sending.sendAll("sink", messages)
+  )
 })
 
 const subscriberOf = (core: SocketCore) => {

@@ -1,10 +1,29 @@
 import { defineConfig } from "vitest/config"
 
+// Node 20 does not have Map.groupBy, and vitest needs it to print a failure.
+const maps = Map as { groupBy?: unknown }
+maps.groupBy ??= <K, T>(items: Iterable<T>, keyOf: (item: T, index: number) => K): Map<K, Array<T>> => {
+  const groups = new Map<K, Array<T>>()
+  let index = 0
+  for (const item of items) {
+    const key = keyOf(item, index++)
+    groups.set(key, [...(groups.get(key) ?? []), item])
+  }
+  return groups
+}
+
+const source = (file: string): string => new URL(`./src/${file}`, import.meta.url).pathname
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     pool: "forks",
     testTimeout: 30_000
   },
-  resolve: { alias: { "effect-zmq": new URL("./src/index.ts", import.meta.url).pathname } }
+  resolve: {
+    alias: [
+      { find: /^effect-zmq$/, replacement: source("index.ts") },
+      { find: /^effect-zmq\/Zmq$/, replacement: source("Zmq.ts") }
+    ]
+  }
 })

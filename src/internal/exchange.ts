@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { Message, Outgoing } from "../Message.ts"
 import { Again, Closed, InvalidState, Unroutable } from "../ZmqError.ts"
-import type { Inbox } from "./inbox.ts"
+import type { Diversion, Inbox } from "./inbox.ts"
 import type { ReceiveError, ReceiveRule, Receiving } from "./receive.ts"
 import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "./send.ts"
 import { forEachMessage } from "./stream.ts"
@@ -128,7 +128,7 @@ export class RepTurn {
  * has it, `[correlation id, empty, ...body]`: a REP or ROUTER peer returns what
  * stands before the body with its reply.
  */
-export class DealerRequests {
+export class DealerRequests implements Diversion {
   private readonly sending: Sending
   private readonly inbox: Inbox
   private readonly timeLimit: number
@@ -142,8 +142,7 @@ export class DealerRequests {
     this.sending = sending
     this.inbox = inbox
     this.timeLimit = timeLimit
-    inbox.diverting = () => this.inFlight.size > 0
-    inbox.divert = (message) => this.deliver(message)
+    inbox.diversion = this
   }
 
   request(message: Outgoing): Effect.Effect<Message, SendError | ReceiveError> {
@@ -173,6 +172,10 @@ export class DealerRequests {
     })
   }
 
+  get wanted(): boolean {
+    return this.inFlight.size > 0
+  }
+
   close(): void {
     for (const request of this.inFlight.values()) request.fail?.()
   }
@@ -199,9 +202,9 @@ export class DealerRequests {
     })
   }
 
-  // Called for each message that arrives. A reply that nobody waits for any
-  // more goes no further: it must not be taken for an ordinary message.
-  private deliver(message: Message): boolean {
+  // A reply that nobody waits for any more goes no further: it must not be taken
+  // for an ordinary message.
+  accept(message: Message): boolean {
     const [id, delimiter] = message
     if (message.length < 3 || id.length !== 8 || delimiter?.length !== 0 || id.compare(this.prefix, 0, 4, 0, 4) !== 0) {
       return false

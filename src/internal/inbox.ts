@@ -5,6 +5,15 @@ import type { NativeSocket } from "./native.ts"
 // How many messages may be taken before the event loop gets its turn (P8).
 const messagesPerTurn = 512
 
+/** Takes messages that are not for the mailbox: the replies to requests. */
+export interface Diversion {
+  /** Whether a message is expected. */
+  readonly wanted: boolean
+  /** Takes a message, or leaves it to the mailbox. */
+  accept(message: Message): boolean
+  close(): void
+}
+
 /**
  * Fills a mailbox from a socket, when somebody wants a message and not before.
  *
@@ -15,10 +24,8 @@ export class Inbox {
   readonly mailbox: Mailbox<Message>
   /** The fiber that is known to have suspended before it received. See `receive.ts`. */
   restedFiber = -1
-  /** Takes a message that is not for the mailbox, such as a reply to a request. */
-  divert: (message: Message) => boolean = () => false
-  /** Whether somebody besides the waiters wants messages. */
-  diverting: () => boolean = () => false
+  /** Who gets to see messages before the mailbox. */
+  diversion: Diversion | undefined = undefined
 
   private readonly native: NativeSocket
   private readonly capacity: number
@@ -68,13 +75,22 @@ export class Inbox {
 
   close(): void {
     this.native.close()
+    this.end()
+  }
+
+  private end(): void {
     this.mailbox.close()
+    this.diversion?.close()
+  }
+
+  private get wanted(): boolean {
+    return this.mailbox.wanted || this.diversion?.wanted === true
   }
 
   private readonly arrived = (message: Message): void => {
     this.takenThisTurn++
     this.arrivals++
-    if (!this.divert(message)) this.mailbox.arrive(message)
+    if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
   }
 
   private receiveOne(): void {
@@ -89,14 +105,14 @@ export class Inbox {
   private readonly settled = (): void => {
     this.state = "idle"
     this.mailbox.announce()
-    if (this.mailbox.wanted || this.diverting()) this.fill()
+    if (this.wanted) this.fill()
   }
 
   // EAGAIN is no end: a REQ wakes for a late reply, and drops it.
   private readonly failed = (error: { readonly code?: string }): void => {
     this.state = "idle"
     if (error.code === "EAGAIN") this.rest()
-    else this.mailbox.close()
+    else this.end()
   }
 
   private rest(): void {
@@ -104,7 +120,7 @@ export class Inbox {
     this.nextTurn(() => {
       if (this.state !== "resting") return
       this.state = "idle"
-      if (this.mailbox.wanted || this.diverting()) this.fill()
+      if (this.wanted) this.fill()
     })
   }
 

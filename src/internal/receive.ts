@@ -9,7 +9,7 @@
  * What Effect adds behind the receive (`Effect.map`, a timeout, a race, a span)
  * are operations again. A fiber is suspended there only if it has used up its
  * budget of operations. So a receive first sees to it that there is plenty
- * left, its own and that of the parent that may be waiting for it: see `rested`.
+ * left, its own and that of the parent that may be waiting for it: see `mustRest`.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -39,8 +39,8 @@ const orElse = <A, E, E2>(self: Effect.Effect<A, E>, that: Effect.Effect<A, E2>)
 
 // A fiber has a budget of operations (2,048) before it lets others run. Half of
 // it is far more than any combinator needs to get a message to the user's code.
-const spent = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
-  fiber.currentOpCount > fiber.cache.maxOpsBeforeYield >> 1
+const mustRest = (inbox: Inbox, fiber: Fiber.Fiber<unknown, unknown>): boolean =>
+  fiber.id !== inbox.restedFiber || fiber.currentOpCount > fiber.cache.maxOpsBeforeYield >> 1
 
 /** Rules that a socket type has for when to receive, and what follows when it has. */
 export interface ReceiveRule {
@@ -58,7 +58,7 @@ interface Taker<A> {
   readonly look: () => A | DecodeError
   /** Takes the message just looked at. */
   readonly commit: () => void
-  /** Whether the message is out of our hands then, for good. */
+  /** Whether the message is out of our hands then. One that is only lent comes back wherever its fiber is interrupted. */
   readonly final: boolean
   readonly timeLimit: number
 }
@@ -87,9 +87,13 @@ export class Receiving {
         rule.received()
       }
     })
-    return Effect.suspend((): Effect.Effect<A, ReceiveError> => {
+    return this.inTurn(operation, rule, received)
+  }
+
+  private inTurn<A, E>(operation: string, rule: ReceiveRule, self: Effect.Effect<A, E>) {
+    return Effect.suspend((): Effect.Effect<A, E | InvalidState> => {
       const wrong = rule.check(operation)
-      return wrong === undefined ? received : Effect.fail(wrong)
+      return wrong === undefined ? self : Effect.fail(wrong)
     })
   }
 
@@ -116,11 +120,7 @@ export class Receiving {
   private receiver<A>(taker: Taker<A>): Effect.Effect<A, ReceiveError> {
     const { inbox } = this
     const { mailbox } = inbox
-
-    // A message that is only lent comes back wherever its fiber is interrupted,
-    // so that there is no need to rest before.
-    const mustRest = (fiber: Fiber.Fiber<unknown, unknown>): boolean =>
-      taker.final && (fiber.id !== inbox.restedFiber || spent(fiber))
+    const { final } = taker
 
     // Takes the message and hands it on, in one operation.
     const takeNow = (): A => {
@@ -133,14 +133,14 @@ export class Receiving {
     // The receive path, when a message is there.
     const take: Effect.Effect<A, ReceiveError> = orElse(
       Effect.sync(() => {
-        if (mailbox.available === 0 || mustRest(Fiber.getCurrent()!)) throw notYet
+        if (mailbox.available === 0 || (final && mustRest(inbox, Fiber.getCurrent()!))) throw notYet
         return takeNow()
       }),
       // Nothing to take, a fiber that must rest, or a message that can't be
       // decoded: the rare cases, in as many operations as they need.
       Effect.withFiber((fiber): Effect.Effect<A, ReceiveError> => {
         if (mailbox.available === 0) return nothingThere
-        return mustRest(fiber) ? rest : refuse
+        return final && mustRest(inbox, fiber) ? rest : refuse
       })
     )
 
@@ -225,27 +225,35 @@ export class Receiving {
   }
 
   /** The next message if there is one now. */
-  get tryReceive(): Effect.Effect<Option.Option<Message>, Closed> {
-    const { inbox } = this
+  get tryReceive(): Effect.Effect<Option.Option<Message>, Closed | InvalidState> {
+    const operation = "tryRecv"
+    const { inbox, rule } = this
     const { mailbox } = inbox
-    const closed = Effect.fail(new Closed({ operation: "tryRecv" }))
+    const take = (): Option.Option<Message> => {
+      const message = mailbox.take()
+      rule?.received()
+      return Option.some(message)
+    }
     const takeRested = Effect.sync(() => {
       if (mailbox.available === 0) {
         if (mailbox.closed) throw notYet
         return Option.none<Message>()
       }
       inbox.restedFiber = Fiber.getCurrent()!.id
-      return Option.some(mailbox.take())
+      return take()
     })
+    const rested = orElse(takeRested, Effect.fail(new Closed({ operation })))
     const later = Effect.suspend(() =>
-      Effect.flatMap(mailbox.available > 0 ? Effect.yieldNow : this.poll, () => orElse(takeRested, closed))
+      Effect.flatMap(mailbox.available > 0 ? Effect.yieldNow : this.poll, () => rested)
     )
-    const take = Effect.sync(() => {
-      const fiber = Fiber.getCurrent()!
-      if (mailbox.available === 0 || fiber.id !== inbox.restedFiber || spent(fiber)) throw notYet
-      return Option.some(mailbox.take())
-    })
-    return orElse(take, later)
+    const received = orElse(
+      Effect.sync(() => {
+        if (mailbox.available === 0 || mustRest(inbox, Fiber.getCurrent()!)) throw notYet
+        return take()
+      }),
+      later
+    )
+    return rule === undefined ? received : this.inTurn(operation, rule, received)
   }
 
   /** All messages that are there now. */

@@ -18,6 +18,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     pool: "forks",
+    // Some tests measure how long things take: they need the machine for themselves.
+    fileParallelism: false,
     testTimeout: 30_000
   },
   resolve: {

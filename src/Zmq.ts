@@ -461,7 +461,9 @@ export const Responder: Context.Service<Responder, Responder> = Context.Service<
 /** @category services @since 0.1.0 */
 export const Subscriber: Context.Service<Subscriber, Subscriber> = Context.Service<Subscriber>("effect-zmq/Subscriber")
 
-const services = { recv: Receiver, send: Sender, request: Requester, serve: Responder, subscribe: Subscriber }
+// By an operation that only that service has: REQ and REP also receive and send,
+// and are neither a Receiver nor a Sender.
+const services = { drain: Receiver, sendAll: Sender, request: Requester, serve: Responder, subscribe: Subscriber }
 
 const contextOf = <S extends Socket>(socket: S): Context.Context<Services<S>> => {
   const all: Map<string, unknown> = new Map([[Socket.key, socket]])

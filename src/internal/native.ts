@@ -7,6 +7,7 @@
  * or crash is dealt with here, next to the reason.
  */
 import { inspect } from "node:util"
+import { isMainThread } from "node:worker_threads"
 import * as Context from "effect/Context"
 import * as zmq from "zeromq"
 import type { Message, Outgoing } from "../Message.ts"
@@ -147,6 +148,16 @@ const roomSlice = 10
 // Also there on sockets that only receive, where zeromq.js hides it.
 const sendOnAny = (zmq.Push.prototype as unknown as RawSocket).send
 
+// A worker thread that ends while an operation is pending takes the whole
+// process with it (zeromq.js issue 411). So close what is open when one exits;
+// `worker.terminate()` alone gives no chance to.
+const openInThread = new Set<RawSocket>()
+if (!isMainThread) {
+  process.once("exit", () => {
+    for (const raw of openInThread) raw.close()
+  })
+}
+
 const ignore = (): void => {}
 
 class ZeromqSocket implements NativeSocket {
@@ -160,6 +171,7 @@ class ZeromqSocket implements NativeSocket {
     // Without options: a constructor that throws half-way leaves a socket that
     // crashes the process at exit (SIGSEGV).
     this.raw = new constructors[type]() as unknown as RawSocket
+    if (!isMainThread) openInThread.add(this.raw)
     this.admission = admissionOf(type, noDrop)
     // With a time limit of 0 a send is decided before the call returns.
     this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)
@@ -298,6 +310,7 @@ class ZeromqSocket implements NativeSocket {
   }
 
   close(): void {
+    openInThread.delete(this.raw)
     this.raw.close()
   }
 }

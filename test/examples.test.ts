@@ -1,0 +1,79 @@
+/** Each example runs in a process of its own, ends by itself, and prints what it should. */
+import { execFile } from "node:child_process"
+import { readdirSync } from "node:fs"
+import { promisify } from "node:util"
+import { expect, it } from "vitest"
+
+const folder = new URL("../examples/", import.meta.url).pathname
+
+const run = async (file: string, env: NodeJS.ProcessEnv = {}): Promise<Array<string>> => {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--import", "tsx", folder + file], {
+    cwd: new URL("..", import.meta.url).pathname,
+    timeout: 60_000,
+    env: { ...process.env, NODE_OPTIONS: "", ...env }
+  })
+  expect(stderr).toBe("")
+  return stdout.trimEnd().split("\n")
+}
+
+// In order. A text stands for a line, a pattern for one that may vary.
+const expected: Record<string, ReadonlyArray<string | RegExp>> = {
+  "first-program.ts": ["received: hello"],
+  "push-pull.ts": ["the sum of the first 30 squares is 9455"],
+  "pub-sub.ts": [
+    /^weather.oslo: \d\d degrees$/,
+    /^weather.oslo: \d\d degrees$/,
+    /^weather.oslo: \d\d degrees$/,
+    "heard enough"
+  ],
+  "request-reply.ts": ["no answer yet: TimeoutError", "the answer to life", "the answer to everything"],
+  "router-serve.ts": ["1 4 9 16 25 36 49 64 81", "Unroutable"],
+  "streams-and-schema.ts": [
+    "2025-06-01T10:00:00.000Z roof",
+    "2025-06-01T10:01:00.000Z cellar",
+    "2025-06-01T10:02:00.000Z roof",
+    "average 18.3",
+    'refused: {"sensor":"attic"}'
+  ],
+  "layers-and-testing.ts": ["the worker sent PAINT IT", "an hour later: Again"],
+  "time-limits-and-interruption.ts": [
+    "nothing came: Again",
+    "in time: false",
+    "the winner is the clock",
+    "received: the message",
+    "again: a long job",
+    "finished: the last job"
+  ]
+}
+
+it("every example is run here", () => {
+  const files = readdirSync(folder).filter((file) => file.endsWith(".ts"))
+  expect(files.sort()).toEqual(["demo.ts", ...Object.keys(expected)].sort())
+})
+
+for (const [file, lines] of Object.entries(expected)) {
+  it(`examples/${file}`, { timeout: 60_000, retry: 0 }, async () => {
+    const printed = await run(file)
+    expect(printed).toHaveLength(lines.length)
+    lines.forEach((line, i) => {
+      if (typeof line === "string") expect(printed[i]).toBe(line)
+      else expect(printed[i]).toMatch(line)
+    })
+  })
+}
+
+it("examples/demo.ts, with fewer messages, loses none of them", { timeout: 60_000 }, async () => {
+  const printed = await run("demo.ts", { MESSAGES: "3000" })
+  const ledger = (name: string): Array<number> =>
+    printed
+      .find((line) => line.startsWith(`${name}  `))!
+      .slice(name.length)
+      .trim()
+      .split(/\s+/)
+      .map((count) => Number(count.replaceAll(",", "")))
+  const [sent, handled, queued, lost] = ["sent", "handled", "still queued", "lost"].map(ledger)
+  expect(sent).toEqual([3000, 3000])
+  expect(lost![0]).toBe(0)
+  for (const column of [0, 1]) expect(handled![column]! + queued![column]! + lost![column]!).toBe(3000)
+  expect(printed.at(-1)).toMatch(/^effect-zmq lost nothing\. The obvious wrapper lost [\d,]+\.$/)
+})

@@ -83,7 +83,12 @@ export class ReqTurn {
     return (message: Outgoing): Effect.Effect<Message, SendError | ReceiveError> =>
       Effect.suspend(() => {
         this.requesting = true
-        return Effect.flatMap(sending.send("request", message, rule), () => reply)
+        // A late reply may have been received a moment ago, and be in the mailbox
+        // only after this.
+        return Effect.promise(() => Promise.resolve()).pipe(
+          Effect.andThen(sending.send("request", message, rule)),
+          Effect.andThen(reply)
+        )
       }).pipe(
         Effect.ensuring(
           Effect.sync(() => {

@@ -14,7 +14,8 @@ export interface Lease<A> {
  * **Invariants**, after each method:
  * - `size >= promised`: for each woken waiter there is a message that nobody
  *   else takes.
- * - Someone waits only while `available === 0`: no message lies unannounced.
+ * - Once a burst is announced, someone waits only while every message is
+ *   promised: no message lies unannounced.
  * - Messages leave in the order in which they arrived.
  */
 export class Mailbox<A> {
@@ -38,8 +39,12 @@ export class Mailbox<A> {
     return this.fresh.length + this.returned.length
   }
 
-  /** The messages that are there for whoever comes now. */
+  /** The messages that are there for whoever comes now: none, if others wait. */
   get available(): number {
+    return this.line.isEmpty ? this.unpromised : 0
+  }
+
+  private get unpromised(): number {
     return this.fresh.length + this.returned.length - this.promised
   }
 
@@ -106,11 +111,11 @@ export class Mailbox<A> {
 
   /** Wakes as many as there are messages for. */
   announce(): void {
-    if (this.line.isEmpty || this.available === 0) return
+    if (this.line.isEmpty || this.unpromised === 0) return
     // All are promised theirs before any of them runs: one who is woken goes on
     // at once, and must not find what is meant for the next in line.
     const woken: Array<Waiter> = []
-    while (!this.line.isEmpty && this.available > 0) {
+    while (!this.line.isEmpty && this.unpromised > 0) {
       this.promised++
       woken.push(this.line.call()!)
     }
@@ -121,7 +126,7 @@ export class Mailbox<A> {
   /** Forgets what nobody was promised. Returns how many messages that were. */
   clear(): number {
     let dropped = 0
-    while (this.available > 0) {
+    while (this.unpromised > 0) {
       this.take()
       dropped++
     }

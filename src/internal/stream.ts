@@ -65,31 +65,33 @@ export const forEachMessage = <A, E, R>(
   },
   handler: (value: A, settle: () => void) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<never, ReceiveError | E, R> => {
-  const worker = Effect.suspend(() => {
-    let lent: Lease<Message> | undefined
-    const settle = () => {
-      lent = undefined
-    }
-    const receive = receiving.lend(
-      options.operation,
-      options.decode,
-      (lease) => {
-        lent = lease
-      },
-      options.timeLimit
-    )
-    const handleNext = Effect.flatMap(receive, (value) => handler(value, settle))
-    const loop = Effect.whileLoop({ while: () => true, body: () => handleNext, step: settle })
-    return Effect.onExit(loop, () =>
+  return Effect.suspend(() => {
+    const lent = new Set<Lease<Message>>()
+    const worker = Effect.suspend(() => {
+      let lease: Lease<Message> | undefined
+      const settle = () => {
+        if (lease !== undefined) lent.delete(lease)
+        lease = undefined
+      }
+      const keep = (next: Lease<Message>) => {
+        lease = next
+        lent.add(next)
+      }
+      const receive = receiving.lend(options.operation, options.decode, keep, options.timeLimit)
+      const handleNext = Effect.flatMap(receive, (value) => handler(value, settle))
+      return Effect.whileLoop({ while: () => true, body: () => handleNext, step: settle })
+    })
+    const count = Math.max(1, Math.floor(options.concurrency ?? 1))
+    const workers =
+      count === 1
+        ? worker
+        : Effect.forEach(Array(count).fill(worker), (one) => one, { concurrency: count, discard: true })
+    // When all workers have ended, and not before: the others would handle what
+    // the first of them to fail had.
+    return Effect.onExit(workers, () =>
       Effect.sync(() => {
-        if (lent !== undefined) receiving.putBack(lent)
+        for (const lease of lent) receiving.putBack(lease)
       })
-    )
+    ) as Effect.Effect<never, ReceiveError | E, R>
   })
-  const workers = Math.max(1, Math.floor(options.concurrency ?? 1))
-  const all =
-    workers === 1
-      ? worker
-      : Effect.forEach(Array(workers).fill(worker), (one) => one, { concurrency: workers, discard: true })
-  return all as Effect.Effect<never, ReceiveError | E, R>
 }

@@ -36,7 +36,7 @@ export class Inbox {
   /** The mailbox holds at most `capacity` messages that nobody asked for. */
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
     this.native = native
-    this.capacity = newestOnly ? 1 : capacity
+    this.capacity = capacity
     this.mailbox = new Mailbox(newestOnly)
   }
 
@@ -60,8 +60,9 @@ export class Inbox {
     if (this.state === "receiving") {
       // What the pending receive finds is in the mailbox before `finish` runs:
       // promises keep their order.
-      this.native.recheck()
-      Promise.resolve().then(finish)
+      if (this.native.recheck()) Promise.resolve().then(finish)
+      // The event loop looks for it itself, once a turn.
+      else setImmediate(finish)
       return
     }
     const burst = this.native.receiveBurst(max, this.arrived)

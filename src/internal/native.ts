@@ -34,8 +34,8 @@ export interface NativeSocket {
   receive(): Promise<Message>
   /** Hands over at most `max` messages that are there now, and resolves when it has. `undefined` if there are none. */
   receiveBurst(max: number, onMessage: (message: Message) => void): Promise<void> | undefined
-  /** Lets a pending `receive` see what has arrived by now. */
-  recheck(): void
+  /** Lets a pending `receive` see what has arrived by now. Says whether it could. */
+  recheck(): boolean
   /**
    * Offers a message to libzmq and knows the answer at once. Should libzmq go
    * back on a `sent` (its last peer left in the same microsecond), the message
@@ -45,8 +45,8 @@ export interface NativeSocket {
   onReturned: (message: Outgoing) => void
   /** Offers messages in turn, until there are no more or one is refused. */
   offerAll(source: Source): Promise<Offer>
-  /** Resolves when there may be room. It may be early, and is never more than a few milliseconds late. */
-  room(): Promise<void>
+  /** Resolves after a moment, or when there is room: with whether an offer may succeed now. */
+  room(): Promise<boolean>
   set(setting: Setting): void
   subscribe(topic: Buffer): void
   unsubscribe(topic: Buffer): void
@@ -143,7 +143,8 @@ const refusal = (text: string): Offer => {
 // `room` waits natively, in slices. The notification of a socket is shared by
 // its receives and sends, so that either can swallow what the other waits for;
 // the end of a slice heals that.
-const roomSlice = 10
+const roomSlice = 20
+const slicesPerTry = 25
 
 // Also there on sockets that only receive, where zeromq.js hides it.
 const sendOnAny = (zmq.Push.prototype as unknown as RawSocket).send
@@ -163,8 +164,10 @@ const ignore = (): void => {}
 class ZeromqSocket implements NativeSocket {
   private readonly raw: RawSocket
   private readonly admission: Admission
+  private readonly byPeer: boolean
   private waitingForRoom = false
   private retryDelay = 1
+  private slices = 0
   onReturned: (message: Outgoing) => void = ignore
 
   constructor(type: SocketType, noDrop: boolean) {
@@ -173,6 +176,7 @@ class ZeromqSocket implements NativeSocket {
     this.raw = new constructors[type]() as unknown as RawSocket
     if (!isMainThread) openInThread.add(this.raw)
     this.admission = admissionOf(type, noDrop)
+    this.byPeer = type === "router" || type === "rawStream"
     // With a time limit of 0 a send is decided before the call returns.
     this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)
   }
@@ -203,10 +207,12 @@ class ZeromqSocket implements NativeSocket {
     return last
   }
 
-  recheck(): void {
+  recheck(): boolean {
     // A send without frames sends nothing, on any socket type, and has the
     // pending receive looked at again (Socket::Send, TriggerReadable).
-    if (!this.waitingForRoom) attempt(() => sendOnAny.call(this.raw, [])).catch(ignore)
+    if (this.waitingForRoom) return false
+    attempt(() => sendOnAny.call(this.raw, [])).catch(ignore)
+    return true
   }
 
   offer(message: Outgoing): Offer {
@@ -218,15 +224,13 @@ class ZeromqSocket implements NativeSocket {
           return "sent"
         case "writable":
           if (!this.raw.writable) {
-            // The question may have swallowed the notification that a pending
-            // receive waits for.
             this.recheck()
             return "full"
           }
           this.raw.send(message).catch(() => this.onReturned(message))
           return "sent"
         case "ask":
-          return this.outcome(this.raw.send(message))
+          return this.outcome(withoutStack(() => this.raw.send(message)))
       }
     } catch {
       return "closed"
@@ -259,13 +263,8 @@ class ZeromqSocket implements NativeSocket {
     }
   }
 
-  room(): Promise<void> {
-    if (this.admission === "ask") {
-      // Whether the peer that is named has room raises no event.
-      const delay = this.retryDelay
-      this.retryDelay = Math.min(roomSlice, delay * 2)
-      return new Promise((resolve) => setTimeout(resolve, delay))
-    }
+  room(): Promise<boolean> {
+    if (this.admission === "ask") return this.roomOfPeer()
     // A send without frames waits for room as any other, and has no message
     // that could be sent after its sender was interrupted.
     this.waitingForRoom = true
@@ -275,10 +274,36 @@ class ZeromqSocket implements NativeSocket {
     }).then(this.roomEnded, this.roomEnded)
   }
 
-  private readonly roomEnded = (): void => {
+  private readonly roomEnded = (): boolean => {
     this.waitingForRoom = false
-    attempt(async () => this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)).catch(ignore)
-    this.recheck()
+    try {
+      this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)
+    } catch {
+      // closed
+    }
+    return this.isWritable()
+  }
+
+  // Whether the peer that is named has room raises no event. While no peer has
+  // any there is no need to try, except now and then: that the peer has left
+  // raises no event either.
+  private roomOfPeer(): Promise<boolean> {
+    const delay = this.retryDelay
+    this.retryDelay = Math.min(roomSlice, delay * 2)
+    const tryAnyway = !this.byPeer || ++this.slices % slicesPerTry === 0
+    return new Promise((resolve) => setTimeout(() => resolve(this.isWritable() || tryAnyway), delay))
+  }
+
+  // The question has libzmq see to what its other threads have told it, and may
+  // swallow the notification that a pending receive waits for.
+  private isWritable(): boolean {
+    try {
+      return this.raw.writable
+    } catch {
+      return true
+    } finally {
+      this.recheck()
+    }
   }
 
   set(setting: Setting): void {
@@ -321,5 +346,16 @@ const attempt = <A>(run: () => Promise<A>): Promise<A> => {
     return run()
   } catch (error) {
     return Promise.reject(error)
+  }
+}
+
+/** The stack of an error that only says EAGAIN costs more than all the rest. */
+const withoutStack = <A>(run: () => A): A => {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return run()
+  } finally {
+    Error.stackTraceLimit = limit
   }
 }

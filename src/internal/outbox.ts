@@ -109,9 +109,10 @@ export class Outbox {
   private watch(key: string, lane: Lane): void {
     if (lane.watching || this.closed) return
     lane.watching = true
-    this.native.room().then(() => {
+    this.native.room().then((mayBe) => {
       lane.watching = false
-      this.call(key, lane)
+      if (mayBe || lane.line.isEmpty) this.call(key, lane)
+      else this.watch(key, lane)
     })
   }
 

@@ -284,9 +284,10 @@ export class Receiving {
     })
   }
 
-  /** Gets what is there now into the mailbox. */
+  /** Gets the next message into the mailbox if there is one now; with CONFLATE, the newest. */
   private get poll(): Effect.Effect<void> {
-    return Effect.callback((resume) => this.inbox.poll(1, () => resume(Effect.void)))
+    const max = this.inbox.mailbox.newestOnly ? burstOfDrain : 1
+    return Effect.callback((resume) => this.inbox.poll(max, () => resume(Effect.void)))
   }
 }
 

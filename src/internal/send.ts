@@ -31,13 +31,15 @@ const timeUp = new NotSent("timeUp")
 
 const isFrame = (value: unknown): value is Frame => typeof value === "string" || value instanceof Uint8Array
 
-/** What is wrong with a value as a message, or undefined. */
-export const checkOutgoing = (operation: string, value: unknown): EncodeError | undefined => {
-  if (isFrame(value)) return undefined
-  const expected = "a message: a string, a Uint8Array, or a list of at least one of them"
-  if (!Array.isArray(value) || value.length === 0) return new EncodeError({ operation, value, expected })
-  for (const frame of value) if (!isFrame(frame)) return new EncodeError({ operation, value, expected })
-  return undefined
+/** What is wrong with a value as a message of at least so many frames, or undefined. */
+export const checkOutgoing = (operation: string, value: unknown, leastFrames = 1): EncodeError | undefined => {
+  if (isFrame(value) && leastFrames === 1) return undefined
+  if (Array.isArray(value) && value.length >= leastFrames && value.every(isFrame)) return undefined
+  const expected =
+    leastFrames === 1
+      ? "a message: a string, a Uint8Array, or a list of at least one of them"
+      : "a list of the peer's routing id and at least one more frame, each a string or a Uint8Array"
+  return new EncodeError({ operation, value, expected })
 }
 
 export const framesOf = (message: Outgoing): readonly [Frame, ...Array<Frame>] =>
@@ -55,8 +57,11 @@ export class Sending {
   readonly outbox: Outbox
   private readonly timeLimit: number
   readonly rule: SendRule
+  // Of a message that is a routing id alone libzmq would send nothing.
+  private readonly leastFrames: 1 | 2
 
-  constructor(outbox: Outbox, timeLimit: number, rule: SendRule) {
+  constructor(outbox: Outbox, timeLimit: number, rule: SendRule, leastFrames: 1 | 2 = 1) {
+    this.leastFrames = leastFrames
     this.outbox = outbox
     this.timeLimit = timeLimit
     this.rule = rule
@@ -66,7 +71,7 @@ export class Sending {
   send(operation: string, message: Outgoing, rule: SendRule = this.rule): Effect.Effect<void, SendError> {
     return this.orWait(
       Effect.sync(() => {
-        const wrong = checkOutgoing(operation, message) ?? rule.check(operation)
+        const wrong = checkOutgoing(operation, message, this.leastFrames) ?? rule.check(operation)
         if (wrong !== undefined) throw new NotSent(wrong)
         const offer = this.outbox.offer(message)
         if (offer !== "sent") throw offer === "full" ? full : new NotSent(offer)
@@ -82,7 +87,7 @@ export class Sending {
   trySend(operation: string, message: Outgoing): Effect.Effect<boolean, Exclude<SendError, Again>> {
     return Effect.catchCause(
       Effect.sync(() => {
-        const wrong = checkOutgoing(operation, message) ?? this.rule.check(operation)
+        const wrong = checkOutgoing(operation, message, this.leastFrames) ?? this.rule.check(operation)
         if (wrong !== undefined) throw new NotSent(wrong)
         const offer = this.outbox.offer(message)
         if (offer === "full") return false
@@ -114,7 +119,7 @@ export class Sending {
         let room = messagesPerBurst
         const peek = () => {
           if (next.done || room-- === 0) return undefined
-          wrong = checkOutgoing(operation, next.value)
+          wrong = checkOutgoing(operation, next.value, this.leastFrames)
           return wrong === undefined ? (next.value as Outgoing) : undefined
         }
         const offered = this.outbox.offerAll({ peek, sent })

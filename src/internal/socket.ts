@@ -119,6 +119,16 @@ export class SocketCore {
 
   close(): void {
     this.closed = true
+    // libzmq closes in another thread, and would keep the names until then.
+    for (const { resolved } of this.bound) {
+      if (resolved.startsWith("inproc://")) {
+        try {
+          this.native.disconnect(resolved)
+        } catch {
+          // it is free already
+        }
+      }
+    }
     this.bound = []
     this.connected = []
     this.inbox.close()

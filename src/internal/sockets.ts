@@ -110,7 +110,8 @@ const subscriberOf = (core: SocketCore) => {
 }
 
 const receivingOf = (core: SocketCore) => new Receiving(core.inbox, core.options.receiveTimeout)
-const sendingOf = (core: SocketCore) => new Sending(core.outbox, core.options.sendTimeout, noRule)
+const sendingOf = (core: SocketCore, leastFrames: 1 | 2 = 1) =>
+  new Sending(core.outbox, core.options.sendTimeout, noRule, leastFrames)
 
 // What a type has besides what all sockets have.
 const operations: { readonly [Type in SocketType]: (core: SocketCore) => object } = {
@@ -148,7 +149,7 @@ const operations: { readonly [Type in SocketType]: (core: SocketCore) => object 
     }
   },
   router: (core) => {
-    const sending = sendingOf(core)
+    const sending = sendingOf(core, 2)
     const receiving = receivingOf(core)
     return {
       ...receiverOf(receiving),
@@ -160,7 +161,7 @@ const operations: { readonly [Type in SocketType]: (core: SocketCore) => object 
   pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
   xpub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
   xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...subscriberOf(core) }),
-  rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) })
+  rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core, 2)) })
 }
 
 // The operations are written once, for all types: which of them fail with what

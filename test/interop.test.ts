@@ -1,0 +1,115 @@
+/** Talks to another implementation: PyZMQ, in a process of its own. */
+import { spawnSync } from "node:child_process"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Stream } from "effect"
+import { Zmq } from "effect-zmq"
+import { runCommand, scriptPath } from "./support/child.ts"
+import { boundTo, freshEndpoint, numbers, texts } from "./support/sockets.ts"
+
+const python = "/usr/bin/python3"
+const hasPeer = spawnSync(python, ["-c", "import zmq"]).status === 0
+const missing = `${python} cannot import zmq: install the package python3-zmq`
+
+it("PyZMQ is there to talk to, or this is not CI", () => {
+  expect(hasPeer || process.env.CI !== "true", missing).toBe(true)
+})
+
+/** A PyZMQ peer, which connects to the socket. */
+const peer = (script: string, role: string, socket: Zmq.Socket) =>
+  Effect.forkChild(runCommand(python, [scriptPath(script), role, boundTo(socket)]), { startImmediately: true })
+
+const endsWell = <E>(fiber: Fiber.Fiber<Effect.Success<ReturnType<typeof runCommand>>, E>, stdout: string) =>
+  Effect.map(Fiber.join(fiber), (ended) => {
+    expect(ended).toMatchObject({ code: 0, signal: null, stderr: "", stdout })
+  })
+
+const bytes = Buffer.from(numbers(0, 256))
+const messages: ReadonlyArray<readonly [string | Buffer, ...Array<string | Buffer>]> = [
+  ["text"],
+  ["grüße"],
+  [""],
+  [bytes],
+  ["a", "", Buffer.from([0, 255]), Buffer.alloc(100_000, "x")]
+]
+const hex = (message: ReadonlyArray<string | Buffer>) =>
+  message.map((frame) => Buffer.from(frame as string).toString("hex"))
+
+for (const transport of ["tcp", "ipc"] as const) {
+  // Said once, in the name of what is skipped.
+  describe.skipIf(!hasPeer)(hasPeer ? `PyZMQ over ${transport}` : `PyZMQ over ${transport} (${missing})`, () => {
+    it.live("PUSH of theirs to PULL of ours", () =>
+      Effect.gen(function* () {
+        const pull = yield* Zmq.pull({ bind: freshEndpoint(transport) })
+        const python = yield* peer("pushpull.py", "push", pull)
+        for (const message of messages) expect(hex(yield* pull.recv)).toEqual(hex(message))
+        const rest = yield* Stream.runCollect(Stream.take(pull.strings, 500))
+        expect(rest).toEqual(numbers(0, 500).map(String))
+        yield* endsWell(python, "")
+      })
+    )
+
+    it.live("PUSH of ours to PULL of theirs", () =>
+      Effect.gen(function* () {
+        const push = yield* Zmq.push({ bind: freshEndpoint(transport) })
+        const python = yield* peer("pushpull.py", "pull", push)
+        yield* push.sendAll([...messages, ...numbers(0, 500).map(String)])
+        yield* endsWell(python, "received all\n")
+      })
+    )
+
+    it.live("REQ and DEALER of theirs, served by REP and ROUTER of ours", () =>
+      Effect.gen(function* () {
+        const reply = (request: Zmq.Message) => Effect.succeed(["re", ...request] as const)
+        const rep = yield* Zmq.rep({ bind: freshEndpoint(transport) })
+        const router = yield* Zmq.router({ bind: freshEndpoint(transport) })
+        yield* Effect.forkScoped(rep.serve(reply))
+        yield* Effect.forkScoped(router.serve(reply, { concurrency: 8 }))
+        const peers = [
+          yield* peer("reqrep.py", "req", rep),
+          yield* peer("reqrep.py", "req", router),
+          yield* peer("reqrep.py", "dealer", router)
+        ]
+        for (const python of peers) yield* endsWell(python, "done\n")
+      })
+    )
+
+    it.live("REQ and DEALER of ours, answered by REP of theirs", () =>
+      Effect.gen(function* () {
+        for (const open of [Zmq.req, Zmq.dealer]) {
+          const socket: Zmq.Req | Zmq.Dealer = yield* open({ bind: freshEndpoint(transport) })
+          const python = yield* peer("reqrep.py", "rep", socket)
+          for (const number of numbers(0, 50)) {
+            expect(texts(yield* socket.request([`${number}`, "", "ü"]))).toEqual(["re", `${number}`, "", "ü"])
+          }
+          const many = yield* Effect.forEach(numbers(0, 50), (number) => socket.request(`${number}`), {
+            concurrency: "unbounded"
+          })
+          expect(many.map(texts)).toEqual(numbers(0, 50).map((number) => ["re", `${number}`]))
+          yield* socket.request("stop")
+          yield* endsWell(python, "done\n")
+        }
+      })
+    )
+
+    it.live("PUB of theirs to SUB of ours", () =>
+      Effect.gen(function* () {
+        const sub = yield* Zmq.sub({ bind: freshEndpoint(transport), subscribe: "weather." })
+        const python = yield* peer("pubsub.py", "pub", sub)
+        expect(hex(yield* sub.recv)).toEqual(hex(["weather.a", "", Buffer.from([0, 255])]))
+        expect(yield* sub.recvStrings).toEqual(["weather.ü", "grüße"])
+        expect(yield* sub.recvString).toBe("weather.end")
+        yield* endsWell(python, "")
+      })
+    )
+
+    it.live("PUB of ours to SUB of theirs", () =>
+      Effect.gen(function* () {
+        const xpub = yield* Zmq.xpub({ bind: freshEndpoint(transport) })
+        const python = yield* peer("pubsub.py", "sub", xpub)
+        expect(yield* xpub.recvString).toBe("\x01weather.")
+        yield* xpub.sendAll(["news.a", ["weather.a", "", Buffer.from([0, 255])], ["weather.ü", "grüße"], "weather.end"])
+        yield* endsWell(python, "received all\n")
+      })
+    )
+  })
+}

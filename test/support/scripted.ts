@@ -1,0 +1,304 @@
+/**
+ * A native socket that does what a test says, and keeps the books: what was
+ * there to receive, what was handed over, and what was sent.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { Native, type NativeSocket, type Offer, type Source } from "../../src/internal/native.ts"
+import type { Message, Outgoing } from "../../src/Message.ts"
+
+/**
+ * How the socket knows that there is room: it has always (PUB), it can tell
+ * (PUSH, DEALER), or only an attempt tells, and one has to try again and again
+ * (ROUTER, REQ).
+ */
+export type Admission = "always" | "writable" | "ask"
+
+export interface Script {
+  readonly admission?: Admission
+  /** How many messages it takes before it is full. */
+  readonly room?: number
+  /** Makes a message whenever there is none left: a peer that never stops. */
+  readonly flood?: (number: number) => string
+}
+
+/** A message of text frames. */
+export const messageOf = (...frames: [string, ...Array<string>]): Message =>
+  frames.map((frame) => Buffer.from(frame)) as unknown as Message
+
+const textOf = (message: Outgoing): string =>
+  (typeof message === "string" || message instanceof Uint8Array ? [message] : message)
+    .map((frame) => Buffer.from(frame as Uint8Array).toString("latin1"))
+    .join("|")
+
+interface Pending<A> {
+  readonly promise: Promise<A>
+  readonly resolve: (value: A) => void
+  readonly reject: (error: unknown) => void
+}
+
+const pending = <A>(): Pending<A> => {
+  let resolve!: (value: A) => void
+  let reject!: (error: unknown) => void
+  const promise = new Promise<A>((res, rej) => {
+    resolve = res
+    reject = rej
+  })
+  return { promise, resolve, reject }
+}
+
+const errorOf = (code: string): Error => Object.assign(new Error(code), { code })
+
+export class ScriptedSocket implements NativeSocket {
+  /** What the peers sent, as text. */
+  readonly offered: Array<string> = []
+  /** How many of those libzmq handed over. */
+  handedOver = 0
+  /** What was sent and not given back, as text. */
+  readonly sent: Array<string> = []
+  /** Calls that zeromq.js would have refused or that would have stalled it. */
+  readonly violations: Array<string> = []
+  /** Settings, subscriptions and endpoints, as they were given. */
+  readonly log: Array<string> = []
+  /** Decides on a message that there is room for. */
+  answer: (message: Outgoing) => Offer = () => "sent"
+  onReturned: (message: Outgoing) => void = () => {}
+  closed = false
+  space: number
+  flooding: boolean
+  /** How many messages the flood has brought, which are not listed in `offered`. */
+  flooded = 0
+
+  private readonly script: Script
+  private queue: Array<Message> = []
+  private receiving: Pending<Message> | undefined
+  private bursting = 0
+  private waiting: Pending<boolean> | undefined
+
+  constructor(script: Script = {}) {
+    this.script = script
+    this.space = script.room ?? Number.POSITIVE_INFINITY
+    this.flooding = script.flood !== undefined
+  }
+
+  // ---------------------------------------------------------------------------
+  // what a test does
+  // ---------------------------------------------------------------------------
+
+  /** Messages of one text frame arrive. */
+  arrive(...texts: Array<string>): void {
+    for (const text of texts) this.arriveMessage(messageOf(text))
+  }
+
+  arriveMessage(message: Message, notify = true): void {
+    this.offered.push(textOf(message as Outgoing))
+    this.queue.push(message)
+    if (notify) this.notify()
+  }
+
+  /** Messages arrive, and the notification gets lost. */
+  arriveUnnoticed(...texts: Array<string>): void {
+    for (const text of texts) this.arriveMessage(messageOf(text), false)
+  }
+
+  /** Whether a receive waits natively. */
+  get isReceiving(): boolean {
+    return this.receiving !== undefined
+  }
+
+  /** Whether someone waits for room. */
+  get isWaiting(): boolean {
+    return this.waiting !== undefined
+  }
+
+  /** Fails the pending receive. */
+  failReceive(code: string): void {
+    const { receiving } = this
+    this.receiving = undefined
+    receiving?.reject(errorOf(code))
+  }
+
+  giveRoom(messages: number): void {
+    this.space += messages
+    this.endWait()
+  }
+
+  /** Says that there may be room, when there is none. */
+  endWait(): void {
+    const { waiting } = this
+    this.waiting = undefined
+    waiting?.resolve(true)
+  }
+
+  /** Takes back that the last message was sent. */
+  giveBack(message: Outgoing): void {
+    this.sent.splice(this.sent.lastIndexOf(textOf(message)), 1)
+    this.onReturned(message)
+  }
+
+  // ---------------------------------------------------------------------------
+  // the port
+  // ---------------------------------------------------------------------------
+
+  receive(): Promise<Message> {
+    if (this.receiving !== undefined || this.bursting > 0) this.violations.push("receive while receiving")
+    if (this.closed) return Promise.reject(errorOf("EBADF"))
+    const message = this.next()
+    if (message !== undefined) return Promise.resolve(message)
+    this.receiving = pending()
+    return this.receiving.promise
+  }
+
+  receiveBurst(max: number, onMessage: (message: Message) => void): Promise<void> | undefined {
+    if (this.receiving !== undefined || this.bursting > 0) this.violations.push("receiveBurst while receiving")
+    if (this.closed) return undefined
+    let last: Promise<void> | undefined
+    for (let count = 0; count < max; count++) {
+      const message = this.next()
+      if (message === undefined) break
+      this.bursting++
+      last = Promise.resolve(message).then((message) => {
+        this.bursting--
+        onMessage(message)
+      })
+    }
+    return last
+  }
+
+  recheck(): boolean {
+    this.notify()
+    return true
+  }
+
+  offer(message: Outgoing): Offer {
+    if (this.closed) return "closed"
+    if (this.script.admission !== "always" && this.space <= 0) return "full"
+    const answer = this.answer(message)
+    if (answer !== "sent") return answer
+    this.space--
+    this.sent.push(textOf(message))
+    return "sent"
+  }
+
+  async offerAll(source: Source): Promise<Offer> {
+    for (let message = source.peek(); message !== undefined; message = source.peek()) {
+      const offer = this.offer(message)
+      // The answer is known a moment later.
+      await Promise.resolve()
+      if (offer !== "sent") return offer
+      source.sent()
+    }
+    return "sent"
+  }
+
+  room(): Promise<boolean> {
+    // Asked again and again, by a timer.
+    if (this.script.admission === "ask") return new Promise((resolve) => setImmediate(() => resolve(true)))
+    if (this.waiting !== undefined) this.violations.push("room while waiting for room")
+    if (this.closed || this.space > 0) return Promise.resolve(true)
+    this.waiting = pending()
+    return this.waiting.promise
+  }
+
+  set(setting: { readonly option: string; readonly value: unknown }): void {
+    this.log.push(`set ${setting.option}`)
+  }
+
+  subscribe(topic: Buffer): void {
+    this.log.push(`subscribe ${topic}`)
+  }
+
+  unsubscribe(topic: Buffer): void {
+    this.log.push(`unsubscribe ${topic}`)
+  }
+
+  bind(endpoint: string): string {
+    this.log.push(`bind ${endpoint}`)
+    return endpoint
+  }
+
+  connect(endpoint: string): void {
+    this.log.push(`connect ${endpoint}`)
+  }
+
+  disconnect(endpoint: string): void {
+    this.log.push(`disconnect ${endpoint}`)
+  }
+
+  close(): void {
+    this.closed = true
+    this.flooding = false
+    const { receiving } = this
+    this.receiving = undefined
+    // libzmq may still hand over what was queued.
+    const message = receiving === undefined ? undefined : this.next()
+    if (message !== undefined) receiving?.resolve(message)
+    else receiving?.reject(errorOf("EAGAIN"))
+    this.endWait()
+  }
+
+  private next(): Message | undefined {
+    const message =
+      this.flooding && this.queue.length === 0 ? messageOf(this.script.flood!(this.flooded++)) : this.queue.shift()
+    if (message !== undefined) this.handedOver++
+    return message
+  }
+
+  private notify(): void {
+    if (this.receiving === undefined || this.queue.length === 0) return
+    const { receiving } = this
+    this.receiving = undefined
+    receiving.resolve(this.next()!)
+  }
+}
+
+export interface Opened<S> {
+  readonly socket: S
+  readonly port: ScriptedSocket
+}
+
+/** Opens a socket over a scripted one. */
+export const openScripted = <S, E>(
+  open: Effect.Effect<S, E, Scope.Scope>,
+  script?: Script
+): Effect.Effect<Opened<S>, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const port = new ScriptedSocket(script)
+    return Effect.map(Effect.provideService(Effect.orDie(open), Native, { open: () => port }), (socket) => ({
+      socket,
+      port
+    }))
+  })
+
+/** As `openScripted`, at once and without a scope. */
+export const openNow = <S, E>(
+  open: Effect.Effect<S, E, Scope.Scope>,
+  script?: Script
+): Opened<S> & { readonly close: () => Promise<void> } => {
+  const scope = Scope.makeUnsafe()
+  const opened = Effect.runSync(Scope.provide(openScripted(open, script), scope))
+  return { ...opened, close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
+}
+
+/** Lets the event loop go round. */
+export const turns = async (count = 1): Promise<void> => {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Goes on with the event loop until `done`, or until that is hopeless. */
+export const turnsUntil = async (done: () => boolean, most = 10_000): Promise<boolean> => {
+  for (let i = 0; i < most && !done(); i++) await turns()
+  return done()
+}
+
+/** Random numbers that are the same each time. */
+export const randomOf = (seed: number): (() => number) => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}

@@ -208,7 +208,7 @@ const runMailbox = (commands: ReadonlyArray<readonly [string, number]>): void =>
   must(got.length + cleared === arrived, `${arrived} arrived, ${got.length} were delivered and ${cleared} cleared`)
 }
 
-const sequencesOfSockets = Math.floor(runs / 20)
+const sequencesOfSockets = Math.floor(runs / 10)
 const sequencesOfMailboxes = runs - sequencesOfSockets
 
 it.live(

@@ -45,7 +45,11 @@ export interface NativeSocket {
   onReturned: (message: Outgoing) => void
   /** Offers messages in turn, until there are no more or one is refused. */
   offerAll(source: Source): Promise<Offer>
-  /** Resolves after a moment, or when there is room: with whether an offer may succeed now. */
+  /**
+   * Resolves when there is room, or after a moment: with whether an offer may
+   * succeed now. With `false` only after a turn of the event loop, or whoever
+   * asks again would never let go of it.
+   */
   room(): Promise<boolean>
   set(setting: Setting): void
   subscribe(topic: Buffer): void

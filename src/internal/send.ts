@@ -111,19 +111,31 @@ export class Sending {
     return Effect.suspend(() => {
       const iterator = messages[Symbol.iterator]()
       let next = iterator.next()
+      let broken: { readonly error: unknown } | undefined
       const sent = () => {
-        next = iterator.next()
+        try {
+          next = iterator.next()
+        } catch (error) {
+          // The iterable is the user's. What came from it before is sent.
+          broken = { error }
+        }
       }
       const burst = Effect.callback<Offer | "paused" | EncodeError>((resume) => {
         let wrong: EncodeError | undefined
         let room = messagesPerBurst
         const peek = () => {
-          if (next.done || room-- === 0) return undefined
+          if (next.done || broken !== undefined || room-- === 0) return undefined
           wrong = checkOutgoing(operation, next.value, this.leastFrames)
           return wrong === undefined ? (next.value as Outgoing) : undefined
         }
         const offered = this.outbox.offerAll({ peek, sent })
-        offered.then((offer) => resume(Effect.succeed(wrong ?? (offer === "sent" && !next.done ? "paused" : offer))))
+        offered.then((offer) =>
+          resume(
+            broken === undefined
+              ? Effect.succeed(wrong ?? (offer === "sent" && !next.done ? "paused" : offer))
+              : Effect.die(broken.error)
+          )
+        )
         return Effect.promise(() => {
           room = 0
           return offered
@@ -135,7 +147,10 @@ export class Sending {
           Effect.flatMap(burst, (offer): Effect.Effect<void, SendError> => {
             if (offer === "sent") return Effect.void
             if (offer === "paused") return Effect.yieldNow
-            if (offer === "full") return this.send(operation, next.value, { check: noRule.check, sent })
+            if (offer === "full") {
+              const waited = this.send(operation, next.value, { check: noRule.check, sent })
+              return Effect.flatMap(waited, () => (broken === undefined ? Effect.void : Effect.die(broken.error)))
+            }
             return Effect.fail(offer instanceof EncodeError ? offer : errorOf(operation, next.value, offer))
           }),
         step: () => {}

@@ -82,7 +82,10 @@ export interface Socket {
    * with the port, where the port was `*`.
    */
   readonly bind: (endpoint: string) => Effect.Effect<string, BindError | Closed, Scope.Scope>
-  /** Connects until the scope closes. The peer need not be there yet. */
+  /**
+   * Connects until the scope closes. The peer need not be there yet. An endpoint
+   * that is connected already is connected once, until the last scope closes.
+   */
   readonly connect: (endpoint: string) => Effect.Effect<void, ConnectError | Closed, Scope.Scope>
   /** Unbinds an endpoint, named as it was given or as it was resolved. */
   readonly unbind: (endpoint: string) => Effect.Effect<void, BindError | Closed>
@@ -127,9 +130,12 @@ export interface Receives<out E = never> {
  * A stream lends each element until the next one is asked for: if it is
  * interrupted or fails before that, the next receive gets the element again.
  * `runForEach` does the same for each of its handlers. Stages that read ahead
- * (`Stream.buffer`, `Stream.mapEffect` with concurrency, `Stream.broadcast`)
- * hold elements that were asked for and not handled: what they hold is lost with
- * them. Use `runForEach` for concurrency.
+ * hold elements that were asked for and not handled, and what they hold is lost
+ * with them: `Stream.buffer`, `Stream.broadcast`, `Stream.share`,
+ * `Stream.grouped`, `mapEffect` and `flatMap` with concurrency, and all that is
+ * built on `Stream.merge`, which are also `Stream.interruptWhen` and
+ * `Stream.timeout`. Put the handler before such a stage, or use `runForEach`,
+ * `Stream.haltWhen`, or a time limit around the run.
  *
  * @category models
  * @since 0.1.0
@@ -144,7 +150,8 @@ export interface Receiver extends Receives {
   /** Messages, one frame of JSON each, decoded by a schema. */
   readonly stream: <A>(schema: Schema.Decoder<A>) => Stream.Stream<A, Again | Closed | DecodeError>
   /**
-   * Runs a handler on each message, `concurrency` (1 unless given) at a time. A
+   * Runs a handler on each message, `concurrency` (1 unless given, 1,024 at most)
+   * at a time. A
    * message is settled when its handler succeeds. If the handler fails or is
    * interrupted, the next receive gets the message again.
    */
@@ -205,7 +212,10 @@ export interface Requester {
    * Safe to interrupt and to retry: a late reply never answers another request.
    *
    * A REQ has one request in flight, and others wait for it. A DEALER has any
-   * number.
+   * number. What else a DEALER receives meanwhile is kept for `recv`, as much as
+   * it is: if its peers also send on their own, receive.
+   *
+   * `Again` says that no reply came in time; the request may have been sent.
    */
   readonly request: (message: Outgoing) => Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
 }
@@ -226,7 +236,7 @@ export interface Responder {
   readonly serve: <E, R>(
     handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
     options?: { readonly concurrency?: number | undefined } | undefined
-  ) => Effect.Effect<never, Again | Closed | EncodeError | E, R>
+  ) => Effect.Effect<never, Again | Closed | EncodeError | InvalidState | E, R>
 }
 
 /**

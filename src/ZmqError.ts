@@ -13,7 +13,9 @@ import type { Message } from "./Message.ts"
 /**
  * The time limit of an operation passed (`receiveTimeout`, `sendTimeout`).
  *
- * Nothing was received and nothing was sent: the operation may be repeated.
+ * No message was lost: what could not be received is still there, and what could
+ * not be sent was not. The request of a `request` may have been sent, and a
+ * `sendAll` or `sink` has sent the messages before the one it waited with.
  *
  * @category errors
  * @since 0.1.0
@@ -85,8 +87,7 @@ const describe = (message: Message): string => {
 
 /**
  * What was to be sent cannot be made into a message: no frames at all, a frame
- * that is neither text nor bytes, or a value its codec refuses. Nothing was
- * sent.
+ * that is neither text nor bytes, or a value its codec refuses. It was not sent.
  *
  * @category errors
  * @since 0.1.0
@@ -98,7 +99,7 @@ export class EncodeError extends Data.TaggedError("EncodeError")<{
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return `${this.operation}: expected ${this.expected}. Nothing was sent`
+    return `${this.operation}: expected ${this.expected}. It was not sent`
   }
 }
 

@@ -165,7 +165,7 @@ describe("the error channel lists what an operation can fail with", () => {
     >()
     const served = (rep: Zmq.Rep) => rep.serve(() => Effect.fail("no" as const))
     expectTypeOf<ReturnType<typeof served>>().toEqualTypeOf<
-      Effect.Effect<never, Zmq.Again | Zmq.Closed | Zmq.EncodeError | "no">
+      Effect.Effect<never, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState | "no">
     >()
   })
 

@@ -57,13 +57,19 @@ export class ReqTurn {
   }
 
   private checkSend(operation: string): InvalidState | undefined {
-    return this.turn === "receive"
-      ? new InvalidState({
-          operation,
-          expected:
-            "A REQ receives the reply before it sends again: receive first, or leave `relaxed` on to give a request up"
-        })
-      : undefined
+    if (this.inbox.mailbox.wanted) {
+      return new InvalidState({
+        operation,
+        expected: "A receive waits for the reply to an earlier request: let it end first"
+      })
+    }
+    if (this.turn !== "receive") return undefined
+    return new InvalidState({
+      operation,
+      expected: `A REQ receives the reply before it sends again: receive first${
+        this.relaxed ? ". Once a receive has been tried and given up, a relaxed REQ may send again" : ""
+      }`
+    })
   }
 
   private sent(): void {
@@ -77,7 +83,10 @@ export class ReqTurn {
     const reply = receiving.receive("request", wholeMessage, { ...this.receiving, check: () => undefined })
     const one = Semaphore.makeUnsafe(1)
     const rule: SendRule = {
-      check: (operation) => (this.turn === "receive" && this.relaxed ? undefined : this.checkSend(operation)),
+      check: (operation) => {
+        if (this.relaxed && this.turn === "receive") this.turn = "either"
+        return this.checkSend(operation)
+      },
       sent: () => this.sent()
     }
     return (message: Outgoing): Effect.Effect<Message, SendError | ReceiveError> =>
@@ -257,33 +266,35 @@ export const serve = <E, R>(
   handler: Handler<E, R>,
   concurrency: number | undefined
 ): Effect.Effect<never, SendError | ReceiveError | E, R> =>
-  forEachMessage(
-    receiving,
-    {
-      operation: "serve",
-      decode: type === "router" ? openEnvelope : (message): Envelope => ({ address: [], body: message }),
-      concurrency: type === "router" ? concurrency : 1,
-      // A server waits for requests as long as it takes.
-      timeLimit: Number.POSITIVE_INFINITY
-    },
-    ({ address, body }, settle) =>
-      Effect.flatMap(handler(body, address[0]), (reply) => {
-        const wrong = checkOutgoing("serve", reply)
-        if (wrong !== undefined) return Effect.fail(wrong)
-        const replied = (rule: SendRule): SendRule => ({
-          check: noRule.check,
-          sent: () => {
-            rule.sent()
-            settle()
-          }
-        })
-        const message = [...address, ...framesOf(reply)] as unknown as Outgoing
-        return sending.send("serve", message, replied(sending.rule)).pipe(
-          // The client has left: there is nobody to answer.
-          Effect.catchIf(
-            (error) => error instanceof Unroutable,
-            () => Effect.logDebug("effect-zmq: a client left before its reply")
+  Effect.flatMap(receiving.checkTurn("serve"), () =>
+    forEachMessage(
+      receiving,
+      {
+        operation: "serve",
+        decode: type === "router" ? openEnvelope : (message): Envelope => ({ address: [], body: message }),
+        concurrency: type === "router" ? concurrency : 1,
+        // A server waits for requests as long as it takes.
+        timeLimit: Number.POSITIVE_INFINITY
+      },
+      ({ address, body }, settle) =>
+        Effect.flatMap(handler(body, address[0]), (reply) => {
+          const wrong = checkOutgoing("serve", reply)
+          if (wrong !== undefined) return Effect.fail(wrong)
+          const replied = (rule: SendRule): SendRule => ({
+            check: noRule.check,
+            sent: () => {
+              rule.sent()
+              settle()
+            }
+          })
+          const message = [...address, ...framesOf(reply)] as unknown as Outgoing
+          return sending.send("serve", message, replied(sending.rule)).pipe(
+            // The client has left: there is nobody to answer.
+            Effect.catchIf(
+              (error) => error instanceof Unroutable,
+              () => Effect.logDebug("effect-zmq: a client left before its reply")
+            )
           )
-        )
-      })
+        })
+    )
   )

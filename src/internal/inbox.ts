@@ -33,7 +33,11 @@ export class Inbox {
   private takenThisTurn = 0
   private arrivals = 0
 
-  /** The mailbox holds at most `capacity` messages that nobody asked for. */
+  /**
+   * The mailbox takes at most `capacity` messages at a time that nobody asked
+   * for. While a reply is expected it takes all that comes, as the reply is
+   * behind them.
+   */
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
     this.native = native
     this.capacity = capacity
@@ -72,6 +76,11 @@ export class Inbox {
       this.settled()
       finish()
     })
+  }
+
+  /** Whether a native receive is under way. */
+  get receiving(): boolean {
+    return this.state === "receiving"
   }
 
   close(): void {

@@ -59,13 +59,6 @@ export class Mailbox<A> {
     MutableList.append(this.fresh, message)
   }
 
-  /** The next message, which stays. Only while `size > 0`. */
-  peek(): A {
-    if (this.returned.length > 0) return this.returned[0]!.message
-    const bucket = this.fresh.head!
-    return bucket.array[bucket.offset]!
-  }
-
   /** The next message. Only while `available > 0`, or after `claim`. */
   take(): A {
     if (this.returned.length > 0) return this.returned.shift()!.message
@@ -94,6 +87,12 @@ export class Mailbox<A> {
     this.line.join(waiter)
   }
 
+  /** Promises a message to one who comes back for it, as if it had waited. Only while `available > 0`. */
+  promise(waiter: Waiter): void {
+    waiter.state = "woken"
+    this.promised++
+  }
+
   /** One who was woken takes what it was promised: call `take` or `lend` next. */
   claim(waiter: Waiter): void {
     waiter.state = "gone"
@@ -116,8 +115,9 @@ export class Mailbox<A> {
     // at once, and must not find what is meant for the next in line.
     const woken: Array<Waiter> = []
     while (!this.line.isEmpty && this.unpromised > 0) {
-      this.promised++
-      woken.push(this.line.call()!)
+      const waiter = this.line.call()!
+      this.promise(waiter)
+      woken.push(waiter)
     }
     // One may have left by now, as the one before it ran.
     for (const waiter of woken) if (waiter.state === "woken") waiter.wake()

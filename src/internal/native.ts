@@ -144,11 +144,13 @@ const refusal = (text: string): Offer => {
   return "closed"
 }
 
+// Whatever the defaults of the process are, as the answer depends on it.
+const asOneLine = { depth: 2, compact: 3, breakLength: Number.POSITIVE_INFINITY, colors: false, customInspect: false }
+
 // `room` waits natively, in slices. The notification of a socket is shared by
 // its receives and sends, so that either can swallow what the other waits for;
 // the end of a slice heals that.
 const roomSlice = 20
-const slicesPerTry = 25
 
 // Also there on sockets that only receive, where zeromq.js hides it.
 const sendOnAny = (zmq.Push.prototype as unknown as RawSocket).send
@@ -171,7 +173,8 @@ class ZeromqSocket implements NativeSocket {
   private readonly byPeer: boolean
   private waitingForRoom = false
   private retryDelay = 1
-  private slices = 0
+  // whether the last burst took as many messages as it was let
+  private endless = false
   onReturned: (message: Outgoing) => void = ignore
 
   constructor(type: SocketType, noDrop: boolean) {
@@ -200,11 +203,12 @@ class ZeromqSocket implements NativeSocket {
       // more turn out to be there. The question is safe as nothing is pending.
       raw.setInt32Option(ZMQ_RCVTIMEO, 0)
       while (count < max && (this.waitingForRoom ? count === 0 : raw.readable)) {
-        const step = Math.min(max - count, Math.max(1, Math.min(16, count >> 2)))
+        const step = Math.min(max - count, this.endless ? 16 : count === 0 ? 1 : 2)
         for (let i = 0; i < step; i++) last = raw.receive().then(onMessage, ignore)
         count += step
       }
       raw.setInt32Option(ZMQ_RCVTIMEO, -1)
+      this.endless = count >= max && max > 1
     } catch {
       // closed
     }
@@ -246,7 +250,7 @@ class ZeromqSocket implements NativeSocket {
   // no other public way to look at a settled promise.
   private outcome(sent: Promise<void>): Offer {
     sent.catch(ignore)
-    const state = inspect(sent)
+    const state = inspect(sent, asOneLine)
     if (state.includes("<rejected>")) return refusal(state)
     this.retryDelay = 1
     return "sent"
@@ -289,13 +293,11 @@ class ZeromqSocket implements NativeSocket {
   }
 
   // Whether the peer that is named has room raises no event. While no peer has
-  // any there is no need to try, except now and then: that the peer has left
-  // raises no event either.
+  // any there is no need to try; of a REQ or REP that says nothing.
   private roomOfPeer(): Promise<boolean> {
     const delay = this.retryDelay
     this.retryDelay = Math.min(roomSlice, delay * 2)
-    const tryAnyway = !this.byPeer || ++this.slices % slicesPerTry === 0
-    return new Promise((resolve) => setTimeout(() => resolve(this.isWritable() || tryAnyway), delay))
+    return new Promise((resolve) => setTimeout(() => resolve(this.isWritable() || !this.byPeer), delay))
   }
 
   // The question has libzmq see to what its other threads have told it, and may

@@ -6,12 +6,21 @@ import type { NativeSocket, Offer, Source } from "./native.ts"
 // peer that does not read must not hold up the others.
 const sharedLane = ""
 
+// While a peer shows no sign of room it is tried all the same, now and then:
+// that it has left shows only then.
+const looksPerTry = 25
+
+// A try that fails costs as much as thirty messages. Peers beyond this many
+// wait for the next look.
+const lanesPerLook = 10
+
 /** Senders that wait for room, in order. Only the first of them is woken to try. */
 class Lane {
   readonly line = new Line()
   // woken, and has not tried yet
   trying: Waiter | undefined = undefined
-  watching = false
+  // looks in a row that showed no room
+  looks = 0
 }
 
 /**
@@ -23,6 +32,9 @@ export class Outbox {
   private readonly native: NativeSocket
   private readonly laneOf: (message: Outgoing) => string
   private readonly lanes = new Map<string, Lane>()
+  // Lanes whose first in line waits for room, the longest first.
+  private readonly blocked = new Map<string, Lane>()
+  private looking = false
   closed = false
   /** Messages that libzmq accepted, gave back, and never took again. */
   returned = 0
@@ -88,6 +100,7 @@ export class Outbox {
     this.closed = true
     for (const lane of this.lanes.values()) lane.line.close()
     this.lanes.clear()
+    this.blocked.clear()
   }
 
   private laneAt(key: string): Lane {
@@ -107,17 +120,31 @@ export class Outbox {
   }
 
   private watch(key: string, lane: Lane): void {
-    if (lane.watching || this.closed) return
-    lane.watching = true
+    this.blocked.set(key, lane)
+    this.look()
+  }
+
+  // One look serves all lanes.
+  private look(): void {
+    if (this.looking || this.closed) return
+    this.looking = true
     this.native.room().then((mayBe) => {
-      lane.watching = false
-      if (mayBe || lane.line.isEmpty) this.call(key, lane)
-      else this.watch(key, lane)
+      this.looking = false
+      let called = 0
+      for (const [key, lane] of [...this.blocked]) {
+        if (called === lanesPerLook) break
+        if (!mayBe && !lane.line.isEmpty && ++lane.looks < looksPerTry) continue
+        lane.looks = 0
+        called++
+        this.blocked.delete(key)
+        this.call(key, lane)
+      }
+      if (this.blocked.size > 0) this.look()
     })
   }
 
   private call(key: string, lane: Lane): void {
-    if (lane.trying !== undefined || lane.watching) return
+    if (lane.trying !== undefined || this.blocked.has(key)) return
     lane.trying = lane.line.call()
     if (lane.trying !== undefined) lane.trying.wake()
     else if (this.lanes.get(key) === lane) this.lanes.delete(key)

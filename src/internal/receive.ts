@@ -27,15 +27,24 @@ export type ReceiveError = Again | Closed | DecodeError | InvalidState
 export type Decode<A> = (message: Message) => A | DecodeError
 
 // Thrown inside a last operation that can't be the last one after all. Nothing
-// was taken.
+// was taken. As all that is thrown there it travels as a defect, to `orElse`.
 const notYet = { _tag: "effect-zmq/notYet" }
 
-// A frame that costs nothing on success, and adds no operation there.
-const orElse = <A, E, E2>(self: Effect.Effect<A, E>, that: Effect.Effect<A, E2>): Effect.Effect<A, E | E2> =>
-  Effect.catchCause(self, (cause): Effect.Effect<A, E | E2> => {
+// A frame that costs nothing on success, and adds no operation there. A message
+// that can't be decoded was taken, and is thrown as its DecodeError.
+const orElse = <A, E, E2, E3 = never>(
+  self: Effect.Effect<A, E>,
+  that: Effect.Effect<A, E2>,
+  refuse: (error: DecodeError) => Effect.Effect<never, E3> = Effect.die
+): Effect.Effect<A, E | E2 | E3> =>
+  Effect.catchCause(self, (cause): Effect.Effect<A, E | E2 | E3> => {
     const reason = cause.reasons[0]
-    return reason?._tag === "Die" && reason.defect === notYet ? that : Effect.failCause(cause)
+    if (reason?._tag !== "Die") return Effect.failCause(cause)
+    if (reason.defect === notYet) return that
+    return reason.defect instanceof DecodeError ? refuse(reason.defect) : Effect.failCause(cause)
   })
+
+const ignore = (): void => {}
 
 // A fiber has a budget of operations (2,048) before it lets others run. Half of
 // it is far more than any combinator needs to get a message to the user's code.
@@ -54,11 +63,9 @@ export interface ReceiveRule {
 /** How a receive gets its message. */
 interface Taker<A> {
   readonly operation: string
-  /** What the next message decodes to. It stays. */
-  readonly look: () => A | DecodeError
-  /** Takes the message just looked at. */
-  readonly commit: () => void
-  /** Whether the message is out of our hands then. One that is only lent comes back wherever its fiber is interrupted. */
+  /** Takes the next message. */
+  readonly take: () => A | DecodeError
+  /** Whether the message is out of our hands then, so that its fiber must be rested. */
   readonly final: boolean
   readonly timeLimit: number
 }
@@ -77,17 +84,23 @@ export class Receiving {
   /** Receives the next message. */
   receive<A>(operation: string, decode: Decode<A>, rule = this.rule): Effect.Effect<A, ReceiveError> {
     const { mailbox } = this.inbox
-    const look = () => decode(mailbox.peek())
-    const taker = { operation, look, commit: () => void mailbox.take(), final: true, timeLimit: this.timeLimit }
-    if (rule === undefined) return this.receiver(taker)
-    const received = this.receiver({
-      ...taker,
-      commit: () => {
-        mailbox.take()
-        rule.received()
-      }
+    const { timeLimit } = this
+    if (rule === undefined) {
+      return this.receiver({ operation, take: () => decode(mailbox.take()), final: true, timeLimit })
+    }
+    const take = () => {
+      rule.received()
+      return decode(mailbox.take())
+    }
+    return this.inTurn(operation, rule, this.receiver({ operation, take, final: true, timeLimit }))
+  }
+
+  /** Fails if it is not the time to receive. */
+  checkTurn(operation: string): Effect.Effect<void, InvalidState> {
+    return Effect.suspend(() => {
+      const wrong = this.rule?.check(operation)
+      return wrong === undefined ? Effect.void : Effect.fail(wrong)
     })
-    return this.inTurn(operation, rule, received)
   }
 
   private inTurn<A, E>(operation: string, rule: ReceiveRule, self: Effect.Effect<A, E>) {
@@ -97,19 +110,27 @@ export class Receiving {
     })
   }
 
-  /** Receives the next message, and leaves a lease on it with `keep` in the same operation. */
-  lend<A>(
-    operation: string,
-    decode: Decode<A>,
-    keep: (lease: Lease<Message>) => void,
-    timeLimit = this.timeLimit
-  ): Effect.Effect<A, ReceiveError> {
+  /**
+   * Receives the next message, and leaves a lease on it with `keep` in the same
+   * operation. `final` says that the lease may end before the message is handled.
+   */
+  lend<A>(options: {
+    readonly operation: string
+    readonly decode: Decode<A>
+    readonly keep: (lease: Lease<Message>) => void
+    readonly final: boolean
+    readonly timeLimit?: number | undefined
+  }): Effect.Effect<A, ReceiveError> {
     const { mailbox } = this.inbox
-    const commit = () => {
-      keep(mailbox.lend())
+    const { decode, keep } = options
+    const take = () => {
+      const lease = mailbox.lend()
       this.rule?.received()
+      const value = decode(lease.message)
+      if (!(value instanceof DecodeError)) keep(lease)
+      return value
     }
-    return this.receiver({ operation, look: () => decode(mailbox.peek()), commit, final: false, timeLimit })
+    return this.receiver({ ...options, take, timeLimit: options.timeLimit ?? this.timeLimit })
   }
 
   putBack(lease: Lease<Message>): void {
@@ -117,90 +138,76 @@ export class Receiving {
     this.inbox.mailbox.putBack(lease)
   }
 
-  private receiver<A>(taker: Taker<A>): Effect.Effect<A, ReceiveError> {
+  private receiver<A>({ operation, take, final, timeLimit }: Taker<A>): Effect.Effect<A, ReceiveError> {
     const { inbox } = this
     const { mailbox } = inbox
-    const { final } = taker
 
     // Takes the message and hands it on, in one operation.
     const takeNow = (): A => {
-      const value = taker.look()
-      if (value instanceof DecodeError) throw notYet
-      taker.commit()
+      const value = take()
+      if (value instanceof DecodeError) throw value
       return value
     }
 
     // The receive path, when a message is there.
-    const take: Effect.Effect<A, ReceiveError> = orElse(
+    const received: Effect.Effect<A, ReceiveError> = orElse(
       Effect.sync(() => {
         if (mailbox.available === 0 || (final && mustRest(inbox, Fiber.getCurrent()!))) throw notYet
         return takeNow()
       }),
-      // Nothing to take, a fiber that must rest, or a message that can't be
-      // decoded: the rare cases, in as many operations as they need.
-      Effect.withFiber((fiber): Effect.Effect<A, ReceiveError> => {
-        if (mailbox.available === 0) return nothingThere
-        return final && mustRest(inbox, fiber) ? rest : refuse
-      })
+      Effect.suspend((): Effect.Effect<A, ReceiveError> => {
+        if (mailbox.available > 0) return rest
+        if (mailbox.closed) return Effect.fail(new Closed({ operation }))
+        return timeLimit > 0 ? wait : poll
+      }),
+      Effect.fail
     )
 
-    const nothingThere = Effect.suspend((): Effect.Effect<A, ReceiveError> => {
-      if (mailbox.closed) return Effect.fail(new Closed({ operation: taker.operation }))
-      return taker.timeLimit > 0 ? wait : poll
-    })
+    // Evaluated in the place of a wait, with the wait's own finalizer still in
+    // charge: an interrupt finds the message taken, or the waiter.
+    const claim = (waiter: Waiter): Effect.Effect<A> =>
+      Effect.sync(() => {
+        mailbox.claim(waiter)
+        inbox.restedFiber = Fiber.getCurrent()!.id
+        return takeNow()
+      })
 
     // The receive may be the first thing that a child fiber does, for a timeout
     // or a race, while its parent is still in the middle of starting it, perhaps
     // with its budget spent. When the child suspends once, the parent does too,
-    // and comes back with a new budget.
-    const takeRested = Effect.sync(() => {
-      if (mailbox.available === 0) throw notYet
-      inbox.restedFiber = Fiber.getCurrent()!.id
-      return takeNow()
-    })
-
-    const refuse = Effect.suspend((): Effect.Effect<A, ReceiveError> => {
-      if (mailbox.available === 0) return nothingThere
-      const value = taker.look()
-      if (!(value instanceof DecodeError)) return take
-      mailbox.take()
-      return Effect.fail(value)
-    })
-
-    const rested = orElse(takeRested, refuse)
-    const rest = Effect.flatMap(Effect.yieldNow, () => rested)
+    // and comes back with a new budget. The message waits for it meanwhile.
+    const rest = orElse(
+      Effect.callback<A, ReceiveError>((resume) => {
+        if (mailbox.available === 0) return resume(received)
+        const waiter = new Waiter(ignore, ignore)
+        mailbox.promise(waiter)
+        Fiber.getCurrent()!.currentDispatcher.scheduleTask(() => resume(claim(waiter)), 0)
+        return Effect.sync(() => mailbox.leave(waiter))
+      }),
+      Effect.suspend(() => received),
+      Effect.fail
+    )
 
     const wait = orElse(
       Effect.callback<A, ReceiveError>((resume) => {
-        if (mailbox.available > 0 || mailbox.closed) return resume(take)
-        let stopTimer = (): void => {}
-        const end = (effect: Effect.Effect<A, ReceiveError>): void => {
-          stopTimer()
-          resume(effect)
-        }
+        if (mailbox.available > 0 || mailbox.closed) return resume(received)
+        let stopTimer = ignore
         const waiter: Waiter = new Waiter(
-          () => end(claim),
-          () => end(Effect.fail(new Closed({ operation: taker.operation })))
-        )
-        // Evaluated in the place of the wait, with the wait's own finalizer still
-        // in charge: an interrupt finds the message taken, or the waiter.
-        const claim = Effect.sync(() => {
-          try {
-            inbox.restedFiber = Fiber.getCurrent()!.id
-            const value = takeNow()
-            mailbox.claim(waiter)
-            return value
-          } catch (error) {
-            mailbox.leave(waiter)
-            throw error
+          () => {
+            stopTimer()
+            resume(claim(waiter))
+          },
+          () => {
+            stopTimer()
+            resume(Effect.fail(new Closed({ operation })))
           }
-        })
+        )
         mailbox.wait(waiter)
-        if (taker.timeLimit !== Number.POSITIVE_INFINITY) {
-          stopTimer = startTimer(taker.timeLimit, () => {
+        if (timeLimit !== Number.POSITIVE_INFINITY) {
+          stopTimer = startTimer(timeLimit, () => {
             if (waiter.state !== "waiting") return
             mailbox.leave(waiter)
-            resume(Effect.fail(new Again({ operation: taker.operation })))
+            resume(Effect.fail(new Again({ operation })))
           })
         }
         inbox.fill()
@@ -209,19 +216,20 @@ export class Receiving {
           mailbox.leave(waiter)
         })
       }),
-      take
+      Effect.suspend(() => received),
+      Effect.fail
     )
 
     // With a time limit of 0: what is there now, or Again.
     const poll = Effect.flatMap(this.poll, () =>
-      mailbox.available > 0 || mailbox.closed ? rested : Effect.fail(new Again({ operation: taker.operation }))
+      mailbox.available > 0 || mailbox.closed ? received : Effect.fail(new Again({ operation }))
     )
 
     // CONFLATE: what the mailbox holds may be out of date by now.
     const newest = Effect.suspend(() =>
-      mailbox.available > 0 && !mailbox.closed ? Effect.flatMap(this.poll, () => take) : take
+      mailbox.available > 0 && !mailbox.closed ? Effect.flatMap(this.poll, () => received) : received
     )
-    return mailbox.newestOnly ? newest : take
+    return mailbox.newestOnly ? newest : received
   }
 
   /** The next message if there is one now. */
@@ -242,7 +250,10 @@ export class Receiving {
       inbox.restedFiber = Fiber.getCurrent()!.id
       return take()
     })
-    const rested = orElse(takeRested, Effect.fail(new Closed({ operation })))
+    const rested = orElse(
+      takeRested,
+      Effect.suspend(() => Effect.fail(new Closed({ operation })))
+    )
     const later = Effect.suspend(() =>
       Effect.flatMap(mailbox.available > 0 ? Effect.yieldNow : this.poll, () => rested)
     )
@@ -267,14 +278,15 @@ export class Receiving {
       while (mailbox.available > 0) messages.push(mailbox.take())
       return messages
     })
-    const closed = Effect.fail(new Closed({ operation: "drain" }))
+    const closed = Effect.suspend(() => Effect.fail(new Closed({ operation: "drain" })))
     return Effect.callback<Array<Message>, Closed>((resume) => {
       let abandoned = false
       const more = (): void => {
         const before = mailbox.size
         inbox.poll(burstOfDrain, () => {
           if (!abandoned && mailbox.size > before && mailbox.size < mostToDrain) more()
-          else resume(orElse(takeAll, closed))
+          // Suspended once more, so that the fiber has a whole budget left behind it.
+          else resume(Effect.flatMap(Effect.yieldNow, () => orElse(takeAll, closed)))
         })
       }
       more()

@@ -108,7 +108,8 @@ export class Sending {
    * An interrupted burst stops after the message that is being offered.
    */
   sendAll(operation: string, messages: Iterable<Outgoing>): Effect.Effect<void, SendError> {
-    return Effect.suspend(() => {
+    return Effect.suspend((): Effect.Effect<void, SendError> => {
+      if (this.outbox.closed) return Effect.fail(new Closed({ operation }))
       const iterator = messages[Symbol.iterator]()
       let next = iterator.next()
       let broken: { readonly error: unknown } | undefined
@@ -141,7 +142,7 @@ export class Sending {
           return offered
         })
       })
-      return Effect.whileLoop({
+      const sendRest = Effect.whileLoop({
         while: () => !next.done,
         body: () =>
           Effect.flatMap(burst, (offer): Effect.Effect<void, SendError> => {
@@ -155,6 +156,12 @@ export class Sending {
           }),
         step: () => {}
       })
+      return Effect.ensuring(
+        sendRest,
+        Effect.sync(() => {
+          if (!next.done && broken === undefined) iterator.return?.()
+        })
+      )
     })
   }
 
@@ -199,6 +206,11 @@ export class Sending {
         // Evaluated in the place of the wait, with the wait's own finalizer
         // still in charge: an interrupt finds the message sent, or the waiter.
         const attempt = Effect.sync(() => {
+          const wrong = rule.check(operation)
+          if (wrong !== undefined) {
+            outbox.leave(message, waiter)
+            throw new NotSent(wrong)
+          }
           const offer = outbox.retry(message, waiter)
           if (offer !== "sent") throw new NotSent(offer)
           rule.sent()

@@ -89,7 +89,9 @@ export class SocketCore {
     const fault = checkConnect(endpoint) ?? this.checkIpv6(endpoint)
     if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
     try {
-      this.native.connect(endpoint)
+      // libzmq's disconnect ends all connections to an endpoint at once, so there
+      // is one of them, for as long as anybody wants it.
+      if (!this.connected.includes(endpoint)) this.native.connect(endpoint)
       this.connected.push(endpoint)
     } catch (cause) {
       throw new ConnectError({ operation: "connect", endpoint, ...faultOf("connect", endpoint, cause), cause })
@@ -108,12 +110,12 @@ export class SocketCore {
   disconnect(endpoint: string): void {
     const at = this.connected.indexOf(endpoint)
     if (at < 0) throw new ConnectError({ operation: "disconnect", endpoint, ...notHere })
+    this.connected.splice(at, 1)
+    if (this.connected.includes(endpoint)) return
     try {
       this.native.disconnect(endpoint)
     } catch (cause) {
       throw new ConnectError({ operation: "disconnect", endpoint, ...faultOf("disconnect", endpoint, cause), cause })
-    } finally {
-      this.connected.splice(at, 1)
     }
   }
 
@@ -238,10 +240,10 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
 
 const closeSocket = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const endpoints = core.endpoints
+    const { endpoints } = core
     core.close()
     // A receive that was pending may end with a message, a moment later.
-    yield* Effect.promise(() => Promise.resolve())
+    if (core.inbox.receiving) yield* Effect.promise(() => Promise.resolve())
     const left = core.inbox.mailbox.size
     const unsent = core.outbox.returned
     if (left === 0 && unsent === 0) return

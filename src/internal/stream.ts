@@ -25,16 +25,19 @@ export const makeStream = <A>(
       Effect.suspend(() => {
         let lent: Lease<Message> | undefined
         // One element at a time: of an array, nobody could tell how much was handled.
-        const next = receiving.lend(
+        const next = receiving.lend({
           operation,
-          (message) => {
+          decode: (message) => {
             const value = decode(message)
             return value instanceof DecodeError ? value : ([value] as const)
           },
-          (lease) => {
+          keep: (lease) => {
             lent = lease
-          }
-        )
+          },
+          // A stream that ends, as `Stream.take` has it, has consumed its last
+          // element before anybody has seen it.
+          final: true
+        })
         const pull = Effect.suspend(() => {
           lent = undefined
           return next
@@ -49,6 +52,9 @@ export const makeStream = <A>(
     )
   )
 
+// Each is a fiber, from the start.
+const mostWorkers = 1024
+
 /**
  * Runs `handler` on each message, `concurrency` of them at a time. A message
  * whose handler fails or is interrupted goes back.
@@ -61,7 +67,7 @@ export const forEachMessage = <A, E, R>(
     readonly operation: string
     readonly decode: Decode<A>
     readonly concurrency: number | undefined
-    readonly timeLimit?: number
+    readonly timeLimit?: number | undefined
   },
   handler: (value: A, settle: () => void) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<never, ReceiveError | E, R> => {
@@ -77,11 +83,11 @@ export const forEachMessage = <A, E, R>(
         lease = next
         lent.add(next)
       }
-      const receive = receiving.lend(options.operation, options.decode, keep, options.timeLimit)
+      const receive = receiving.lend({ ...options, keep, final: false })
       const handleNext = Effect.flatMap(receive, (value) => handler(value, settle))
       return Effect.whileLoop({ while: () => true, body: () => handleNext, step: settle })
     })
-    const count = Math.max(1, Math.floor(options.concurrency ?? 1))
+    const count = Math.min(mostWorkers, Math.max(1, Math.floor(options.concurrency ?? 1) || 1))
     const workers =
       count === 1
         ? worker

@@ -6,12 +6,14 @@ import type { NativeSocket, Offer, Source } from "./native.ts"
 // peer that does not read must not hold up the others.
 const sharedLane = ""
 
-// While a peer shows no sign of room it is tried all the same, now and then:
-// that it has left shows only then.
+// While no peer has room one is tried all the same, now and then: that it has
+// left shows only then.
 const looksPerTry = 25
 
-// A try that fails costs as much as thirty messages. Peers beyond this many
-// wait for the next look.
+// When some peer has room it may be another. A try that fails costs as much as
+// thirty messages: so a lane that failed waits for more looks, up to so many,
+// and lanes beyond this many for the next one.
+const mostLooks = 5
 const lanesPerLook = 10
 
 /** Senders that wait for room, in order. Only the first of them is woken to try. */
@@ -19,8 +21,9 @@ class Lane {
   readonly line = new Line()
   // woken, and has not tried yet
   trying: Waiter | undefined = undefined
-  // looks in a row that showed no room
+  // looks since it was tried, and how many it waits for
   looks = 0
+  patience = 1
 }
 
 /**
@@ -30,6 +33,7 @@ class Lane {
  */
 export class Outbox {
   private readonly native: NativeSocket
+  private readonly byPeer: boolean
   private readonly laneOf: (message: Outgoing) => string
   private readonly lanes = new Map<string, Lane>()
   // Lanes whose first in line waits for room, the longest first.
@@ -41,6 +45,7 @@ export class Outbox {
 
   constructor(native: NativeSocket, byPeer: boolean) {
     this.native = native
+    this.byPeer = byPeer
     this.laneOf = byPeer ? peerOf : () => sharedLane
     native.onReturned = (message) => this.resend(message)
   }
@@ -81,6 +86,7 @@ export class Outbox {
     const offer = this.closed ? "closed" : this.native.offer(message)
     lane.trying = undefined
     waiter.state = "gone"
+    lane.patience = offer === "full" && this.byPeer ? Math.min(mostLooks, lane.patience * 2) : 1
     this.goOn(key, lane, offer === "full")
     return offer
   }
@@ -133,7 +139,7 @@ export class Outbox {
       let called = 0
       for (const [key, lane] of [...this.blocked]) {
         if (called === lanesPerLook) break
-        if (!mayBe && !lane.line.isEmpty && ++lane.looks < looksPerTry) continue
+        if (++lane.looks < (mayBe ? lane.patience : looksPerTry) && !lane.line.isEmpty) continue
         lane.looks = 0
         called++
         this.blocked.delete(key)

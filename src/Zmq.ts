@@ -257,51 +257,111 @@ export interface Subscriber {
 // socket types
 // -----------------------------------------------------------------------------
 
-/** @category socket types @since 0.1.0 */
+/**
+ * Receives jobs.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface Pull extends Socket, Receiver {
   readonly type: "pull"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * Deals out messages.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface Push extends Socket, Sender<never> {
   readonly type: "push"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * Publishes to whoever subscribed.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface Pub extends Socket, Sender<never> {
   readonly type: "pub"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * Receives what it subscribed to.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface Sub extends Socket, Receiver, Subscriber {
   readonly type: "sub"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * Sends a request and receives its reply, in turn.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface Req extends Socket, Receives<InvalidState>, Sends<InvalidState>, Requester {
   readonly type: "req"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * Receives a request and sends its reply, in turn.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface Rep extends Socket, Receives<InvalidState>, Sends<InvalidState>, Responder {
   readonly type: "rep"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * Sends to its peers in turn and receives from all.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface Dealer extends Socket, Receiver, Sender<never>, Requester {
   readonly type: "dealer"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * Receives from and sends to peers by their routing id.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface Router extends Socket, Receiver, Sender, Responder {
   readonly type: "router"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * Talks to one other PAIR.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface Pair extends Socket, Receiver, Sender<never> {
   readonly type: "pair"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * A PUB that receives the subscriptions.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface XPub extends Socket, Receiver, Sender<never> {
   readonly type: "xpub"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * A SUB that may also send upstream.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface XSub extends Socket, Receiver, Sender<never>, Subscriber {
   readonly type: "xsub"
 }
-/** @category socket types @since 0.1.0 */
+/**
+ * Plain TCP: messages are `[routing id, bytes]`.
+ *
+ * @category socket types
+ * @since 0.1.0
+ */
 export interface RawStream extends Socket, Receiver, Sender {
   readonly type: "rawStream"
 }
@@ -342,6 +402,19 @@ export const pull: (options?: Options.PullOptions) => Effect.Effect<Pull, Socket
  * Opens a PUSH: deals out messages to PULL peers, one after the other. A send
  * waits while no peer has room.
  *
+ * **Example** (Sending, or giving up after a second)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const jobs = yield* Zmq.push({ connect: "tcp://127.0.0.1:5557", sendTimeout: "1 second" })
+ *   yield* jobs.send("text").pipe(Effect.catchTag("Again", () => Effect.log("nobody takes it")))
+ *   yield* jobs.sendAll(["many", ["of", "several", "frames"]])
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -351,6 +424,18 @@ export const push: (options?: Options.PushOptions) => Effect.Effect<Push, Socket
  * Opens a PUB: sends each message to all SUB peers that subscribed to how it
  * begins. It never waits: a peer that is too slow misses messages, unless
  * `noDrop` is set.
+ *
+ * **Example** (Publishing under a topic)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const news = yield* Zmq.pub({ bind: "tcp://127.0.0.1:5556" })
+ *   yield* news.send(["weather.berlin", JSON.stringify({ celsius: 21 })])
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -383,6 +468,19 @@ export const sub: (options: Options.SubOptions) => Effect.Effect<Sub, SocketErro
  * both. `relaxed` and `correlate` are on unless told otherwise, so that a
  * request may be given up and its late reply is dropped.
  *
+ * **Example** (A request that is tried again)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const server = yield* Zmq.req({ connect: "tcp://127.0.0.1:5559", receiveTimeout: "1 second" })
+ *   const [answer] = yield* Effect.retry(server.request("question"), { times: 3 })
+ *   yield* Effect.log(`${answer}`)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -392,6 +490,18 @@ export const req: (options?: Options.ReqOptions) => Effect.Effect<Req, SocketErr
  * Opens a REP: receives a request and sends its reply, in turn. `serve` does
  * both.
  *
+ * **Example** (A server)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const server = yield* Zmq.rep({ bind: "tcp://127.0.0.1:5559" })
+ *   yield* server.serve(([question]) => Effect.succeed(`the answer to ${question}`))
+ * }).pipe(Effect.scoped)
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -400,6 +510,19 @@ export const rep: (options?: Options.RepOptions) => Effect.Effect<Rep, SocketErr
 /**
  * Opens a DEALER: sends to its peers in turn and receives from all. With
  * `request` it is a REQ that may have many requests in flight.
+ *
+ * **Example** (Requests in flight at the same time)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const server = yield* Zmq.dealer({ connect: "tcp://127.0.0.1:5559" })
+ *   const answers = yield* Effect.forEach(["a", "b", "c"], server.request, { concurrency: "unbounded" })
+ *   yield* Effect.log(answers.join())
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -412,6 +535,19 @@ export const dealer: (options?: Options.DealerOptions) => Effect.Effect<Dealer, 
  * came from, and sends to the peer whose routing id is the first frame.
  * `mandatory` is on unless told otherwise, so that a message to nobody fails
  * with `Unroutable`.
+ *
+ * **Example** (Answering the peer that asked)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const peers = yield* Zmq.router({ bind: "tcp://127.0.0.1:5560" })
+ *   const [peer, ...body] = yield* peers.recv
+ *   yield* peers.send([peer, ...body]).pipe(Effect.catchTag("Unroutable", () => Effect.log("it has left")))
+ * }).pipe(Effect.scoped)
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -458,17 +594,47 @@ export const rawStream: (options?: Options.RawStreamOptions) => Effect.Effect<Ra
 // services
 // -----------------------------------------------------------------------------
 
-/** @category services @since 0.1.0 */
+/**
+ * What every socket is: its type and its endpoints.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export const Socket: Context.Service<Socket, Socket> = Context.Service<Socket>("effect-zmq/Socket")
-/** @category services @since 0.1.0 */
+/**
+ * What a program needs to receive messages.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export const Receiver: Context.Service<Receiver, Receiver> = Context.Service<Receiver>("effect-zmq/Receiver")
-/** @category services @since 0.1.0 */
+/**
+ * What a program needs to send messages.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export const Sender: Context.Service<Sender, Sender> = Context.Service<Sender>("effect-zmq/Sender")
-/** @category services @since 0.1.0 */
+/**
+ * What a program needs to send requests.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export const Requester: Context.Service<Requester, Requester> = Context.Service<Requester>("effect-zmq/Requester")
-/** @category services @since 0.1.0 */
+/**
+ * What a program needs to answer requests.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export const Responder: Context.Service<Responder, Responder> = Context.Service<Responder>("effect-zmq/Responder")
-/** @category services @since 0.1.0 */
+/**
+ * What a program needs to subscribe to topics.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export const Subscriber: Context.Service<Subscriber, Subscriber> = Context.Service<Subscriber>("effect-zmq/Subscriber")
 
 // By an operation that only that service has: REQ and REP also receive and send,
@@ -520,7 +686,12 @@ export const layer = <S extends Socket, E, R>(
 // accessors
 // -----------------------------------------------------------------------------
 
-/** The next message, all its frames. @category receiving @since 0.1.0 */
+/**
+ * The next message, all its frames.
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
 export const recv = Receiver.use((receiver) => receiver.recv)
 
 /**
@@ -533,10 +704,20 @@ export const recv = Receiver.use((receiver) => receiver.recv)
  */
 export const recvString = Receiver.use((receiver) => receiver.recvString)
 
-/** The next message as text, frame by frame. @category receiving @since 0.1.0 */
+/**
+ * The next message as text, frame by frame.
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
 export const recvStrings = Receiver.use((receiver) => receiver.recvStrings)
 
-/** The next message, one frame of JSON, parsed. @category receiving @since 0.1.0 */
+/**
+ * The next message, one frame of JSON, parsed.
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
 export const recvJson = Receiver.use((receiver) => receiver.recvJson)
 
 /**
@@ -557,75 +738,214 @@ export const recvJson = Receiver.use((receiver) => receiver.recvJson)
  */
 export const recvSchema = <A>(schema: Schema.Decoder<A>) => Receiver.use((receiver) => receiver.recvSchema(schema))
 
-/** The next message if there is one now. Never waits. @category receiving @since 0.1.0 */
+/**
+ * The next message if there is one now. Never waits.
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
 export const tryRecv = Receiver.use((receiver) => receiver.tryRecv)
 
-/** All messages that are there now, in order. @category receiving @since 0.1.0 */
+/**
+ * All messages that are there now, in order.
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
 export const drain = Receiver.use((receiver) => receiver.drain)
 
-/** Messages as they come, each lent until the next is asked for. @category streams @since 0.1.0 */
+/**
+ * Messages as they come, each lent until the next is asked for.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
 export const messages = Stream.unwrap(Receiver.useSync((receiver) => receiver.messages))
 
-/** Messages as text, one frame of UTF-8 each. @category streams @since 0.1.0 */
+/**
+ * Messages as text, one frame of UTF-8 each.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
 export const strings = Stream.unwrap(Receiver.useSync((receiver) => receiver.strings))
 
-/** Messages, one frame of JSON each, decoded by a schema. @category streams @since 0.1.0 */
+/**
+ * Messages, one frame of JSON each, decoded by a schema.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
 export const stream = <A>(schema: Schema.Decoder<A>) =>
   Stream.unwrap(Receiver.useSync((receiver) => receiver.stream(schema)))
 
-/** Runs a handler on each message: see `Receiver`. @category streams @since 0.1.0 */
+/**
+ * Runs a handler on each message: see `Receiver`.
+ *
+ * **Example** (Eight handlers at a time)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Zmq.runForEach(([job]) => Effect.log(`${job}`), { concurrency: 8 }).pipe(
+ *   Effect.provide(Zmq.layer(Zmq.pull({ connect: "tcp://127.0.0.1:5557" })))
+ * )
+ * ```
+ *
+ * @category streams
+ * @since 0.1.0
+ */
 export const runForEach = <E, R>(
   handler: (message: Message) => Effect.Effect<unknown, E, R>,
   options?: { readonly concurrency?: number | undefined } | undefined
 ) => Receiver.use((receiver) => receiver.runForEach(handler, options))
 
-/** Sends a message: text, bytes, or frames of them. @category sending @since 0.1.0 */
+/**
+ * Sends a message: text, bytes, or frames of them.
+ *
+ * @category sending
+ * @since 0.1.0
+ */
 export const send = (message: Outgoing) => Sender.use((sender) => sender.send(message))
 
-/** Sends a value as one frame of JSON. @category sending @since 0.1.0 */
+/**
+ * Sends a value as one frame of JSON.
+ *
+ * @category sending
+ * @since 0.1.0
+ */
 export const sendJson = (value: unknown) => Sender.use((sender) => sender.sendJson(value))
 
-/** Sends a value as one frame of JSON, encoded by a schema. @category sending @since 0.1.0 */
+/**
+ * Sends a value as one frame of JSON, encoded by a schema.
+ *
+ * @category sending
+ * @since 0.1.0
+ */
 export const sendSchema =
   <A>(schema: Schema.Codec<A, unknown>) =>
   (value: A) =>
     Sender.use((sender) => sender.sendSchema(schema)(value))
 
-/** Sends if there is room now, and says whether it did. @category sending @since 0.1.0 */
+/**
+ * Sends if there is room now, and says whether it did.
+ *
+ * @category sending
+ * @since 0.1.0
+ */
 export const trySend = (message: Outgoing) => Sender.use((sender) => sender.trySend(message))
 
-/** Sends messages in order, in bursts. @category sending @since 0.1.0 */
+/**
+ * Sends messages in order, in bursts.
+ *
+ * @category sending
+ * @since 0.1.0
+ */
 export const sendAll = (messages: Iterable<Outgoing>) => Sender.use((sender) => sender.sendAll(messages))
 
-/** Sends the elements of a stream, in bursts. @category sending @since 0.1.0 */
+/**
+ * Sends the elements of a stream, in bursts.
+ *
+ * @category sending
+ * @since 0.1.0
+ */
 export const sink = Sink.unwrap(Sender.useSync((sender) => sender.sink))
 
-/** Sends a request and waits for its reply. @category request and reply @since 0.1.0 */
+/**
+ * Sends a request and waits for its reply.
+ *
+ * @category request and reply
+ * @since 0.1.0
+ */
 export const request = (message: Outgoing) => Requester.use((requester) => requester.request(message))
 
-/** Answers requests with a handler: see `Responder`. @category request and reply @since 0.1.0 */
+/**
+ * Answers requests with a handler: see `Responder`.
+ *
+ * **Example** (A server of sixteen handlers)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Zmq.serve((request) => Effect.succeed(request), { concurrency: 16 }).pipe(
+ *   Effect.provide(Zmq.layer(Zmq.router({ bind: "tcp://127.0.0.1:5559" })))
+ * )
+ * ```
+ *
+ * @category request and reply
+ * @since 0.1.0
+ */
 export const serve = <E, R>(
   handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
   options?: { readonly concurrency?: number | undefined } | undefined
 ) => Responder.use((responder) => responder.serve(handler, options))
 
-/** Subscribes to a topic until the scope closes. @category topics @since 0.1.0 */
+/**
+ * Subscribes to a topic until the scope closes.
+ *
+ * **Example** (A topic for a while)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.gen(function* () {
+ *   yield* Zmq.subscribe("weather.")
+ *   return yield* Zmq.recvStrings
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category topics
+ * @since 0.1.0
+ */
 export const subscribe = (topic: string | Uint8Array) => Subscriber.use((subscriber) => subscriber.subscribe(topic))
 
-/** Ends the newest subscription to a topic. @category topics @since 0.1.0 */
+/**
+ * Ends the newest subscription to a topic.
+ *
+ * @category topics
+ * @since 0.1.0
+ */
 export const unsubscribe = (topic: string | Uint8Array) => Subscriber.use((subscriber) => subscriber.unsubscribe(topic))
 
-/** Binds until the scope closes. @category endpoints @since 0.1.0 */
+/**
+ * Binds until the scope closes.
+ *
+ * @category endpoints
+ * @since 0.1.0
+ */
 export const bind = (endpoint: string) => Socket.use((socket) => socket.bind(endpoint))
 
-/** Connects until the scope closes. @category endpoints @since 0.1.0 */
+/**
+ * Connects until the scope closes.
+ *
+ * @category endpoints
+ * @since 0.1.0
+ */
 export const connect = (endpoint: string) => Socket.use((socket) => socket.connect(endpoint))
 
-/** Unbinds an endpoint. @category endpoints @since 0.1.0 */
+/**
+ * Unbinds an endpoint.
+ *
+ * @category endpoints
+ * @since 0.1.0
+ */
 export const unbind = (endpoint: string) => Socket.use((socket) => socket.unbind(endpoint))
 
-/** Ends the connection to an endpoint. @category endpoints @since 0.1.0 */
+/**
+ * Ends the connection to an endpoint.
+ *
+ * @category endpoints
+ * @since 0.1.0
+ */
 export const disconnect = (endpoint: string) => Socket.use((socket) => socket.disconnect(endpoint))
 
-/** The endpoints bound and connected. @category endpoints @since 0.1.0 */
+/**
+ * The endpoints bound and connected.
+ *
+ * @category endpoints
+ * @since 0.1.0
+ */
 export const endpoints = Socket.useSync((socket) => socket.endpoints)

@@ -34,13 +34,13 @@ export class ReqTurn {
   readonly sending: SendRule = {
     check: (operation) => {
       if (this.requesting) return new InvalidState({ operation, expected: "A request is in flight: wait for it" })
-      return this.checkSend(operation)
+      return this.checkSend(operation, false)
     },
     sent: () => this.sent()
   }
 
   readonly receiving: ReceiveRule = {
-    check: (operation) => {
+    begin: (operation) => {
       if (this.requesting) return new InvalidState({ operation, expected: "A request is in flight: wait for it" })
       if (this.turn === "send") {
         return new InvalidState({ operation, expected: "A REQ sends a request before it receives: send first" })
@@ -56,14 +56,14 @@ export class ReqTurn {
     }
   }
 
-  private checkSend(operation: string): InvalidState | undefined {
+  private checkSend(operation: string, givesUp: boolean): InvalidState | undefined {
     if (this.inbox.mailbox.wanted) {
       return new InvalidState({
         operation,
         expected: "A receive waits for the reply to an earlier request: let it end first"
       })
     }
-    if (this.turn !== "receive") return undefined
+    if (this.turn !== "receive" || givesUp) return undefined
     return new InvalidState({
       operation,
       expected: `A REQ receives the reply before it sends again: receive first${
@@ -80,13 +80,10 @@ export class ReqTurn {
 
   /** Sends a request and waits for its reply; others wait until it is done. */
   requester(sending: Sending, receiving: Receiving) {
-    const reply = receiving.receive("request", wholeMessage, { ...this.receiving, check: () => undefined })
+    const reply = receiving.receive("request", wholeMessage, { ...this.receiving, begin: () => undefined })
     const one = Semaphore.makeUnsafe(1)
     const rule: SendRule = {
-      check: (operation) => {
-        if (this.relaxed && this.turn === "receive") this.turn = "either"
-        return this.checkSend(operation)
-      },
+      check: (operation) => this.checkSend(operation, this.relaxed),
       sent: () => this.sent()
     }
     return (message: Outgoing): Effect.Effect<Message, SendError | ReceiveError> =>
@@ -124,7 +121,7 @@ export class RepTurn {
   }
 
   readonly receiving: ReceiveRule = {
-    check: (operation) =>
+    begin: (operation) =>
       this.turn === "send"
         ? new InvalidState({ operation, expected: "A REP replies before it receives again: send the reply first" })
         : undefined,
@@ -266,7 +263,8 @@ export const serve = <E, R>(
   handler: Handler<E, R>,
   concurrency: number | undefined
 ): Effect.Effect<never, SendError | ReceiveError | E, R> =>
-  Effect.flatMap(receiving.checkTurn("serve"), () =>
+  receiving.inTurn(
+    "serve",
     forEachMessage(
       receiving,
       {

@@ -53,8 +53,8 @@ const mustRest = (inbox: Inbox, fiber: Fiber.Fiber<unknown, unknown>): boolean =
 
 /** Rules that a socket type has for when to receive, and what follows when it has. */
 export interface ReceiveRule {
-  /** Why it is not the time to receive now, or undefined. */
-  readonly check: (operation: string) => InvalidState | undefined
+  /** A receive begins. Returns why it is not the time for it, or undefined. */
+  readonly begin: (operation: string) => InvalidState | undefined
   readonly received: () => void
   /** A message that had been received is put back. */
   readonly undone: () => void
@@ -92,20 +92,13 @@ export class Receiving {
       rule.received()
       return decode(mailbox.take())
     }
-    return this.inTurn(operation, rule, this.receiver({ operation, take, final: true, timeLimit }))
+    return this.inTurn(operation, this.receiver({ operation, take, final: true, timeLimit }), rule)
   }
 
-  /** Fails if it is not the time to receive. */
-  checkTurn(operation: string): Effect.Effect<void, InvalidState> {
-    return Effect.suspend(() => {
-      const wrong = this.rule?.check(operation)
-      return wrong === undefined ? Effect.void : Effect.fail(wrong)
-    })
-  }
-
-  private inTurn<A, E>(operation: string, rule: ReceiveRule, self: Effect.Effect<A, E>) {
-    return Effect.suspend((): Effect.Effect<A, E | InvalidState> => {
-      const wrong = rule.check(operation)
+  /** Runs `self` if it is the time to receive. */
+  inTurn<A, E, R>(operation: string, self: Effect.Effect<A, E, R>, rule = this.rule) {
+    return Effect.suspend((): Effect.Effect<A, E | InvalidState, R> => {
+      const wrong = rule?.begin(operation)
       return wrong === undefined ? self : Effect.fail(wrong)
     })
   }
@@ -264,7 +257,7 @@ export class Receiving {
       }),
       later
     )
-    return rule === undefined ? received : this.inTurn(operation, rule, received)
+    return rule === undefined ? received : this.inTurn(operation, received)
   }
 
   /** All messages that are there now. */

@@ -1,0 +1,160 @@
+/** Opening, closing, and what a socket costs while nothing happens or little does. */
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { Effect, Fiber, Stream } from "effect"
+import { Zmq } from "effect-zmq"
+import * as zmq from "zeromq"
+import { address, count, expectCount, perMessage, quick, type Sample, spreadOf, type Workload } from "./harness.ts"
+import { Peer } from "./peer.ts"
+
+const opening = (transport: "inproc" | "tcp"): Workload => {
+  const sockets = count(transport === "tcp" ? 160 : 600)
+  return {
+    name: `open and close a bound socket over ${transport}`,
+    unit: "µs/socket",
+    contenders: {
+      "new Pull()": () =>
+        perMessage(sockets, async () => {
+          for (let opened = 0; opened < sockets; opened++) {
+            const socket = new zmq.Pull({ linger: 0 })
+            socket.bindSync(address(transport))
+            socket.close()
+          }
+        }),
+      "Zmq.pull": () =>
+        perMessage(sockets, () =>
+          Effect.runPromise(
+            Effect.gen(function* () {
+              for (let opened = 0; opened < sockets; opened++) {
+                yield* Effect.scoped(Zmq.pull({ bind: address(transport) }))
+              }
+            })
+          )
+        )
+    }
+  }
+}
+
+const run = promisify(execFile)
+const idle = (by: string) => async (): Promise<Sample> => {
+  const program = fileURLToPath(new URL("idle.ts", import.meta.url))
+  const { stdout } = await run(process.execPath, [...process.execArgv, program, by, "1000", quick ? "300" : "1000"])
+  const { memory, cpu } = JSON.parse(stdout) as { readonly memory: number; readonly cpu: number }
+  return { "KiB each": memory, "% of a core": cpu }
+}
+
+/** The share of a core that is used until `done`. */
+const cpuWhile = async (run: () => Promise<unknown>): Promise<Sample> => {
+  const usage = process.cpuUsage()
+  const start = performance.now()
+  await run()
+  const { user, system } = process.cpuUsage(usage)
+  return { "% of a core": (user + system) / 10 / (performance.now() - start) }
+}
+
+const blocked = (): Workload => {
+  const millis = quick ? 300 : 1000
+  const sleep = () => new Promise((resolve) => setTimeout(resolve, millis))
+  return {
+    name: "a sender that waits for room",
+    unit: "%",
+    once: true,
+    contenders: {
+      "await send()": async () => {
+        const socket = new zmq.Push({ linger: 0 })
+        socket.bindSync(address())
+        const sending = socket.send("never").catch(() => {})
+        const sample = await cpuWhile(sleep)
+        socket.close()
+        await sending
+        return sample
+      },
+      send: () =>
+        Effect.gen(function* () {
+          const socket = yield* Zmq.push({ bind: address() })
+          const fiber = yield* Effect.forkChild(socket.send("never"), { startImmediately: true })
+          const sample = yield* Effect.promise(() => cpuWhile(sleep))
+          yield* Fiber.interrupt(fiber)
+          return sample
+        }).pipe(Effect.scoped, Effect.runPromise)
+    }
+  }
+}
+
+// -----------------------------------------------------------------------------
+// one message per millisecond
+// -----------------------------------------------------------------------------
+
+const latencyOf = ([frame]: ReadonlyArray<Buffer>): number =>
+  Number(process.hrtime.bigint() - frame!.readBigUInt64LE()) / 1000
+
+const summary = (latencies: ReadonlyArray<number>, messages: number): Sample => {
+  expectCount("ticks", latencies.length, messages)
+  const sorted = latencies.toSorted((a, b) => a - b)
+  return { median: spreadOf(sorted).median, p99: sorted[Math.floor(sorted.length * 0.99)]! }
+}
+
+const lowRate = (): Workload => {
+  const messages = count(800)
+  let peer: Peer | undefined
+  const tick = (endpoint: string) => {
+    peer ??= new Peer()
+    return peer.do({ what: "tick", endpoint, messages })
+  }
+  const raw = (receive: (socket: zmq.Pull, latencies: Array<number>) => Promise<void>) => async () => {
+    const socket = new zmq.Pull({ linger: 0 })
+    socket.bindSync(address("tcp"))
+    const latencies: Array<number> = []
+    await Promise.all([tick(socket.lastEndpoint!), receive(socket, latencies)])
+    socket.close()
+    return summary(latencies, messages)
+  }
+  const ours = (receive: (socket: Zmq.Pull, latencies: Array<number>) => Effect.Effect<unknown, unknown>) => () =>
+    Effect.gen(function* () {
+      const socket = yield* Zmq.pull({ bind: address("tcp") })
+      const latencies: Array<number> = []
+      const ticking = Effect.promise(() => tick(socket.endpoints[0]!))
+      yield* Effect.all([ticking, receive(socket, latencies)], { concurrency: 2 })
+      return summary(latencies, messages)
+    }).pipe(Effect.scoped, Effect.runPromise)
+  return {
+    name: "latency at one message per millisecond over tcp",
+    unit: "µs",
+    once: true,
+    contenders: {
+      "for await": raw(async (socket, latencies) => {
+        for await (const message of socket) {
+          latencies.push(latencyOf(message))
+          if (latencies.length === messages) break
+        }
+      }),
+      recv: ours((socket, latencies) =>
+        Effect.gen(function* () {
+          while (latencies.length < messages) latencies.push(latencyOf(yield* socket.recv))
+        })
+      ),
+      messages: ours((socket, latencies) =>
+        socket.messages.pipe(
+          Stream.take(messages),
+          Stream.runForEach((message) => Effect.sync(() => latencies.push(latencyOf(message))))
+        )
+      )
+    },
+    close: () => peer?.close()
+  }
+}
+
+export const lifecycle = (): Array<Workload> => [
+  opening("inproc"),
+  opening("tcp"),
+  {
+    name: "1,000 idle receivers",
+    unit: "",
+    once: true,
+    cold: true,
+    contenders: { "zeromq.js": idle("zeromq.js"), "effect-zmq": idle("effect-zmq") }
+  },
+  blocked(),
+  lowRate()
+]

@@ -1,0 +1,132 @@
+/**
+ * The process at the other end of tcp and ipc: plain zeromq.js, the same for
+ * all contenders.
+ */
+import { type ChildProcess, fork } from "node:child_process"
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import * as zmq from "zeromq"
+
+/** Connects, says hello with one message, and answers. */
+interface Connect {
+  readonly what: "connect"
+  readonly endpoint: string
+  readonly bytes: number
+}
+/** Sends so many messages over that connection, and closes it. */
+interface Send {
+  readonly what: "send"
+  readonly messages: number
+  readonly bytes: number
+}
+/** One message per millisecond, which holds the time it was sent at. */
+interface Tick {
+  readonly what: "tick"
+  readonly endpoint: string
+  readonly messages: number
+}
+/** Answers each request with itself, on REP or ROUTER, until the process ends. */
+interface Echo {
+  readonly what: "echo"
+  readonly type: "rep" | "router"
+}
+export type Task = Connect | Send | Tick | Echo
+
+/** A text of so many bytes that is JSON as well, so that every receive can read it. */
+export const payload = (bytes: number): Buffer => Buffer.from(`"${"a".repeat(bytes - 2)}"`)
+
+const work = async (task: Task): Promise<string> => {
+  switch (task.what) {
+    case "connect": {
+      const fast = isFast(task.bytes)
+      connected = new zmq.Push({ sendHighWaterMark: fast ? 0 : 100, sendTimeout: fast ? 0 : -1 })
+      connected.connect(task.endpoint)
+      await connected.send("hello")
+      return ""
+    }
+    case "send": {
+      const socket = connected!
+      for (let sent = 1; sent <= task.messages; sent++) {
+        const sending = socket.send(payloadOf(task.bytes))
+        if (!isFast(task.bytes) || sent % 500 === 0) await sending
+        if (sent % 500 === 0) await nextTurn()
+      }
+      socket.close()
+      return ""
+    }
+    case "tick": {
+      const socket = new zmq.Push()
+      socket.connect(task.endpoint)
+      for (let sent = 0; sent < task.messages; sent++) {
+        await sleep(1)
+        const stamp = Buffer.alloc(16)
+        stamp.writeBigUInt64LE(process.hrtime.bigint())
+        await socket.send(stamp)
+      }
+      socket.close()
+      return ""
+    }
+    case "echo": {
+      const socket = task.type === "rep" ? new zmq.Reply() : new zmq.Router()
+      await socket.bind("tcp://127.0.0.1:*")
+      const run = async () => {
+        for await (const message of socket) await socket.send(message)
+      }
+      run().catch(() => process.exit(1))
+      return socket.lastEndpoint!
+    }
+  }
+}
+
+let connected: zmq.Push | undefined
+// As fast as can be, so that the receiver is what is measured.
+const isFast = (bytes: number): boolean => bytes <= 1024
+
+let made: Buffer = Buffer.alloc(0)
+const payloadOf = (bytes: number): Buffer => {
+  if (made.length !== bytes) made = payload(bytes)
+  return made
+}
+
+const self = fileURLToPath(import.meta.url)
+
+if (process.argv[1] === self && process.send !== undefined) {
+  process.on("message", (task: Task) => {
+    work(task).then(
+      (answer) => process.send!(answer),
+      (error) => {
+        console.error(error)
+        process.exit(1)
+      }
+    )
+  })
+  process.on("disconnect", () => process.exit(0))
+}
+
+/** A process of ours that does one task after the other. */
+export class Peer {
+  private readonly child: ChildProcess = fork(self)
+  private ended: Error | undefined
+
+  constructor() {
+    this.child.on("exit", () => {
+      this.ended = new Error("the peer process ended")
+      this.child.emit("message", this.ended)
+    })
+  }
+
+  /** Gives it a task. Resolves with the endpoint, or when the task is done. */
+  do(task: Task): Promise<string> {
+    if (this.ended) return Promise.reject(this.ended)
+    this.child.send(task)
+    return new Promise((resolve, reject) => {
+      this.child.once("message", (answer) => (answer instanceof Error ? reject(answer) : resolve(`${answer}`)))
+    })
+  }
+
+  async close(): Promise<void> {
+    this.child.removeAllListeners("exit")
+    this.child.kill()
+    await nextTurn()
+  }
+}

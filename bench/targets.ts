@@ -1,0 +1,133 @@
+/** What must be reached, and whether it is. */
+import { type Row, ratio, spreadOf } from "./harness.ts"
+
+export interface Verdict {
+  readonly what: string
+  readonly must: string
+  readonly is: number
+  readonly low: number
+  readonly high: number
+  readonly unit: string
+  readonly met: boolean
+}
+
+/** How a contender compares with another. `workload contender metric`, where the metric is "mean" unless given. */
+interface Comparison {
+  readonly what: string
+  readonly workload: string
+  readonly contender: string
+  readonly baseline?: string
+  readonly metric?: string
+  /** At least so many times as fast as the baseline. */
+  readonly speed?: number
+  /** At most so many times the baseline. */
+  readonly atMost?: number
+  /** Less than so much, whatever the baseline. */
+  readonly below?: number
+}
+
+const fast = (what: string, workload: string, contender: string, baseline: string, speed: number): Comparison => ({
+  what: `${what} against ${baseline}`,
+  workload,
+  contender,
+  baseline,
+  speed
+})
+
+const receiving = (label: string, speed: number, wrapperSpeed: number | undefined): Array<Comparison> =>
+  ["from a backlog", "over tcp"].flatMap((source) =>
+    [
+      ["recvString", ", text"],
+      ["strings", ", text"],
+      ["runForEach", ""]
+    ].flatMap(([contender, suffix]) => {
+      const workload = `receive ${label} ${source}`
+      const what = `\`${contender}\`, ${label} ${source}`
+      return [
+        fast(what, workload, contender!, `for await${suffix}`, speed),
+        ...(wrapperSpeed === undefined ? [] : [fast(what, workload, contender!, `wrapper${suffix}`, wrapperSpeed)]),
+        ...(label === "16 B" ? [fast(what, workload, contender!, "PyZMQ asyncio", 8)] : [])
+      ]
+    })
+  )
+
+const flat = (what: string, workload: string, contender: string, baseline: string): Comparison => ({
+  what,
+  workload,
+  contender,
+  baseline,
+  atMost: 1.15
+})
+
+const targets: ReadonlyArray<Comparison> = [
+  ...receiving("16 B", 1.3, 1.8),
+  ...receiving("1 KiB", 1, undefined),
+  ...receiving("64 KiB", 1, undefined),
+  ...["send 16 B over inproc", "send 16 B over tcp"].flatMap((workload) => [
+    fast(`\`send\`: ${workload}`, workload, "send", "await send()", 1),
+    fast(`\`sendAll\`: ${workload}`, workload, "sendAll", "await send()", 1.8),
+    fast(`\`sink\`: ${workload}`, workload, "sink", "await send()", 1.8)
+  ]),
+  ...(["median", "p99"] as const).map((metric) => ({
+    what: `round trip REQ/REP over tcp, ${metric}`,
+    workload: "round trip REQ/REP over tcp",
+    contender: "request",
+    baseline: "send(), receive()",
+    metric,
+    atMost: metric === "median" ? 1.1 : 1.3
+  })),
+  {
+    what: "a sender that waits for room",
+    workload: "a sender that waits for room",
+    contender: "send",
+    metric: "% of a core",
+    below: 2
+  },
+  {
+    what: "1,000 idle receivers",
+    workload: "1,000 idle receivers",
+    contender: "effect-zmq",
+    metric: "% of a core",
+    below: 0.5
+  },
+  ...["recv", "messages"].map((contender) => ({
+    what: `\`${contender}\`, latency at one message per millisecond`,
+    workload: "latency at one message per millisecond over tcp",
+    contender,
+    baseline: "for await",
+    metric: "median",
+    atMost: 1.05
+  })),
+  flat(
+    "1,000,000 messages against 1,000",
+    "a backlog of so many messages",
+    "recvString, 1,000,000",
+    "recvString, 1,000"
+  ),
+  flat("1,000 waiting fibers against 1", "fibers that wait for one message at a time", "1,000 fibers", "1 fiber"),
+  flat("a mailbox of 100,000 messages against an empty one", "a mailbox that holds so many messages", "100,000", "0")
+]
+
+/** The verdict on each target that was measured. */
+export const judge = (rows: ReadonlyArray<Row>): Array<Verdict> =>
+  targets.flatMap((target) => {
+    const find = (contender: string | undefined) =>
+      rows.find(
+        (row) =>
+          row.workload === target.workload && row.contender === contender && row.metric === (target.metric ?? "mean")
+      )
+    const row = find(target.contender)
+    if (row === undefined) return []
+    const { what } = target
+    if (target.below !== undefined) {
+      const { low, median, high } = spreadOf(row.samples)
+      return [{ what, must: `< ${target.below} %`, is: median, low, high, unit: " %", met: median < target.below }]
+    }
+    const baseline = find(target.baseline)
+    if (baseline === undefined) return []
+    const isSpeed = target.speed !== undefined
+    const { low, median, high } = isSpeed ? ratio(baseline, row) : ratio(row, baseline)
+    const must = isSpeed ? `>= ${target.speed} x` : `<= ${target.atMost} x`
+    const met = isSpeed ? median >= target.speed! : median <= target.atMost!
+    return [{ what, must, is: median, low, high, unit: " x", met }]
+  })

@@ -41,7 +41,7 @@ export class Inbox {
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
     this.native = native
     this.capacity = capacity
-    this.mailbox = new Mailbox(newestOnly)
+    this.mailbox = new Mailbox(newestOnly, queueMicrotask)
   }
 
   /** Sees to it that a message comes, if there is or will be one. */

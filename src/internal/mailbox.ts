@@ -27,11 +27,18 @@ export class Mailbox<A> {
   private promised = 0
   private readonly line = new Line()
   readonly newestOnly: boolean
+  private readonly later: (run: () => void) => void
   closed = false
 
-  /** With `newestOnly` a message takes the place of the one before: CONFLATE. */
-  constructor(newestOnly = false) {
+  /**
+   * With `newestOnly` a message takes the place of the one before: CONFLATE.
+   *
+   * What comes back is announced `later`. Who interrupts two fibers, one after
+   * the other, must not have the first hand its message to the second.
+   */
+  constructor(newestOnly = false, later: (run: () => void) => void = (run) => run()) {
     this.newestOnly = newestOnly
+    this.later = later
   }
 
   /** All messages held. */
@@ -79,7 +86,7 @@ export class Mailbox<A> {
     let at = returned.length
     while (at > 0 && returned[at - 1]!.number > lease.number) at--
     returned.splice(at, 0, lease)
-    this.announce()
+    this.later(this.announce)
   }
 
   /** Joins those who wait. Only while `available === 0`. */
@@ -104,12 +111,12 @@ export class Mailbox<A> {
     if (waiter.state === "waiting") this.line.leave(waiter)
     if (waiter.state === "woken") {
       this.claim(waiter)
-      this.announce()
+      this.later(this.announce)
     }
   }
 
   /** Wakes as many as there are messages for. */
-  announce(): void {
+  readonly announce = (): void => {
     if (this.line.isEmpty || this.unpromised === 0) return
     // All are promised theirs before any of them runs: one who is woken goes on
     // at once, and must not find what is meant for the next in line.

@@ -1,0 +1,48 @@
+/** Counts what must never happen in a process: rejections that nobody handles, and defects. */
+import { Cause, Effect, Exit, type Fiber } from "effect"
+
+export const watched = { unhandled: 0, defects: 0, first: undefined as string | undefined }
+
+const note = (error: unknown): void => {
+  watched.first ??= error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+export const watchProcess = (): void => {
+  process.on("unhandledRejection", (error) => {
+    watched.unhandled++
+    note(error)
+  })
+  process.on("uncaughtException", (error) => {
+    watched.defects++
+    note(error)
+  })
+}
+
+/** Counts the defects of an exit, and gives it back. */
+export const watchExit = <A, E>(exit: Exit.Exit<A, E>): Exit.Exit<A, E> => {
+  if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
+    watched.defects++
+    note(Cause.pretty(exit.cause))
+  }
+  return exit
+}
+
+/** Counts the defects of a fiber that is started. */
+export const watchFiber = <A, E>(fiber: Fiber.Fiber<A, E>): Fiber.Fiber<A, E> => {
+  fiber.addObserver(watchExit)
+  return fiber
+}
+
+/** Runs to the end whatever that end is; only a defect counts. */
+export const settle = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Exit.Exit<A, E>, never, R> =>
+  Effect.map(Effect.exit(self), watchExit)
+
+let lastProgress = 0
+
+/** Tells the runner how far this row has come. */
+export const progress = (text: () => string): void => {
+  const now = performance.now()
+  if (now - lastProgress < 500) return
+  lastProgress = now
+  process.stdout.write(`@progress ${text()}\n`)
+}

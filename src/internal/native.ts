@@ -88,9 +88,6 @@ const constructors = {
 
 /** The parts of the native class that zeromq.js types as protected, or only on some sockets. */
 interface RawSocket {
-  receiveTimeout: number
-  sendTimeout: number
-  linger: number
   readonly readable: boolean
   readonly writable: boolean
   readonly lastEndpoint: string | null
@@ -198,9 +195,9 @@ class ZeromqSocket implements NativeSocket {
     let count = 0
     try {
       // With a time limit of 0 each call takes its message, or fails with
-      // EAGAIN, before it returns; a failure costs as much as five messages. So
-      // ask whether there is more before each step, and take longer steps as
-      // more turn out to be there. The question is safe as nothing is pending.
+      // EAGAIN, before it returns; a failure costs as much as ten questions. So
+      // ask whether there is more before each step, and take long ones only when
+      // the last burst had no end. The question is safe as nothing is pending.
       raw.setInt32Option(ZMQ_RCVTIMEO, 0)
       while (count < max && (this.waitingForRoom ? count === 0 : raw.readable)) {
         const step = Math.min(max - count, this.endless ? 16 : count === 0 ? 1 : 2)

@@ -68,6 +68,8 @@ interface Taker<A> {
   /** Whether the message is out of our hands then, so that its fiber must be rested. */
   readonly final: boolean
   readonly timeLimit: number
+  /** What it comes to if there is nothing and `timeLimit` is 0: `Again`, unless given. */
+  readonly nothing?: Effect.Effect<A> | undefined
 }
 
 export class Receiving {
@@ -131,7 +133,7 @@ export class Receiving {
     this.inbox.mailbox.putBack(lease)
   }
 
-  private receiver<A>({ operation, take, final, timeLimit }: Taker<A>): Effect.Effect<A, ReceiveError> {
+  private receiver<A>({ operation, take, final, timeLimit, nothing }: Taker<A>): Effect.Effect<A, ReceiveError> {
     const { inbox } = this
     const { mailbox } = inbox
 
@@ -215,7 +217,7 @@ export class Receiving {
 
     // With a time limit of 0: what is there now, or Again.
     const poll = Effect.flatMap(this.poll, () =>
-      mailbox.available > 0 || mailbox.closed ? received : Effect.fail(new Again({ operation }))
+      mailbox.available > 0 || mailbox.closed ? received : (nothing ?? Effect.fail(new Again({ operation })))
     )
 
     // CONFLATE: what the mailbox holds may be out of date by now.
@@ -226,38 +228,16 @@ export class Receiving {
   }
 
   /** The next message if there is one now. */
-  get tryReceive(): Effect.Effect<Option.Option<Message>, Closed | InvalidState> {
+  get tryReceive(): Effect.Effect<Option.Option<Message>, ReceiveError> {
     const operation = "tryRecv"
-    const { inbox, rule } = this
-    const { mailbox } = inbox
-    const take = (): Option.Option<Message> => {
-      const message = mailbox.take()
-      rule?.received()
-      return Option.some(message)
+    const { mailbox } = this.inbox
+    const take = () => {
+      this.rule?.received()
+      return Option.some(mailbox.take())
     }
-    const takeRested = Effect.sync(() => {
-      if (mailbox.available === 0) {
-        if (mailbox.closed) throw notYet
-        return Option.none<Message>()
-      }
-      inbox.restedFiber = Fiber.getCurrent()!.id
-      return take()
-    })
-    const rested = orElse(
-      takeRested,
-      Effect.suspend(() => Effect.fail(new Closed({ operation })))
-    )
-    const later = Effect.suspend(() =>
-      Effect.flatMap(mailbox.available > 0 ? Effect.yieldNow : this.poll, () => rested)
-    )
-    const received = orElse(
-      Effect.sync(() => {
-        if (mailbox.available === 0 || mustRest(inbox, Fiber.getCurrent()!)) throw notYet
-        return take()
-      }),
-      later
-    )
-    return rule === undefined ? received : this.inTurn(operation, received)
+    const nothing = Effect.succeed(Option.none<Message>())
+    const received = this.receiver({ operation, take, final: true, timeLimit: 0, nothing })
+    return this.rule === undefined ? received : this.inTurn(operation, received)
   }
 
   /** All messages that are there now. */

@@ -1,4 +1,5 @@
 /** Ways for a process and its sockets to end. Each must end by itself, with code 0 and nothing on stderr. */
+import { tmpdir } from "node:os"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { Zmq } from "effect-zmq"
@@ -82,7 +83,7 @@ const scenarios: Record<string, Effect.Effect<void>> = {
     for (const fiber of fibers) yield* Fiber.join(fiber)
   }).pipe(Effect.orDie),
 
-  unsendable: Effect.orDie(Effect.scoped(unsendable("/tmp/effect-zmq-nobody"))),
+  unsendable: Effect.orDie(Effect.scoped(unsendable(`${tmpdir()}/effect-zmq-nobody`))),
 
   "exit in the middle": Effect.gen(function* () {
     const scope = yield* Scope.make()
@@ -91,7 +92,7 @@ const scenarios: Record<string, Effect.Effect<void>> = {
     }
     const push = yield* Scope.provide(Zmq.push({ bind: "tcp://127.0.0.1:*" }), scope)
     yield* Effect.forkDetach(Effect.exit(push.send("x")), { startImmediately: true })
-    yield* Scope.provide(unsendable("/tmp/effect-zmq-nobody"), scope)
+    yield* Scope.provide(unsendable(`${tmpdir()}/effect-zmq-nobody`), scope)
     yield* turn
     console.log("exiting")
     process.exit(0)

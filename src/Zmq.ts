@@ -34,7 +34,7 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
+import * as EffectContext from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
@@ -45,7 +45,9 @@ import * as Stream from "effect/Stream"
 import type { SocketType } from "./internal/options.ts"
 import * as sockets from "./internal/sockets.ts"
 import type { Message, Outgoing } from "./Message.ts"
+import type { SocketEvent } from "./SocketEvent.ts"
 import type * as Options from "./SocketOptions.ts"
+import type { Stats } from "./Stats.ts"
 import type {
   Again,
   BindError,
@@ -60,7 +62,10 @@ import type {
 
 export type { SocketType } from "./internal/options.ts"
 export * from "./Message.ts"
+export * from "./SocketEvent.ts"
 export * from "./SocketOptions.ts"
+export * from "./Stats.ts"
+export { Context, type ContextOptions } from "./ZmqContext.ts"
 export * from "./ZmqError.ts"
 
 // -----------------------------------------------------------------------------
@@ -91,6 +96,26 @@ export interface Socket {
   readonly unbind: (endpoint: string) => Effect.Effect<void, BindError | Closed>
   /** Ends the connection to an endpoint. */
   readonly disconnect: (endpoint: string) => Effect.Effect<void, ConnectError | Closed>
+  /**
+   * What becomes of the connections. Each run of the stream begins with what has
+   * happened since the socket was opened, at most the last 256 events, goes on
+   * as it happens, and ends when the socket closes. In a worker thread it begins
+   * with the first use of `events`, `awaitConnected` or `awaitPeers`.
+   */
+  readonly events: Stream.Stream<SocketEvent>
+  /**
+   * Waits until all that the socket connected to is connected, handshake and
+   * all. A socket that has only bound waits for its first peer.
+   */
+  readonly awaitConnected: Effect.Effect<void, Closed | InvalidState>
+  /**
+   * Waits until at least so many peers are connected. `InvalidState` on a socket
+   * that has only bound to inproc endpoints, as libzmq does not tell who
+   * connects to those.
+   */
+  readonly awaitPeers: (count: number) => Effect.Effect<void, Closed | InvalidState>
+  /** What went through it so far. */
+  readonly stats: Stats
 }
 
 /**
@@ -253,6 +278,36 @@ export interface Subscriber {
   readonly unsubscribe: (topic: string | Uint8Array) => Effect.Effect<void, Closed>
 }
 
+/**
+ * Knows who has subscribed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Publisher {
+  /**
+   * Waits until at least `count` (1 unless given) subscriptions match a message
+   * that begins with `topic`: what is sent then is not lost on a subscriber that
+   * was late. On an XPUB libzmq reports, and counts, each topic once, unless its
+   * `verbosity` is `"allSubsUnsubs"`. `InvalidState` with the options `conflate`
+   * and `manual`, with which nothing is known of subscribers.
+   *
+   * **Example** (Not to lose the first messages)
+   *
+   * ```ts
+   * import { Effect } from "effect"
+   * import { Zmq } from "effect-zmq"
+   *
+   * export const program = Effect.gen(function* () {
+   *   const news = yield* Zmq.pub({ bind: "tcp://127.0.0.1:5556" })
+   *   yield* news.awaitSubscribers("weather.", 2)
+   *   yield* news.send("weather.berlin sunny")
+   * }).pipe(Effect.scoped)
+   * ```
+   */
+  readonly awaitSubscribers: (topic: string | Uint8Array, count?: number) => Effect.Effect<void, Closed | InvalidState>
+}
+
 // -----------------------------------------------------------------------------
 // socket types
 // -----------------------------------------------------------------------------
@@ -281,7 +336,7 @@ export interface Push extends Socket, Sender<never> {
  * @category socket types
  * @since 0.1.0
  */
-export interface Pub extends Socket, Sender<never> {
+export interface Pub extends Socket, Sender<never>, Publisher {
   readonly type: "pub"
 }
 /**
@@ -344,7 +399,7 @@ export interface Pair extends Socket, Receiver, Sender<never> {
  * @category socket types
  * @since 0.1.0
  */
-export interface XPub extends Socket, Receiver, Sender<never> {
+export interface XPub extends Socket, Receiver, Sender<never>, Publisher {
   readonly type: "xpub"
 }
 /**
@@ -600,51 +655,70 @@ export const rawStream: (options?: Options.RawStreamOptions) => Effect.Effect<Ra
  * @category services
  * @since 0.1.0
  */
-export const Socket: Context.Service<Socket, Socket> = Context.Service<Socket>("effect-zmq/Socket")
+export const Socket: EffectContext.Service<Socket, Socket> = EffectContext.Service<Socket>("effect-zmq/Socket")
 /**
  * What a program needs to receive messages.
  *
  * @category services
  * @since 0.1.0
  */
-export const Receiver: Context.Service<Receiver, Receiver> = Context.Service<Receiver>("effect-zmq/Receiver")
+export const Receiver: EffectContext.Service<Receiver, Receiver> =
+  EffectContext.Service<Receiver>("effect-zmq/Receiver")
 /**
  * What a program needs to send messages.
  *
  * @category services
  * @since 0.1.0
  */
-export const Sender: Context.Service<Sender, Sender> = Context.Service<Sender>("effect-zmq/Sender")
+export const Sender: EffectContext.Service<Sender, Sender> = EffectContext.Service<Sender>("effect-zmq/Sender")
 /**
  * What a program needs to send requests.
  *
  * @category services
  * @since 0.1.0
  */
-export const Requester: Context.Service<Requester, Requester> = Context.Service<Requester>("effect-zmq/Requester")
+export const Requester: EffectContext.Service<Requester, Requester> =
+  EffectContext.Service<Requester>("effect-zmq/Requester")
 /**
  * What a program needs to answer requests.
  *
  * @category services
  * @since 0.1.0
  */
-export const Responder: Context.Service<Responder, Responder> = Context.Service<Responder>("effect-zmq/Responder")
+export const Responder: EffectContext.Service<Responder, Responder> =
+  EffectContext.Service<Responder>("effect-zmq/Responder")
 /**
  * What a program needs to subscribe to topics.
  *
  * @category services
  * @since 0.1.0
  */
-export const Subscriber: Context.Service<Subscriber, Subscriber> = Context.Service<Subscriber>("effect-zmq/Subscriber")
+export const Subscriber: EffectContext.Service<Subscriber, Subscriber> =
+  EffectContext.Service<Subscriber>("effect-zmq/Subscriber")
+/**
+ * What a program needs to know who has subscribed.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Publisher: EffectContext.Service<Publisher, Publisher> =
+  EffectContext.Service<Publisher>("effect-zmq/Publisher")
 
 // By an operation that only that service has: REQ and REP also receive and send,
 // and are neither a Receiver nor a Sender.
-const services = { drain: Receiver, sendAll: Sender, request: Requester, serve: Responder, subscribe: Subscriber }
+const services = {
+  drain: Receiver,
+  sendAll: Sender,
+  request: Requester,
+  serve: Responder,
+  subscribe: Subscriber,
+  awaitSubscribers: Publisher
+}
 
-const contextOf = <S extends Socket>(socket: S): Context.Context<Services<S>> => {
+const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<S>> => {
   const all: Map<string, unknown> = new Map([[Socket.key, socket]])
   for (const [operation, service] of Object.entries(services)) if (operation in socket) all.set(service.key, socket)
-  return Context.makeUnsafe(all)
+  return EffectContext.makeUnsafe(all)
 }
 
 /**
@@ -660,6 +734,7 @@ export type Services<S extends Socket> =
   | (S extends Requester ? Requester : never)
   | (S extends Responder ? Responder : never)
   | (S extends Subscriber ? Subscriber : never)
+  | (S extends Publisher ? Publisher : never)
 
 /**
  * Opens a socket for as long as the layer lives, and provides what it can do.
@@ -949,3 +1024,44 @@ export const disconnect = (endpoint: string) => Socket.use((socket) => socket.di
  * @since 0.1.0
  */
 export const endpoints = Socket.useSync((socket) => socket.endpoints)
+
+/**
+ * What becomes of the connections: see `Socket`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const events = Stream.unwrap(Socket.useSync((socket) => socket.events))
+
+/**
+ * Waits until all that the socket connected to is connected: see `Socket`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const awaitConnected = Socket.use((socket) => socket.awaitConnected)
+
+/**
+ * Waits until at least so many peers are connected: see `Socket`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const awaitPeers = (count: number) => Socket.use((socket) => socket.awaitPeers(count))
+
+/**
+ * Waits until a topic has subscribers: see `Publisher`.
+ *
+ * @category topics
+ * @since 0.1.0
+ */
+export const awaitSubscribers = (topic: string | Uint8Array, count?: number) =>
+  Publisher.use((publisher) => publisher.awaitSubscribers(topic, count))
+
+/**
+ * What went through the socket so far.
+ *
+ * @category observability
+ * @since 0.1.0
+ */
+export const stats = Socket.useSync((socket) => socket.stats)

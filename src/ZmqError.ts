@@ -218,17 +218,21 @@ export type SocketError = OptionError | BindError | ConnectError | OpenError
 
 /**
  * The socket itself could not be made: the context or the process has no more
- * room for sockets (EMFILE).
+ * room for sockets (EMFILE), or the scope of its context has closed.
  *
  * @category errors
  * @since 0.1.0
  */
 export class OpenError extends Data.TaggedError("OpenError")<{
   readonly socketType: string
-  readonly reason: "TooManySockets" | "Unknown"
+  readonly reason: "TooManySockets" | "ContextClosed" | "Unknown"
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return `open ${this.socketType}: ${this.reason}. A context holds 1,023 sockets by default and each takes file descriptors: close scopes that are done, or raise the limits`
+    const advice =
+      this.reason === "ContextClosed"
+        ? "Open sockets within the scope of their context's layer"
+        : "A context has a limit (maxSockets), and each socket takes three of its places and file descriptors: close scopes that are done, or raise the limits"
+    return `open ${this.socketType}: ${this.reason}. ${advice}`
   }
 }

@@ -971,14 +971,14 @@ describe("layer and accessors", () => {
       const opened: ReadonlyArray<readonly [Zmq.Socket, ReadonlyArray<string>]> = [
         [yield* Zmq.pull(), ["Receiver"]],
         [yield* Zmq.push(), ["Sender"]],
-        [yield* Zmq.pub(), ["Sender"]],
+        [yield* Zmq.pub(), ["Sender", "Publisher"]],
         [yield* Zmq.sub({ subscribe: "" }), ["Receiver", "Subscriber"]],
         [yield* Zmq.req(), ["Requester"]],
         [yield* Zmq.rep(), ["Responder"]],
         [yield* Zmq.dealer(), ["Receiver", "Requester", "Sender"]],
         [yield* Zmq.router(), ["Receiver", "Responder", "Sender"]],
         [yield* Zmq.pair(), ["Receiver", "Sender"]],
-        [yield* Zmq.xpub(), ["Receiver", "Sender"]],
+        [yield* Zmq.xpub(), ["Receiver", "Sender", "Publisher"]],
         [yield* Zmq.xsub(), ["Receiver", "Sender", "Subscriber"]],
         [yield* Zmq.rawStream(), ["Receiver", "Sender"]]
       ]

@@ -6,14 +6,35 @@ import { Effect, type Layer, type Option, Schema, type Scope, type Sink, type St
 import { Zmq } from "effect-zmq"
 import { describe, expect, expectTypeOf, it } from "vitest"
 
-type SocketOperation = "type" | "endpoints" | "bind" | "connect" | "unbind" | "disconnect"
+type SocketOperation =
+  | "type"
+  | "endpoints"
+  | "bind"
+  | "connect"
+  | "unbind"
+  | "disconnect"
+  | "events"
+  | "awaitConnected"
+  | "awaitPeers"
+  | "stats"
 type ReceivesOperation = "recv" | "recvString" | "recvStrings" | "recvJson" | "recvSchema" | "tryRecv"
 type ReceiverOperation = ReceivesOperation | "drain" | "messages" | "strings" | "stream" | "runForEach"
 type SendsOperation = "send" | "sendJson" | "sendSchema" | "trySend"
 type SenderOperation = SendsOperation | "sendAll" | "sink"
 type SubscriberOperation = "subscribe" | "unsubscribe"
 
-const socketOperations = ["type", "endpoints", "bind", "connect", "unbind", "disconnect"]
+const socketOperations = [
+  "type",
+  "endpoints",
+  "bind",
+  "connect",
+  "unbind",
+  "disconnect",
+  "events",
+  "awaitConnected",
+  "awaitPeers",
+  "stats"
+]
 const receivesOperations = ["recv", "recvString", "recvStrings", "recvJson", "recvSchema", "tryRecv"]
 const receiverOperations = [...receivesOperations, "drain", "messages", "strings", "stream", "runForEach"]
 const sendsOperations = ["send", "sendJson", "sendSchema", "trySend"]
@@ -23,14 +44,16 @@ describe("each socket type has exactly its operations", () => {
   it("in its type", () => {
     expectTypeOf<keyof Zmq.Pull>().toEqualTypeOf<SocketOperation | ReceiverOperation>()
     expectTypeOf<keyof Zmq.Push>().toEqualTypeOf<SocketOperation | SenderOperation>()
-    expectTypeOf<keyof Zmq.Pub>().toEqualTypeOf<SocketOperation | SenderOperation>()
+    expectTypeOf<keyof Zmq.Pub>().toEqualTypeOf<SocketOperation | SenderOperation | "awaitSubscribers">()
     expectTypeOf<keyof Zmq.Sub>().toEqualTypeOf<SocketOperation | ReceiverOperation | SubscriberOperation>()
     expectTypeOf<keyof Zmq.Req>().toEqualTypeOf<SocketOperation | ReceivesOperation | SendsOperation | "request">()
     expectTypeOf<keyof Zmq.Rep>().toEqualTypeOf<SocketOperation | ReceivesOperation | SendsOperation | "serve">()
     expectTypeOf<keyof Zmq.Dealer>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation | "request">()
     expectTypeOf<keyof Zmq.Router>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation | "serve">()
     expectTypeOf<keyof Zmq.Pair>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation>()
-    expectTypeOf<keyof Zmq.XPub>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation>()
+    expectTypeOf<keyof Zmq.XPub>().toEqualTypeOf<
+      SocketOperation | ReceiverOperation | SenderOperation | "awaitSubscribers"
+    >()
     expectTypeOf<keyof Zmq.XSub>().toEqualTypeOf<
       SocketOperation | ReceiverOperation | SenderOperation | SubscriberOperation
     >()
@@ -40,14 +63,14 @@ describe("each socket type has exactly its operations", () => {
   const all: ReadonlyArray<readonly [Effect.Effect<object, unknown, Scope.Scope>, ReadonlyArray<string>]> = [
     [Zmq.pull(), receiverOperations],
     [Zmq.push(), senderOperations],
-    [Zmq.pub(), senderOperations],
+    [Zmq.pub(), [...senderOperations, "awaitSubscribers"]],
     [Zmq.sub({ subscribe: "" }), [...receiverOperations, "subscribe", "unsubscribe"]],
     [Zmq.req(), [...receivesOperations, ...sendsOperations, "request"]],
     [Zmq.rep(), [...receivesOperations, ...sendsOperations, "serve"]],
     [Zmq.dealer(), [...receiverOperations, ...senderOperations, "request"]],
     [Zmq.router(), [...receiverOperations, ...senderOperations, "serve"]],
     [Zmq.pair(), [...receiverOperations, ...senderOperations]],
-    [Zmq.xpub(), [...receiverOperations, ...senderOperations]],
+    [Zmq.xpub(), [...receiverOperations, ...senderOperations, "awaitSubscribers"]],
     [Zmq.xsub(), [...receiverOperations, ...senderOperations, "subscribe", "unsubscribe"]],
     [Zmq.rawStream(), [...receiverOperations, ...senderOperations]]
   ]

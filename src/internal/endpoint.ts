@@ -203,6 +203,14 @@ const checkTipc = (operation: "bind" | "connect", address: string): EndpointFaul
 // -----------------------------------------------------------------------------
 
 /** Turns the error that the native bind/connect/disconnect threw into a fault. */
+const noSuchDevice = (address: string): EndpointFault =>
+  fault(
+    "AddressNotAvailable",
+    address.includes("[") || isIPv6(splitPort(address).host)
+      ? "Set the option ipv6 to true to use an IPv6 address, and check that this host has it"
+      : 'Bind an address or the name of an interface that this host has, or "*" for all of them'
+  )
+
 export const faultOf = (operation: Operation, endpoint: string, error: unknown): EndpointFault => {
   const parts = typeof endpoint === "string" ? parse(endpoint) : undefined
   const transport = parts?.transport ?? ""
@@ -223,12 +231,7 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
           : "Use an address that this host can reach and has"
       )
     case "ENODEV":
-      return fault(
-        "AddressNotAvailable",
-        address.includes("[") || isIPv6(splitPort(address).host)
-          ? "Set the option ipv6 to true to use an IPv6 address, and check that this host has it"
-          : 'Bind an address or the name of an interface that this host has, or "*" for all of them'
-      )
+      return noSuchDevice(address)
     case "EAFNOSUPPORT":
       return transport === "tipc"
         ? fault("UnsupportedTransport", "Load the kernel module tipc, or use tcp or ipc")
@@ -260,8 +263,13 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
     case "ERR_INVALID_ARG_TYPE":
       return diagnose(operation, endpoint) ?? invalidOf(operation, endpoint)
     case "EAGAIN":
-      // A bad tipc address sets no errno, so that an old one shows.
-      return transport === "tipc" ? invalid('Use a TIPC name like "tipc://{5560,0,0}"') : unknown(error)
+      // A bad tipc address sets no errno, and the news of a bind that failed, told
+      // to those who watch, hides that of a tcp address: another one shows.
+      return transport === "tipc"
+        ? invalid('Use a TIPC name like "tipc://{5560,0,0}"')
+        : operation === "bind" && (transport === "tcp" || transport === "ws")
+          ? noSuchDevice(address)
+          : unknown(error)
     case "EPROTONOSUPPORT":
       return diagnose(operation, endpoint) ?? fault("UnsupportedTransport", "Use tcp, ipc or inproc")
     case "ENOTSUP":

@@ -31,7 +31,10 @@ export class Inbox {
   private readonly capacity: number
   private state: "idle" | "receiving" | "resting" = "idle"
   private takenThisTurn = 0
-  private arrivals = 0
+  /** Messages and bytes that came, and receives that libzmq woke for nothing. */
+  arrivals = 0
+  bytes = 0
+  again = 0
 
   /**
    * The mailbox takes at most `capacity` messages at a time that nobody asked
@@ -100,6 +103,7 @@ export class Inbox {
   private readonly arrived = (message: Message): void => {
     this.takenThisTurn++
     this.arrivals++
+    for (let i = 0; i < message.length; i++) this.bytes += message[i]!.length
     if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
   }
 
@@ -121,8 +125,9 @@ export class Inbox {
   // EAGAIN is no end: a REQ wakes for a late reply, and drops it.
   private readonly failed = (error: { readonly code?: string }): void => {
     this.state = "idle"
-    if (error.code === "EAGAIN") this.rest()
-    else this.end()
+    if (error.code !== "EAGAIN") return this.end()
+    this.again++
+    this.rest()
   }
 
   private rest(): void {

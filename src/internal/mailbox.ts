@@ -29,6 +29,8 @@ export class Mailbox<A> {
   readonly newestOnly: boolean
   private readonly later: (run: () => void) => void
   closed = false
+  /** How many messages came back. */
+  putBacks = 0
 
   /**
    * With `newestOnly` a message takes the place of the one before: CONFLATE.
@@ -81,6 +83,7 @@ export class Mailbox<A> {
 
   /** A lent message comes back to its place in the order. */
   putBack(lease: Lease<A>): void {
+    this.putBacks++
     if (this.newestOnly && this.size > 0) return
     const returned = this.returned
     let at = returned.length

@@ -59,22 +59,76 @@ export interface NativeSocket {
   connect(endpoint: string): void
   /** Ends a connection, or unbinds: libzmq's `disconnect` does both. */
   disconnect(endpoint: string): void
+  /**
+   * Tells from now on what becomes of the connections, until libzmq has done
+   * with the socket, which may be some time after `close`. To be called once.
+   */
+  watch(onEvent: (event: ConnectionEvent) => void): void
   /** Ends whatever is pending. A pending `receive` may still resolve with a message. */
   close(): void
+}
+
+/** What became of a connection, as zeromq.js puts it. */
+export interface ConnectionEvent {
+  readonly type: string
+  readonly address?: string
+  /** Milliseconds. */
+  readonly interval?: number
+  readonly error?: Error & { readonly code?: string; readonly status?: number }
+}
+
+/** What has to be known of a socket when it is made. */
+export interface Opening {
+  readonly context: NativeContext
+  readonly noDrop: boolean
+  readonly conflate: boolean
 }
 
 /**
  * Opens native sockets. Tests provide their own to script what a socket does.
  */
-export class Native extends Context.Reference<{ readonly open: (type: SocketType, noDrop: boolean) => NativeSocket }>(
-  "effect-zmq/Native",
-  { defaultValue: () => ({ open: (type, noDrop) => new ZeromqSocket(type, noDrop) }) }
-) {}
+export class Native extends Context.Reference<{
+  readonly open: (type: SocketType, opening: Opening) => NativeSocket
+}>("effect-zmq/Native", { defaultValue: () => ({ open: (type, opening) => new ZeromqSocket(type, opening) }) }) {}
+
+/** A context of libzmq: its I/O threads, and the names of its inproc endpoints. */
+export type NativeContext = zmq.Context
+
+/** Options of a context, by the names of zeromq.js. */
+export interface ContextSettings {
+  readonly ioThreads?: number | undefined
+  readonly maxSockets?: number | undefined
+  readonly ipv6?: boolean | undefined
+  readonly maxMessageSize?: number | undefined
+  readonly threadPriority?: number | undefined
+  readonly threadSchedulingPolicy?: number | undefined
+}
+
+const withManySockets = (context: zmq.Context): zmq.Context => {
+  // 1,023 are few, as each that is watched takes three; a place costs 12 bytes.
+  if (context.maxSockets === 1023) context.maxSockets = context.maxSocketsLimit
+  return context
+}
+
+let shared: NativeContext | undefined
+
+/** The context of the process, which all its threads share. */
+export const sharedContext = (): NativeContext => {
+  shared ??= withManySockets(zmq.context)
+  return shared
+}
+
+/** Throws what zeromq.js throws. The context lives as long as the process: nothing in zeromq.js ends one. */
+export const makeContext = (settings: ContextSettings): NativeContext =>
+  withManySockets(
+    new zmq.Context(Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)))
+  )
 
 const constructors = {
   pull: zmq.Pull,
   push: zmq.Push,
-  pub: zmq.Publisher,
+  // An XPUB tells who has subscribed, and is a PUB in all other ways.
+  pub: zmq.XPublisher,
   sub: zmq.Subscriber,
   req: zmq.Request,
   rep: zmq.Reply,
@@ -91,6 +145,8 @@ interface RawSocket {
   readonly readable: boolean
   readonly writable: boolean
   readonly lastEndpoint: string | null
+  readonly events: { readonly closed: boolean; receive(): Promise<ConnectionEvent>; close(): void }
+  linger: number
   receive(): Promise<Message>
   send(message: unknown): Promise<void>
   setInt32Option(option: number, value: number): void
@@ -162,6 +218,9 @@ if (!isMainThread) {
   })
 }
 
+// How many events are told before the event loop gets its turn.
+const eventsPerTurn = 64
+
 const ignore = (): void => {}
 
 class ZeromqSocket implements NativeSocket {
@@ -174,10 +233,11 @@ class ZeromqSocket implements NativeSocket {
   private endless = false
   onReturned: (message: Outgoing) => void = ignore
 
-  constructor(type: SocketType, noDrop: boolean) {
-    // Without options: a constructor that throws half-way leaves a socket that
-    // crashes the process at exit (SIGSEGV).
-    this.raw = new constructors[type]() as unknown as RawSocket
+  constructor(type: SocketType, { context, noDrop, conflate }: Opening) {
+    // Without other options: a constructor that throws half-way leaves a socket
+    // that crashes the process at exit (SIGSEGV).
+    const Type = type === "pub" && conflate ? zmq.Publisher : constructors[type]
+    this.raw = new Type({ context }) as unknown as RawSocket
     if (!isMainThread) openInThread.add(this.raw)
     this.admission = admissionOf(type, noDrop)
     this.byPeer = type === "router" || type === "rawStream"
@@ -310,7 +370,9 @@ class ZeromqSocket implements NativeSocket {
   }
 
   set(setting: Setting): void {
-    // zeromq.js types `welcomeMessage` and others as text, yet takes bytes.
+    // The XPUB behind a PUB does not know of it, and does not.
+    if (setting.option === "conflate" && setting.value === false)
+      return // zeromq.js types `welcomeMessage` and others as text, yet takes bytes.
     ;(this.raw as unknown as Record<string, Setting["value"]>)[setting.option] = setting.value
   }
 
@@ -337,9 +399,29 @@ class ZeromqSocket implements NativeSocket {
     this.raw.disconnect(endpoint)
   }
 
+  watch(onEvent: (event: ConnectionEvent) => void): void {
+    void tellEvents(this.raw.events, onEvent)
+  }
+
   close(): void {
     openInThread.delete(this.raw)
     this.raw.close()
+  }
+}
+
+// An observer must not be closed before libzmq is done with its socket: libzmq
+// would wait for ever to tell of the end, and no socket of the process would be
+// closed any more (addresses in use, EMFILE). It closes itself after that.
+const tellEvents = async (observer: RawSocket["events"], onEvent: (event: ConnectionEvent) => void): Promise<void> => {
+  try {
+    for (let told = 1; !observer.closed; told++) {
+      const event = await observer.receive()
+      if (event === undefined || event.type === "end") return
+      onEvent(event)
+      if (told % eventsPerTurn === 0) await new Promise(setImmediate)
+    }
+  } catch {
+    // closed with its thread
   }
 }
 

@@ -53,6 +53,7 @@ export interface Prepared {
   readonly conflate: boolean
   readonly noDrop: boolean
   readonly relaxed: boolean
+  readonly manual: boolean
 }
 
 // -----------------------------------------------------------------------------
@@ -463,7 +464,8 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
     receiveHighWaterMark: (values.receiveHighWaterMark as number | undefined) ?? 1000,
     conflate: values.conflate === true,
     noDrop: values.noDrop === true,
-    relaxed: values.relaxed === true
+    relaxed: values.relaxed === true,
+    manual: values.manual === true
   }
 }
 

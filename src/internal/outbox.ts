@@ -42,31 +42,58 @@ export class Outbox {
   closed = false
   /** Messages that libzmq accepted, gave back, and never took again. */
   returned = 0
+  /** Messages and bytes that libzmq accepted, and offers that it refused for want of room. */
+  sent = 0
+  bytes = 0
+  again = 0
 
   constructor(native: NativeSocket, byPeer: boolean) {
     this.native = native
     this.byPeer = byPeer
     this.laneOf = byPeer ? peerOf : () => sharedLane
-    native.onReturned = (message) => this.resend(message)
+    native.onReturned = (message) => {
+      this.count(message, -1)
+      this.resend(message)
+    }
   }
 
   /** Sends now or not at all. Whoever waits goes first. */
   offer(message: Outgoing): Offer {
     if (this.closed) return "closed"
     if (this.lanes.size > 0 && this.lanes.has(this.laneOf(message))) return "full"
-    return this.native.offer(message)
+    return this.tell(message)
+  }
+
+  // Offers it, and counts.
+  private tell(message: Outgoing): Offer {
+    const offer = this.native.offer(message)
+    if (offer === "sent") this.count(message, 1)
+    else if (offer === "full") this.again++
+    return offer
+  }
+
+  private count(message: Outgoing, by: 1 | -1): void {
+    this.sent += by
+    if (typeof message === "string" || message instanceof Uint8Array) this.bytes += by * sizeOf(message)
+    else for (let i = 0; i < message.length; i++) this.bytes += by * sizeOf(message[i]!)
   }
 
   /** Offers messages in turn, until there are no more or one is refused. Whoever waits goes first. */
   async offerAll(source: Source): Promise<Offer> {
     if (this.closed) return "closed"
     let held = false
+    let message: Outgoing | undefined
     const peek = () => {
-      const message = source.peek()
+      message = source.peek()
       held = message !== undefined && this.lanes.size > 0 && this.lanes.has(this.laneOf(message))
       return held ? undefined : message
     }
-    const offer = await this.native.offerAll({ peek, sent: source.sent })
+    const sent = () => {
+      this.count(message!, 1)
+      source.sent()
+    }
+    const offer = await this.native.offerAll({ peek, sent })
+    if (offer === "full") this.again++
     return held ? "full" : offer
   }
 
@@ -83,7 +110,7 @@ export class Outbox {
   retry(message: Outgoing, waiter: Waiter): Offer {
     const key = this.laneOf(message)
     const lane = this.laneAt(key)
-    const offer = this.closed ? "closed" : this.native.offer(message)
+    const offer = this.closed ? "closed" : this.tell(message)
     lane.trying = undefined
     waiter.state = "gone"
     lane.patience = offer === "full" && this.byPeer ? Math.min(mostLooks, lane.patience * 2) : 1
@@ -170,6 +197,9 @@ export class Outbox {
     else this.wait(message, waiter, true)
   }
 }
+
+const sizeOf = (frame: string | Uint8Array): number =>
+  typeof frame === "string" ? Buffer.byteLength(frame) : frame.length
 
 const peerOf = (message: Outgoing): string => {
   const id = typeof message === "string" || message instanceof Uint8Array ? message : message[0]

@@ -3,15 +3,21 @@
  * socket type has in common.
  */
 import { lookup } from "node:dns"
+import { isMainThread } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
-import { BindError, Closed, ConnectError, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
+import type { Stats } from "../Stats.ts"
+import { Context } from "../ZmqContext.ts"
+import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
+import { Connections } from "./connections.ts"
+import type { ContextCore } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve } from "./endpoint.ts"
 import { Inbox } from "./inbox.ts"
 import { Native, type NativeSocket } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
+import { Subscribers } from "./subscribers.ts"
 
 // How many messages a mailbox may hold that nobody has asked for yet. A small
 // high-water mark is a wish for fewer.
@@ -35,14 +41,30 @@ export class SocketCore {
   readonly inbox: Inbox
   readonly outbox: Outbox
   readonly subscriptions: Subscriptions
+  /** Of a PUB or XPUB whose subscriptions can be counted. */
+  readonly subscribers: Subscribers | undefined
+  readonly connections: Connections
+  /** Closes it, and counts what was left in it. */
+  readonly shut = closeSocket(this)
   closed = false
+  leftAtClose = 0
+  private readonly context: ContextCore
   private bound: Array<Bound> = []
   private connected: Array<string> = []
+  private watching = false
 
-  constructor(type: SocketType, options: Prepared, native: NativeSocket) {
+  constructor(type: SocketType, options: Prepared, native: NativeSocket, context: ContextCore, log: Log) {
     this.type = type
     this.options = options
     this.native = native
+    this.context = context
+    this.connections = new Connections(({ endpoint, reason, code, error }) =>
+      log(`effect-zmq: a ${type} socket and its peer did not accept each other: ${error.message}`, {
+        endpoint,
+        reason,
+        ...(code === undefined ? {} : { code })
+      })
+    )
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     this.inbox = new Inbox(native, capacity, options.conflate)
@@ -52,6 +74,23 @@ export class SocketCore {
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))
         : (topic, on) => (on ? native.subscribe(topic) : native.unsubscribe(topic))
     )
+    const counts = (type === "pub" && !options.conflate) || (type === "xpub" && !options.manual)
+    this.subscribers = counts ? new Subscribers(this.inbox, type === "pub") : undefined
+  }
+
+  /** What went through it. */
+  get stats(): Stats {
+    const { inbox, outbox } = this
+    return {
+      messagesIn: inbox.arrivals,
+      bytesIn: inbox.bytes,
+      messagesOut: outbox.sent,
+      bytesOut: outbox.bytes,
+      queued: inbox.mailbox.size,
+      putBack: inbox.mailbox.putBacks,
+      again: inbox.again + outbox.again,
+      leftAtClose: this.leftAtClose
+    }
   }
 
   get endpoints(): ReadonlyArray<string> {
@@ -62,6 +101,7 @@ export class SocketCore {
   bind(endpoint: string): string {
     const fault = checkBind(endpoint)
     if (fault !== undefined) throw new BindError({ operation: "bind", endpoint, ...fault })
+    this.watchFor(endpoint)
     try {
       const resolved = this.native.bind(endpoint)
       this.bound.push({ given: endpoint, resolved })
@@ -88,6 +128,7 @@ export class SocketCore {
   connect(endpoint: string): void {
     const fault = checkConnect(endpoint) ?? this.checkIpv6(endpoint)
     if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
+    this.watchFor(endpoint)
     try {
       // libzmq's disconnect ends all connections to an endpoint at once, so there
       // is one of them, for as long as anybody wants it.
@@ -100,7 +141,8 @@ export class SocketCore {
 
   // Accepted by libzmq, which then never connects.
   private checkIpv6(endpoint: string): EndpointFault | undefined {
-    const ipv6 = this.options.settings.some(({ option, value }) => option === "ipv6" && value === true)
+    const given = this.options.settings.find(({ option }) => option === "ipv6")?.value
+    const ipv6 = given ?? this.context.settings.ipv6 ?? false
     return ipv6 || !/^(tcp|ws):\/\/.*\[/.test(endpoint)
       ? undefined
       : { reason: "AddressNotAvailable", advice: "Set the option `ipv6: true` to use IPv6 addresses" }
@@ -112,6 +154,7 @@ export class SocketCore {
     if (at < 0) throw new ConnectError({ operation: "disconnect", endpoint, ...notHere })
     this.connected.splice(at, 1)
     if (this.connected.includes(endpoint)) return
+    this.connections.forget(endpoint)
     try {
       this.native.disconnect(endpoint)
     } catch (cause) {
@@ -119,8 +162,44 @@ export class SocketCore {
     }
   }
 
+  /** Begins to watch the connections. */
+  watch(): void {
+    if (this.watching || this.closed) return
+    this.watching = true
+    this.native.watch(this.connections.tell)
+  }
+
+  // From the first endpoint on, so that no event is missed. inproc has none. In
+  // a worker thread only when somebody asks for them: `worker.terminate()` takes
+  // the whole process with it while a socket is watched (zeromq.js issue 411).
+  private watchFor(endpoint: string): void {
+    if (isMainThread && !endpoint.startsWith("inproc:")) this.watch()
+  }
+
+  /** Whether all that it connected to is there; or, where it only bound, any peer. */
+  isConnected(): boolean {
+    if (this.connected.length === 0) return this.connections.peers() > 0
+    return this.connected.every((endpoint) => isInproc(endpoint) || this.connections.peers(endpoint) > 0)
+  }
+
+  /** Whether there are as many peers. What it connected to over inproc is there. */
+  hasPeers(count: number): boolean {
+    return this.connections.peers() + this.connected.filter(isInproc).length >= count
+  }
+
+  /** Throws InvalidState if the peers cannot be known. */
+  checkPeers(operation: string): void {
+    if (this.bound.length === 0 || !this.bound.every(({ resolved }) => isInproc(resolved))) return
+    if (this.connected.length > 0) return
+    throw new InvalidState({
+      operation,
+      expected: "libzmq tells nothing of who connects to an inproc endpoint: await it on the socket that connects"
+    })
+  }
+
   close(): void {
     this.closed = true
+    this.context.sockets.delete(this)
     // libzmq closes in another thread, and would keep the names until then.
     for (const { resolved } of this.bound) {
       if (resolved.startsWith("inproc://")) {
@@ -135,8 +214,13 @@ export class SocketCore {
     this.connected = []
     this.inbox.close()
     this.outbox.close()
+    this.connections.close()
   }
 }
+
+const isInproc = (endpoint: string): boolean => endpoint.startsWith("inproc:")
+
+export type Log = (message: string, annotations: Record<string, unknown>) => void
 
 const notHere = {
   reason: "NoSuchEndpoint",
@@ -144,8 +228,9 @@ const notHere = {
 } as const
 
 /**
- * Subscriptions, each of which ends once. libzmq counts them: a topic stays
- * subscribed until it was unsubscribed as often as it was subscribed.
+ * Subscriptions, each of which ends once. A topic stays subscribed until the
+ * last of them has ended. Publishers are told of the first alone: libzmq would
+ * tell them of each, and only of one end, so that they could not count.
  */
 class Subscriptions {
   private readonly apply: (topic: Buffer, on: boolean) => void
@@ -158,8 +243,9 @@ class Subscriptions {
   add(topic: Buffer): symbol {
     const token = Symbol()
     const key = topic.toString("latin1")
-    this.apply(topic, true)
-    this.live.set(key, [...(this.live.get(key) ?? []), token])
+    const tokens = this.live.get(key) ?? []
+    if (tokens.length === 0) this.apply(topic, true)
+    this.live.set(key, [...tokens, token])
     return token
   }
 
@@ -169,9 +255,9 @@ class Subscriptions {
     const tokens = this.live.get(key) ?? []
     const at = token === undefined ? tokens.length - 1 : tokens.indexOf(token)
     if (at < 0) return
+    if (tokens.length > 1) return void this.live.set(key, tokens.toSpliced(at, 1))
+    this.live.delete(key)
     this.apply(topic, false)
-    if (tokens.length === 1) this.live.delete(key)
-    else this.live.set(key, tokens.toSpliced(at, 1))
   }
 }
 
@@ -192,6 +278,9 @@ const isSocketError = (error: unknown): error is SocketError =>
   error instanceof OpenError
 
 const apply = (core: SocketCore): void => {
+  if (core.type === "pub" && core.subscribers !== undefined) {
+    core.native.set({ option: "verbosity", value: "allSubsUnsubs", given: undefined, expected: "" })
+  }
   for (const setting of core.options.settings) {
     try {
       core.native.set(setting)
@@ -217,34 +306,46 @@ const openNative = (open: () => NativeSocket, type: SocketType): NativeSocket =>
 export const openSocket = (type: SocketType, options: unknown): Effect.Effect<SocketCore, SocketError, Scope.Scope> =>
   Effect.gen(function* () {
     const { open } = yield* Native
+    const context = yield* Context
+    const log = yield* warnings
     const prepared = yield* attempt(isSocketError, () => prepare(type, options))
     for (const endpoint of prepared.connect) yield* resolveHost(endpoint)
     return yield* Effect.acquireRelease(
       attempt(isSocketError, () => {
-        const core = new SocketCore(
-          type,
-          prepared,
-          openNative(() => open(type, prepared.noDrop), type)
-        )
+        if (context.closed) throw new OpenError({ socketType: type, reason: "ContextClosed" })
+        const { noDrop, conflate } = prepared
+        const native = openNative(() => open(type, { context: context.native, noDrop, conflate }), type)
+        const core = new SocketCore(type, prepared, native, context, log)
         try {
           apply(core)
+          context.sockets.add(core)
           return core
         } catch (error) {
           core.close()
           throw error
         }
       }),
-      closeSocket
+      (core) => core.shut
     )
   })
 
+// Logs from outside of fibers, as the fiber that opened the socket would.
+const warnings: Effect.Effect<Log> = Effect.map(
+  Effect.context<never>(),
+  (context): Log =>
+    (message, annotations) =>
+      void Effect.runForkWith(context)(Effect.logWarning(message).pipe(Effect.annotateLogs(annotations)))
+)
+
 const closeSocket = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
+    if (core.closed) return
     const { endpoints } = core
     core.close()
     // A receive that was pending may end with a message, a moment later.
     if (core.inbox.receiving) yield* Effect.promise(() => Promise.resolve())
     const left = core.inbox.mailbox.size
+    core.leftAtClose = left
     const unsent = core.outbox.returned
     if (left === 0 && unsent === 0) return
     yield* Metric.update(leftAtClose, left)

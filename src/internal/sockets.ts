@@ -2,12 +2,14 @@
  * The twelve socket types: which operations each has, and how they are made.
  */
 import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
 import type { Outgoing } from "../Message.ts"
 import type * as Zmq from "../Zmq.ts"
-import { BindError, ConnectError, EncodeError, type SocketError } from "../ZmqError.ts"
+import { BindError, ConnectError, EncodeError, InvalidState, type SocketError } from "../ZmqError.ts"
 import { decodeJson, decodeSchema, decodeString, decodeStrings, encodeJson, encodeSchema } from "./codec.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "./exchange.ts"
 import type { SocketType } from "./options.ts"
@@ -18,6 +20,7 @@ import { forEachMessage, makeStream } from "./stream.ts"
 
 const isBindError = (error: unknown): error is BindError => error instanceof BindError
 const isConnectError = (error: unknown): error is ConnectError => error instanceof ConnectError
+const isInvalidState = (error: unknown): error is InvalidState => error instanceof InvalidState
 const isNever = (_: unknown): _ is never => false
 
 const socketOf = (core: SocketCore) => {
@@ -40,9 +43,40 @@ const socketOf = (core: SocketCore) => {
         )
       ),
     unbind,
-    disconnect
+    disconnect,
+    events: Stream.unwrap(
+      Effect.sync(() => {
+        core.watch()
+        return core.connections.events
+      })
+    ),
+    awaitConnected: awaiting(core, "awaitConnected", () => core.isConnected()),
+    awaitPeers: (count: number) => awaiting(core, "awaitPeers", () => core.hasPeers(count))
   }
 }
+
+const awaiting = (core: SocketCore, operation: string, isSo: () => boolean) =>
+  Effect.andThen(
+    whenOpen(core, operation, isInvalidState, () => {
+      core.watch()
+      core.checkPeers(operation)
+    }),
+    core.connections.changed.until(operation, isSo)
+  )
+
+const publisherOf = (core: SocketCore) => ({
+  awaitSubscribers: (topic: string | Uint8Array, count = 1) =>
+    Effect.flatMap(
+      whenOpen(core, "awaitSubscribers", isInvalidState, () => {
+        if (core.subscribers !== undefined) return core.subscribers
+        throw new InvalidState({
+          operation: "awaitSubscribers",
+          expected: "A socket with the option `conflate` or `manual` does not know its subscribers"
+        })
+      }),
+      (subscribers) => subscribers.until("awaitSubscribers", Buffer.from(topic as string), count)
+    )
+})
 
 const receivesOf = (receiving: Receiving) => ({
   recv: receiving.receive("recv", wholeMessage),
@@ -117,7 +151,7 @@ const sendingOf = (core: SocketCore, leastFrames: 1 | 2 = 1) =>
 const operations: { readonly [Type in SocketType]: (core: SocketCore) => object } = {
   pull: (core) => receiverOf(receivingOf(core)),
   push: (core) => senderOf(sendingOf(core)),
-  pub: (core) => senderOf(sendingOf(core)),
+  pub: (core) => ({ ...senderOf(sendingOf(core)), ...publisherOf(core) }),
   sub: (core) => ({ ...receiverOf(receivingOf(core)), ...subscriberOf(core) }),
   req: (core) => {
     const turn = new ReqTurn(core.inbox, core.options.relaxed)
@@ -159,7 +193,7 @@ const operations: { readonly [Type in SocketType]: (core: SocketCore) => object 
     }
   },
   pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
-  xpub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
+  xpub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...publisherOf(core) }),
   xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...subscriberOf(core) }),
   rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core, 2)) })
 }
@@ -170,9 +204,14 @@ const open =
   <S extends Zmq.Socket>(type: S["type"]) =>
   (options?: object): Effect.Effect<S, SocketError, Scope.Scope> =>
     Effect.map(openSocket(type, options), (core) => {
-      const socket = { ...socketOf(core), ...operations[type](core) }
-      Object.defineProperty(socket, "endpoints", { get: () => core.endpoints, enumerable: true })
-      return socket as unknown as S
+      const socket: object = Object.create(Inspectable.BaseProto)
+      return Object.defineProperties(Object.assign(socket, socketOf(core), operations[type](core)), {
+        endpoints: { get: () => core.endpoints, enumerable: true },
+        stats: { get: () => core.stats, enumerable: true },
+        toJSON: {
+          value: () => ({ _id: `Zmq.${type}`, endpoints: core.endpoints, closed: core.closed, stats: core.stats })
+        }
+      }) as unknown as S
     })
 
 export const pull = open<Zmq.Pull>("pull")

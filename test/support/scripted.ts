@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { Native, type NativeSocket, type Offer, type Source } from "../../src/internal/native.ts"
+import { type ConnectionEvent, Native, type NativeSocket, type Offer, type Source } from "../../src/internal/native.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
 
 /**
@@ -64,6 +64,8 @@ export class ScriptedSocket implements NativeSocket {
   /** Decides on a message that there is room for. */
   answer: (message: Outgoing) => Offer = () => "sent"
   onReturned: (message: Outgoing) => void = () => {}
+  /** Tells of a connection. */
+  tell: (event: ConnectionEvent) => void = () => {}
   closed = false
   space: number
   flooding: boolean
@@ -224,6 +226,10 @@ export class ScriptedSocket implements NativeSocket {
 
   disconnect(endpoint: string): void {
     this.log.push(`disconnect ${endpoint}`)
+  }
+
+  watch(onEvent: (event: ConnectionEvent) => void): void {
+    this.tell = onEvent
   }
 
   close(): void {

@@ -1,0 +1,272 @@
+/** What becomes of connections: events, and waiting for peers and subscribers. */
+import { createConnection } from "node:net"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { Zmq } from "effect-zmq"
+import { openScripted } from "./support/scripted.ts"
+import { boundTo, freshEndpoint, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
+
+const fork = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.forkChild(self, { startImmediately: true })
+
+const tags = (events: ReadonlyArray<Zmq.SocketEvent>) => events.map((event) => event._tag)
+
+/** Events up to and with the first of a tag. */
+const upTo = (socket: Zmq.Socket, tag: Zmq.SocketEvent["_tag"]) =>
+  socket.events.pipe(
+    Stream.takeUntil((event) => event._tag === tag),
+    Stream.runCollect
+  )
+
+describe("events", () => {
+  for (const transport of ["tcp", "ipc"] as const) {
+    it.effect(`tell of a connection over ${transport} from its beginning to its end`, () =>
+      Effect.gen(function* () {
+        const pull = yield* Zmq.pull({ bind: freshEndpoint(transport) })
+        const endpoint = boundTo(pull)
+        const scope = yield* Scope.make()
+        const push = yield* Scope.provide(Zmq.push({ connect: endpoint }), scope)
+        // Nobody has looked until the connection is there.
+        yield* push.awaitConnected
+        yield* pull.awaitPeers(1)
+        expect(tags(yield* upTo(pull, "HandshakeSucceeded"))).toEqual(["Listening", "Accepted", "HandshakeSucceeded"])
+        const ofPush = yield* upTo(push, "HandshakeSucceeded")
+        expect(tags(ofPush).filter((tag) => tag !== "ConnectDelayed")).toEqual(["Connected", "HandshakeSucceeded"])
+        expect(ofPush.every((event) => event.endpoint === endpoint)).toBe(true)
+        yield* Scope.close(scope, Exit.void)
+        expect(tags(yield* upTo(pull, "Disconnected")).slice(2)).toEqual(["HandshakeSucceeded", "Disconnected"])
+      })
+    )
+  }
+
+  it.effect("are the same for every subscriber, whenever it comes, and end with the socket", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { socket, port } = yield* Scope.provide(openScripted(Zmq.pull({ bind: "tcp://127.0.0.1:5555" })), scope)
+      port.tell({ type: "bind", address: "a" })
+      const first = yield* fork(Stream.runCollect(socket.events))
+      port.tell({ type: "accept", address: "a" })
+      const second = yield* fork(Stream.runCollect(socket.events))
+      port.tell({ type: "handshake", address: "a" })
+      yield* Scope.close(scope, Exit.void)
+      const expected = ["Listening", "Accepted", "HandshakeSucceeded"]
+      expect(tags(yield* Fiber.join(first))).toEqual(expected)
+      expect(tags(yield* Fiber.join(second))).toEqual(expected)
+      expect(tags(yield* Stream.runCollect(socket.events))).toEqual(expected)
+    })
+  )
+
+  it.effect("carry what libzmq gives beside them", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { socket, port } = yield* Scope.provide(openScripted(Zmq.push({ connect: "tcp://127.0.0.1:5555" })), scope)
+      const error = Object.assign(new Error("no"), { code: "ERR_ZMTP_CRYPTOGRAPHIC", status: 400 })
+      const address = "tcp://127.0.0.1:5555"
+      port.tell({ type: "connect:retry", address, interval: 130 })
+      port.tell({ type: "handshake:error:protocol", address, error })
+      port.tell({ type: "handshake:error:auth", address, error })
+      port.tell({ type: "handshake:error:other", address, error })
+      port.tell({ type: "accept:error", address, error })
+      port.tell({ type: "close:error", address, error })
+      port.tell({ type: "a new one" })
+      yield* Scope.close(scope, Exit.void)
+      const events = yield* Stream.runCollect(socket.events)
+      expect(events).toMatchObject([
+        { _tag: "ConnectRetried", endpoint: address },
+        { _tag: "HandshakeFailed", reason: "Protocol", code: "ERR_ZMTP_CRYPTOGRAPHIC" },
+        { _tag: "HandshakeFailed", reason: "Authentication", status: 400 },
+        { _tag: "HandshakeFailed", reason: "Connection", error },
+        { _tag: "AcceptFailed", error },
+        { _tag: "CloseFailed", error }
+      ])
+    })
+  )
+
+  it.effect("of a peer that does not speak ZMTP, and a bind that failed", () =>
+    Effect.gen(function* () {
+      const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp") })
+      const port = Number(boundTo(pull).split(":")[2])
+      const socket = createConnection(port, "127.0.0.1")
+      socket.on("error", () => {})
+      socket.end("GET / HTTP/1.1\r\n\r\n")
+      const events = yield* upTo(pull, "HandshakeFailed")
+      expect(tags(events)).toEqual(["Listening", "Accepted", "HandshakeFailed"])
+      expect(pull.stats.messagesIn).toBe(0)
+      socket.destroy()
+      const other = yield* Zmq.pull()
+      expect(yield* outcome(Effect.scoped(other.bind(boundTo(pull))))).toBe("BindError")
+      expect(tags(yield* upTo(other, "BindFailed"))).toContain("BindFailed")
+    })
+  )
+
+  it.effect("of a connection that is tried again", () =>
+    Effect.gen(function* () {
+      const push = yield* Zmq.push({ connect: "tcp://127.0.0.1:1", reconnectInterval: "10 millis" })
+      const events = yield* upTo(push, "ConnectRetried")
+      expect(tags(events)).toEqual(["ConnectDelayed", "Closed", "ConnectRetried"])
+    })
+  )
+
+  it.effect(
+    "leave nothing behind when opened and closed 2,000 times (zeromq.js issue 716)",
+    () =>
+      Effect.gen(function* () {
+        // The first ones have the process open what stays.
+        const once = Effect.scoped(
+          Effect.gen(function* () {
+            const pull = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
+            const push = yield* Zmq.push({ connect: boundTo(pull) })
+            const watcher = yield* fork(Stream.runDrain(pull.events))
+            yield* push.awaitConnected
+            return watcher
+          })
+        )
+        yield* once
+        const before = openFiles()
+        for (const _ of numbers(0, 1000)) yield* Fiber.await(yield* once)
+        // libzmq closes in another thread.
+        yield* until(Effect.sync(() => openFiles() <= before + 8))
+      }),
+    { timeout: 120_000 }
+  )
+})
+
+describe("awaitConnected and awaitPeers", () => {
+  it.effect("wait for all endpoints, and for as many peers", () =>
+    Effect.gen(function* () {
+      const one = yield* Zmq.pull({ bind: freshEndpoint("tcp") })
+      const push = yield* Zmq.push({ connect: [boundTo(one), "ipc:///tmp/effect-zmq-nobody-here"] })
+      const connected = yield* fork(push.awaitConnected)
+      const two = yield* fork(one.awaitPeers(2))
+      yield* one.awaitPeers(1)
+      yield* pause(5)
+      expect(connected.pollUnsafe()).toBeUndefined()
+      expect(two.pollUnsafe()).toBeUndefined()
+      yield* push.disconnect("ipc:///tmp/effect-zmq-nobody-here")
+      yield* Fiber.join(connected)
+      const other = yield* Zmq.push({ connect: boundTo(one) })
+      yield* other.awaitConnected
+      yield* Fiber.join(two)
+    })
+  )
+
+  it.effect("count peers that left, and are not fooled by handshakes that failed", () =>
+    Effect.gen(function* () {
+      const { socket, port } = yield* openScripted(Zmq.pull({ bind: "tcp://127.0.0.1:5555" }))
+      const tell = (...types: Array<string>) => types.forEach((type) => void port.tell({ type, address: "here" }))
+      tell("accept", "handshake", "accept", "handshake:error:other", "disconnect")
+      yield* socket.awaitPeers(1)
+      tell("disconnect")
+      const waiting = yield* fork(socket.awaitPeers(1))
+      yield* pause(1)
+      expect(waiting.pollUnsafe()).toBeUndefined()
+      tell("accept", "handshake")
+      yield* Fiber.join(waiting)
+    })
+  )
+
+  it.effect("over inproc: at once where it connected, InvalidState where nobody can know", () =>
+    Effect.gen(function* () {
+      const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc") })
+      const push = yield* Zmq.push({ connect: boundTo(pull) })
+      yield* push.awaitConnected
+      yield* push.awaitPeers(1)
+      expect(yield* outcome(pull.awaitPeers(1))).toBe("InvalidState")
+      expect(yield* outcome(pull.awaitConnected)).toBe("InvalidState")
+    })
+  )
+
+  it.effect("fail with Closed when the socket closes, and are interruptible", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const pull = yield* Scope.provide(Zmq.pull({ bind: freshEndpoint("tcp") }), scope)
+      const interrupted = yield* fork(pull.awaitPeers(1))
+      const waiting = yield* fork(outcome(pull.awaitPeers(1)))
+      yield* Fiber.interrupt(interrupted)
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* Fiber.join(waiting)).toBe("Closed")
+      expect(yield* outcome(pull.awaitConnected)).toBe("Closed")
+    })
+  )
+})
+
+describe("awaitSubscribers", () => {
+  for (const transport of ["inproc", "ipc", "tcp"] as const) {
+    it.effect(`is the cure for the slow joiner, over ${transport}`, () =>
+      Effect.gen(function* () {
+        const pub = yield* Zmq.pub({ bind: freshEndpoint(transport) })
+        const subs = yield* Effect.all(
+          numbers(0, 10).map(() => Zmq.sub({ connect: boundTo(pub), subscribe: "weather" }))
+        )
+        yield* pub.awaitSubscribers("weather.berlin", 10)
+        yield* pub.send("weather.berlin sunny")
+        for (const sub of subs) expect(yield* sub.recvString).toBe("weather.berlin sunny")
+      })
+    )
+  }
+
+  it.effect("counts those who subscribed to the beginning of the topic, less those who left", () =>
+    Effect.gen(function* () {
+      const { socket, port } = yield* openScripted(Zmq.pub())
+      const isThere = (topic: string, count?: number) =>
+        Effect.gen(function* () {
+          const waiting = yield* fork(socket.awaitSubscribers(topic, count))
+          yield* pause(1)
+          const isSo = waiting.pollUnsafe() !== undefined
+          yield* Fiber.interrupt(waiting)
+          return isSo
+        })
+      expect(yield* isThere("a")).toBe(false)
+      port.arrive("\x01a", "\x01ab")
+      expect(yield* isThere("abc", 2)).toBe(true)
+      expect(yield* isThere("a", 2)).toBe(false)
+      port.arrive("\x00a", "no subscription", "\x00never there")
+      expect(yield* isThere("a")).toBe(false)
+      expect(yield* isThere("abc")).toBe(true)
+      port.arrive("\x01")
+      expect(yield* isThere("anything")).toBe(true)
+      expect(yield* isThere("abc", 2)).toBe(true)
+    })
+  )
+
+  it.effect("leaves the subscriptions of an XPUB to be received", () =>
+    Effect.gen(function* () {
+      const { socket, port } = yield* openScripted(Zmq.xpub({ verbosity: "allSubsUnsubs" }))
+      port.arrive("\x01a", "\x01a", "upstream", "\x00a")
+      yield* socket.awaitSubscribers("a", 1)
+      expect((yield* socket.drain).map(([frame]) => frame.toString())).toEqual(["\x01a", "\x01a", "upstream", "\x00a"])
+    })
+  )
+
+  it.effect("counts a peer once that subscribes twice", () =>
+    Effect.gen(function* () {
+      const pub = yield* Zmq.pub({ bind: freshEndpoint("inproc") })
+      const sub = yield* Zmq.sub({ connect: boundTo(pub), subscribe: ["a", "a"] })
+      yield* sub.subscribe("a")
+      yield* sub.subscribe("end")
+      yield* pub.awaitSubscribers("end")
+      const waiting = yield* fork(pub.awaitSubscribers("a", 2))
+      yield* pause(1)
+      expect(waiting.pollUnsafe()).toBeUndefined()
+    })
+  )
+
+  it.effect("fails with InvalidState where libzmq does not tell, and with Closed", () =>
+    Effect.gen(function* () {
+      const newest = yield* Zmq.pub({ conflate: true })
+      expect(yield* outcome(newest.awaitSubscribers(""))).toBe("InvalidState")
+      const scope = yield* Scope.make()
+      const pub = yield* Scope.provide(Zmq.pub({ bind: freshEndpoint("inproc") }), scope)
+      const waiting = yield* fork(outcome(pub.awaitSubscribers("")))
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* Fiber.join(waiting)).toBe("Closed")
+    })
+  )
+
+  it.effect("takes subscriptions that nobody waits for from libzmq, which would keep them", () =>
+    Effect.gen(function* () {
+      const { port } = yield* openScripted(Zmq.pub())
+      for (const number of numbers(0, 5000)) port.arrive(`\x01${number}`)
+      yield* until(Effect.sync(() => port.handedOver === 5000))
+    })
+  )
+})

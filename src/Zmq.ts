@@ -99,19 +99,24 @@ export interface Socket {
   /**
    * What becomes of the connections. Each run of the stream begins with what has
    * happened since the socket was opened, at most the last 256 events, goes on
-   * as it happens, and ends when the socket closes. In a worker thread it begins
-   * with the first use of `events`, `awaitConnected` or `awaitPeers`.
+   * as it happens, and ends when the socket closes.
+   *
+   * In a worker thread it begins with the first use of `events`, `awaitConnected`
+   * or `awaitPeers`, which is to come before the first `bind` or `connect`: the
+   * process does not survive the `terminate()` of a thread that watches.
    */
   readonly events: Stream.Stream<SocketEvent>
   /**
    * Waits until all that the socket connected to is connected, handshake and
-   * all. A socket that has only bound waits for its first peer.
+   * all. A socket that has only bound waits for its first peer. `InvalidState`
+   * as with `awaitPeers`.
    */
   readonly awaitConnected: Effect.Effect<void, Closed | InvalidState>
   /**
-   * Waits until at least so many peers are connected. `InvalidState` on a socket
-   * that has only bound to inproc endpoints, as libzmq does not tell who
-   * connects to those.
+   * Waits until at least so many peers are connected. `InvalidState` where they
+   * cannot be known: on a socket that has only bound to inproc endpoints, as
+   * libzmq does not tell who connects to those, and in a worker thread on one
+   * that was bound or connected before anybody watched.
    */
   readonly awaitPeers: (count: number) => Effect.Effect<void, Closed | InvalidState>
   /** What went through it so far. */

@@ -255,6 +255,10 @@ describe("a process ends by itself, with code 0 and no word on stderr", () => {
 
   it.live("after a worker thread that exits with everything pending (SIGABRT)", () => ends(["worker that exits"]))
 
+  it.live("after worker threads that exit while they watch connections (EADDRINUSE for ever after)", () =>
+    ends(["worker that watches and exits"])
+  )
+
   it.live("with a message that nobody takes, when its linger is over", () =>
     Effect.gen(function* () {
       const { afterOutput } = yield* ends(["unsendable"])

@@ -140,12 +140,18 @@ const constructors = {
   rawStream: zmq.Stream
 } as const
 
+interface Observer {
+  readonly closed: boolean
+  receive(): Promise<ConnectionEvent | undefined>
+  close(): void
+}
+
 /** The parts of the native class that zeromq.js types as protected, or only on some sockets. */
 interface RawSocket {
   readonly readable: boolean
   readonly writable: boolean
   readonly lastEndpoint: string | null
-  readonly events: { readonly closed: boolean; receive(): Promise<ConnectionEvent>; close(): void }
+  readonly events: Observer
   linger: number
   receive(): Promise<Message>
   send(message: unknown): Promise<void>
@@ -212,11 +218,46 @@ const sendOnAny = (zmq.Push.prototype as unknown as RawSocket).send
 // process with it (zeromq.js issue 411). So close what is open when one exits;
 // `worker.terminate()` alone gives no chance to.
 const openInThread = new Set<RawSocket>()
+// Observers that have not ended, with the time when libzmq is done with their
+// socket at the latest: Infinity while it is open.
+const watchedInThread = new Map<Observer, { readonly raw: RawSocket; doneAt: number }>()
 if (!isMainThread) {
   process.once("exit", () => {
+    for (const { raw } of watchedInThread.values()) if (openInThread.has(raw)) raw.linger = 0
     for (const raw of openInThread) raw.close()
+    endObservers()
   })
 }
+
+// See `tellEvents`: an observer may end only after its socket, which libzmq's
+// reaper closes, a thread that does one thing after another. So what was bound
+// by a socket that was closed last is free once it has closed the others.
+const endObservers = (): void => {
+  if (watchedInThread.size === 0) return
+  const cell = new Int32Array(new SharedArrayBuffer(4))
+  const pause = (millis: number) => Atomics.wait(cell, 0, 0, millis)
+  const closing = [...watchedInThread.values()].filter(({ doneAt }) => doneAt !== Number.POSITIVE_INFINITY)
+  pause(Math.min(longestWait, Math.max(0, ...closing.map(({ doneAt }) => doneAt - Date.now()))))
+  const bind = (endpoint: string): string | undefined => {
+    const raw = new zmq.Pull({ linger: 0 })
+    try {
+      raw.bindSync(endpoint)
+      return raw.lastEndpoint ?? undefined
+    } catch {
+      return undefined
+    } finally {
+      raw.close()
+    }
+  }
+  // Closing takes a way through several threads, hence more than once.
+  for (let times = 0; times < 3; times++) {
+    const endpoint = bind("tcp://127.0.0.1:*")
+    for (let waited = 0; endpoint !== undefined && bind(endpoint) === undefined && waited < longestWait; waited++)
+      pause(1)
+  }
+  for (const observer of watchedInThread.keys()) observer.close()
+}
+const longestWait = 10_000
 
 // How many events are told before the event loop gets its turn.
 const eventsPerTurn = 64
@@ -227,6 +268,7 @@ class ZeromqSocket implements NativeSocket {
   private readonly raw: RawSocket
   private readonly admission: Admission
   private readonly byPeer: boolean
+  private observer: Observer | undefined
   private waitingForRoom = false
   private retryDelay = 1
   // whether the last burst took as many messages as it was let
@@ -400,11 +442,19 @@ class ZeromqSocket implements NativeSocket {
   }
 
   watch(onEvent: (event: ConnectionEvent) => void): void {
-    void tellEvents(this.raw.events, onEvent)
+    const { events } = this.raw
+    this.observer = events
+    if (!isMainThread) watchedInThread.set(events, { raw: this.raw, doneAt: Number.POSITIVE_INFINITY })
+    void tellEvents(events, onEvent).finally(() => watchedInThread.delete(events))
   }
 
   close(): void {
     openInThread.delete(this.raw)
+    const watched = this.observer && watchedInThread.get(this.observer)
+    if (watched !== undefined) {
+      const { linger } = this.raw
+      watched.doneAt = linger < 0 ? Number.MAX_SAFE_INTEGER : Date.now() + linger
+    }
     this.raw.close()
   }
 }
@@ -412,7 +462,7 @@ class ZeromqSocket implements NativeSocket {
 // An observer must not be closed before libzmq is done with its socket: libzmq
 // would wait for ever to tell of the end, and no socket of the process would be
 // closed any more (addresses in use, EMFILE). It closes itself after that.
-const tellEvents = async (observer: RawSocket["events"], onEvent: (event: ConnectionEvent) => void): Promise<void> => {
+const tellEvents = async (observer: Observer, onEvent: (event: ConnectionEvent) => void): Promise<void> => {
   try {
     for (let told = 1; !observer.closed; told++) {
       const event = await observer.receive()

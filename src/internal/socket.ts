@@ -52,6 +52,8 @@ export class SocketCore {
   private bound: Array<Bound> = []
   private connected: Array<string> = []
   private watching = false
+  // Whether there were connections before anybody watched.
+  private unseen = false
 
   constructor(type: SocketType, options: Prepared, native: NativeSocket, context: ContextCore, log: Log) {
     this.type = type
@@ -173,7 +175,9 @@ export class SocketCore {
   // a worker thread only when somebody asks for them: `worker.terminate()` takes
   // the whole process with it while a socket is watched (zeromq.js issue 411).
   private watchFor(endpoint: string): void {
-    if (isMainThread && !endpoint.startsWith("inproc:")) this.watch()
+    if (isInproc(endpoint)) return
+    if (isMainThread) this.watch()
+    else if (!this.watching) this.unseen = true
   }
 
   /** Whether all that it connected to is there; or, where it only bound, any peer. */
@@ -189,6 +193,13 @@ export class SocketCore {
 
   /** Throws InvalidState if the peers cannot be known. */
   checkPeers(operation: string): void {
+    if (this.unseen) {
+      throw new InvalidState({
+        operation,
+        expected:
+          "In a worker thread connections are watched from the first use of `events` on: open the socket without endpoints, run its `events`, and then bind or connect"
+      })
+    }
     if (this.bound.length === 0 || !this.bound.every(({ resolved }) => isInproc(resolved))) return
     if (this.connected.length > 0) return
     throw new InvalidState({

@@ -1,7 +1,7 @@
 /** Ways for a process and its sockets to end. Each must end by itself, with code 0 and nothing on stderr. */
 import { tmpdir } from "node:os"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, Schedule, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
@@ -124,7 +124,18 @@ const scenarios: Record<string, Effect.Effect<void>> = {
   "worker that exits": Effect.gen(function* () {
     const { worker } = yield* workerThread("exits in the middle")
     yield* ended(worker)
-  })
+  }),
+
+  // libzmq's reaper would wait for ever to tell of the end of a socket whose
+  // observer is gone, and close no socket of the process any more.
+  "worker that watches and exits": Effect.gen(function* () {
+    for (let round = 0; round < 2; round++) {
+      const { said, worker } = yield* workerThread("watches and exits")
+      yield* ended(worker)
+      const free = Effect.scoped(Zmq.pull({ bind: String(said) }))
+      yield* Effect.retry(free, Schedule.spaced("1 millis"))
+    }
+  }).pipe(Effect.orDie)
 }
 
 const workerTasks: Record<string, (say: (text: string) => void) => Effect.Effect<void>> = {
@@ -154,7 +165,35 @@ const workerTasks: Record<string, (say: (text: string) => void) => Effect.Effect
         yield* Effect.sync(() => process.exit(0))
         yield* Fiber.join(waiting)
       })
-    ).pipe(Effect.asVoid, Effect.orDie)
+    ).pipe(Effect.asVoid, Effect.orDie),
+  "watches and exits": (say) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const late = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
+        if ((yield* Effect.flip(late.awaitPeers(1)))._tag !== "InvalidState") return yield* Effect.die("not told")
+        const pull = yield* Zmq.pull()
+        const arrived = yield* Effect.forkChild(pull.awaitPeers(1), { startImmediately: true })
+        yield* pull.bind("tcp://127.0.0.1:*")
+        const push = yield* Zmq.push()
+        const connected = yield* Effect.forkChild(push.awaitPeers(1), { startImmediately: true })
+        yield* push.connect(pull.endpoints[0]!)
+        yield* push.connect("tcp://127.0.0.1:1")
+        yield* Fiber.join(arrived)
+        yield* Fiber.join(connected)
+        yield* push.sendAll(Array.from({ length: 100 }, (_, index) => `${index}`))
+        // One that is closed, and yet not done.
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const other = yield* Zmq.push({ linger: "20 millis" })
+            yield* Effect.forkScoped(Stream.runDrain(other.events), { startImmediately: true })
+            yield* other.connect("tcp://127.0.0.1:1")
+            yield* other.send("to nobody")
+          })
+        )
+        say(pull.endpoints[0]!)
+        yield* Effect.sync(() => process.exit(0))
+      })
+    ).pipe(Effect.orDie)
 }
 
 if (isMainThread) {

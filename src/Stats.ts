@@ -1,4 +1,10 @@
-/** What went through a socket. Part of the module `Zmq`. */
+/** What goes through a socket, as counters, metrics and spans. Part of the module `Zmq`. */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { Socket } from "./Zmq.ts"
 
 /**
  * What went through a socket since it was opened. Plain counters, read with
@@ -23,3 +29,75 @@ export interface Stats {
   /** Messages that nobody had taken when the socket closed. */
   readonly leftAtClose: number
 }
+
+const counter = (name: string, description: string) => Metric.counter(name, { description, incremental: true })
+
+const counters = {
+  messagesIn: counter("zmq_messages_in", "Messages received"),
+  bytesIn: counter("zmq_bytes_in", "Bytes of the messages received"),
+  messagesOut: counter("zmq_messages_out", "Messages sent"),
+  bytesOut: counter("zmq_bytes_out", "Bytes of the messages sent"),
+  putBack: counter("zmq_messages_put_back", "Messages that came back from a handler or a stream"),
+  again: counter("zmq_again", "Receives and sends for which libzmq had nothing, or no room, after all")
+} as const
+
+const queued = Metric.gauge("zmq_messages_queued", {
+  description: "Messages that were received and nobody has taken yet"
+})
+
+/**
+ * Reports the counters of a socket as Effect metrics until the scope closes:
+ * every `interval` (10 seconds unless given), and a last time at the end. It
+ * reads counters that are there anyway, and costs nothing for each message.
+ *
+ * The metrics are `zmq_messages_in`, `zmq_bytes_in`, `zmq_messages_out`,
+ * `zmq_bytes_out`, `zmq_messages_put_back`, `zmq_again` and the gauge
+ * `zmq_messages_queued`, with the attribute `socket`, the type of the socket,
+ * and those given. What is left in a socket at its close is always counted, in
+ * `zmq_messages_left_at_close`.
+ *
+ * **Example** (The socket of the jobs)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const jobs = yield* Zmq.pull({ bind: "tcp://127.0.0.1:5557" })
+ *   yield* Zmq.reportMetrics(jobs, { attributes: { name: "jobs" } })
+ *   return yield* jobs.runForEach((job) => Effect.log(`${job}`), { span: "job" })
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category observability
+ * @since 0.1.0
+ */
+export const reportMetrics = (
+  socket: Socket,
+  options?: {
+    readonly interval?: Duration.Input | undefined
+    readonly attributes?: Readonly<Record<string, string>> | undefined
+  }
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const attributes = { socket: socket.type, ...options?.attributes }
+    const all = Object.entries(counters).map(([name, metric]) => ({
+      name: name as keyof typeof counters,
+      metric: Metric.withAttributes(metric, attributes)
+    }))
+    const gauge = Metric.withAttributes(queued, attributes)
+    let reported = socket.stats
+    const report = Effect.suspend(() => {
+      const before = reported
+      const now = socket.stats
+      reported = now
+      const updates = all
+        .filter(({ name }) => now[name] !== before[name])
+        .map(({ name, metric }) => Metric.update(metric, now[name] - before[name]))
+      return Effect.all([...updates, Metric.update(gauge, now.queued)], { discard: true })
+    })
+    return Effect.repeat(report, Schedule.spaced(options?.interval ?? "10 seconds")).pipe(
+      Effect.forkScoped,
+      Effect.andThen(Effect.addFinalizer(() => report))
+    )
+  })

@@ -153,6 +153,19 @@ export interface Receives<out E = never> {
 }
 
 /**
+ * How handlers are run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandlerOptions {
+  /** How many at a time. Default: 1; at most 1,024. */
+  readonly concurrency?: number | undefined
+  /** The name of a span for each run of a handler, with attributes as OpenTelemetry names them. Default: no span. */
+  readonly span?: string | undefined
+}
+
+/**
  * Receives messages, one at a time or as a stream.
  *
  * **Details**
@@ -187,7 +200,7 @@ export interface Receiver extends Receives {
    */
   readonly runForEach: <E, R>(
     handler: (message: Message) => Effect.Effect<unknown, E, R>,
-    options?: { readonly concurrency?: number | undefined } | undefined
+    options?: HandlerOptions | undefined
   ) => Effect.Effect<never, Again | Closed | E, R>
 }
 
@@ -265,7 +278,7 @@ export interface Responder {
    */
   readonly serve: <E, R>(
     handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
-    options?: { readonly concurrency?: number | undefined } | undefined
+    options?: HandlerOptions | undefined
   ) => Effect.Effect<never, Again | Closed | EncodeError | InvalidState | E, R>
 }
 
@@ -878,7 +891,7 @@ export const stream = <A>(schema: Schema.Decoder<A>) =>
  */
 export const runForEach = <E, R>(
   handler: (message: Message) => Effect.Effect<unknown, E, R>,
-  options?: { readonly concurrency?: number | undefined } | undefined
+  options?: HandlerOptions | undefined
 ) => Receiver.use((receiver) => receiver.runForEach(handler, options))
 
 /**
@@ -959,7 +972,7 @@ export const request = (message: Outgoing) => Requester.use((requester) => reque
  */
 export const serve = <E, R>(
   handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
-  options?: { readonly concurrency?: number | undefined } | undefined
+  options?: HandlerOptions | undefined
 ) => Responder.use((responder) => responder.serve(handler, options))
 
 /**

@@ -1,7 +1,8 @@
 /** Contexts, and what went through a socket. */
 import { inspect } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Metric, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { Zmq } from "effect-zmq"
 import { freshEndpoint, numbers, openFiles, outcome } from "./support/sockets.ts"
 
@@ -76,7 +77,7 @@ describe("a context", () => {
   it.effect("is used again, as libzmq's threads of one end with the process", () =>
     Effect.gen(function* () {
       const once = Effect.scoped(Zmq.pull({ bind: "inproc://same" })).pipe(
-        Effect.provide(Zmq.Context.layer({ maxSockets: 17 }))
+        Effect.provide(Zmq.Context.layer({ maxSockets: 317 }))
       )
       yield* once
       const before = openFiles()
@@ -112,6 +113,51 @@ describe("stats", () => {
       const push = yield* Zmq.push()
       expect(yield* push.trySend("nobody there")).toBe(false)
       expect(push.stats).toMatchObject({ messagesOut: 0, again: 1 })
+    })
+  )
+
+  it.effect("are reported as metrics, by the clock and at the end", () =>
+    Effect.gen(function* () {
+      const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc") })
+      const push = yield* Zmq.push({ connect: pull.endpoints[0]! })
+      const value = (id: string) =>
+        Effect.map(Metric.snapshot, (all) => {
+          const found = all.find((metric) => metric.id === id && metric.attributes?.name === "jobs")
+          return found?.state as { readonly count?: number; readonly value?: number } | undefined
+        })
+      const scope = yield* Scope.make()
+      yield* Scope.provide(Zmq.reportMetrics(pull, { interval: "1 minute", attributes: { name: "jobs" } }), scope)
+      yield* push.sendAll(["one", "two", "three"])
+      yield* pull.recv
+      expect(yield* value("zmq_messages_in")).toBeUndefined()
+      yield* TestClock.adjust("1 minute")
+      expect(yield* value("zmq_messages_in")).toMatchObject({ count: 3 })
+      expect(yield* value("zmq_bytes_in")).toMatchObject({ count: 11 })
+      expect(yield* value("zmq_messages_queued")).toMatchObject({ value: 2 })
+      yield* push.send("four")
+      for (const _ of numbers(0, 3)) yield* pull.recv
+      yield* Scope.close(scope, Exit.void)
+      expect(yield* value("zmq_messages_in")).toMatchObject({ count: 4 })
+      expect(yield* value("zmq_messages_queued")).toMatchObject({ value: 0 })
+    })
+  )
+
+  it.effect("and handlers as spans, where asked for", () =>
+    Effect.gen(function* () {
+      const router = yield* Zmq.router({ bind: freshEndpoint("inproc") })
+      const dealer = yield* Zmq.dealer({ connect: router.endpoints[0]! })
+      const reply = Effect.map(Effect.currentSpan, (span) => `${span.name} ${span.kind}`)
+      yield* fork(router.serve(() => Effect.orElseSucceed(reply, () => "no span"), { span: "answer" }))
+      expect(`${yield* dealer.request("?")}`).toBe("answer server")
+      const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc") })
+      const push = yield* Zmq.push({ connect: pull.endpoints[0]! })
+      yield* push.sendAll(["a", "b"])
+      const stop = Effect.flatMap(
+        Effect.orElseSucceed(reply, () => "no span"),
+        Effect.fail
+      )
+      expect(yield* Effect.flip(pull.runForEach(() => stop, { span: "job" }))).toBe("job consumer")
+      expect(yield* Effect.flip(pull.runForEach(() => stop))).toBe("no span")
     })
   )
 

@@ -87,20 +87,31 @@ const receivesOf = (receiving: Receiving) => ({
   tryRecv: receiving.tryReceive
 })
 
+// Only where it is asked for: a span for each message costs more than the message.
+const inSpan = <Args extends Array<unknown>, A, E, R>(
+  name: string | undefined,
+  operation: "process" | "respond",
+  handler: (...args: Args) => Effect.Effect<A, E, R>
+) => {
+  if (name === undefined) return handler
+  const options = {
+    kind: operation === "process" ? "consumer" : "server",
+    attributes: { "messaging.system": "zeromq", "messaging.operation.name": operation }
+  } as const
+  return (...args: Args) => Effect.withSpan(handler(...args), name, options)
+}
+
 const receiverOf = (receiving: Receiving) => ({
   ...receivesOf(receiving),
   drain: receiving.drain,
   messages: makeStream(receiving, "messages", wholeMessage),
   strings: makeStream(receiving, "strings", decodeString("strings")),
   stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", decodeSchema("stream", schema)),
-  runForEach: <E, R>(
-    handler: (message: Zmq.Message) => Effect.Effect<unknown, E, R>,
-    options?: { readonly concurrency?: number | undefined }
-  ) =>
+  runForEach: <E, R>(handler: (message: Zmq.Message) => Effect.Effect<unknown, E, R>, options?: Zmq.HandlerOptions) =>
     forEachMessage(
       receiving,
       { operation: "runForEach", decode: wholeMessage, concurrency: options?.concurrency },
-      handler
+      inSpan(options?.span, "process", handler)
     )
 })
 
@@ -170,7 +181,8 @@ const operations: { readonly [Type in SocketType]: (core: SocketCore) => object 
     return {
       ...receivesOf(receiving),
       ...sendsOf(sending),
-      serve: <E, R>(handler: Handler<E, R>) => serve(receiving, sending, "rep", handler, 1)
+      serve: <E, R>(handler: Handler<E, R>, options?: Zmq.HandlerOptions) =>
+        serve(receiving, sending, "rep", inSpan(options?.span, "respond", handler), 1)
     }
   },
   dealer: (core) => {
@@ -188,8 +200,8 @@ const operations: { readonly [Type in SocketType]: (core: SocketCore) => object 
     return {
       ...receiverOf(receiving),
       ...senderOf(sending),
-      serve: <E, R>(handler: Handler<E, R>, options?: { readonly concurrency?: number | undefined }) =>
-        serve(receiving, sending, "router", handler, options?.concurrency)
+      serve: <E, R>(handler: Handler<E, R>, options?: Zmq.HandlerOptions) =>
+        serve(receiving, sending, "router", inSpan(options?.span, "respond", handler), options?.concurrency)
     }
   },
   pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),

@@ -6,6 +6,7 @@ import { Effect, Fiber, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { Ledger, type Reader } from "../ledger.ts"
 import { nextTurn, randomOf, seed } from "../moments.ts"
+import { needsPyzmq } from "../python.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { effectZmq, type OpenSubject, type Subject, wrapper } from "../subjects.ts"
 import { progress, settle, watchFiber } from "../watch.ts"
@@ -97,6 +98,15 @@ export const workload: Workload = {
   counting: "Behind the receive is what people put there: maps, a time limit, a span, a race, a stream.",
   rows: [
     { library: "effect-zmq", variant: "inproc", quick: 600, full: 5000, limit, run: run(effectZmq) },
-    { library: "wrapper", variant: "inproc", quick: 600, full: 5000, limit, run: run(wrapper) }
+    { library: "wrapper", variant: "inproc", quick: 600, full: 5000, limit, run: run(wrapper) },
+    {
+      library: "PyZMQ",
+      variant: "inproc",
+      quick: 600,
+      full: 5000,
+      limit,
+      run: { python: "busy.py" },
+      skip: needsPyzmq
+    }
   ]
 }

@@ -3,14 +3,14 @@
  * moment and ends with its cancellation; what it got is in the reader's ledger.
  */
 import { Effect, Exit, Fiber, Scope, Stream } from "effect"
-import type { Reader } from "./ledger.ts"
+import type { Notes } from "./ledger.ts"
 import { type Random, someMoment } from "./moments.ts"
 import type { Subject } from "./subjects.ts"
 import { watchExit, watchFiber } from "./watch.ts"
 
 interface Cancelled {
   readonly subject: Subject
-  readonly reader: Reader
+  readonly reader: Notes
   readonly random: Random
 }
 
@@ -20,7 +20,7 @@ class Sibling {
   readonly _tag = "SiblingFailed"
 }
 
-const take = ({ reader, subject }: Cancelled) => Effect.map(subject.recv, (text) => reader.took(Number(text)))
+const take = ({ reader, subject }: Cancelled) => Effect.map(subject.recv, (text) => reader.took(text))
 
 const takeMany = (on: Cancelled) => Effect.forever(take(on))
 
@@ -29,9 +29,8 @@ const failSoon = ({ random }: Cancelled) => Effect.andThen(someMoment(random), E
 /** Handles a message that is lent, sometimes in one step and sometimes in several. */
 const handle = ({ random, reader }: Cancelled, text: string): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const number = Number(text)
-    reader.began(number)
-    const settle = Effect.sync(() => reader.settled(number))
+    reader.began(text)
+    const settle = Effect.sync(() => reader.settled(text))
     return random(4) === 0 ? Effect.andThen(someMoment(random), settle) : settle
   })
 
@@ -49,37 +48,36 @@ export const exactlyOnce: Record<string, Way> = {
     interruptSoon(
       on,
       Effect.gen(function* () {
-        while (true) on.reader.took(Number(yield* on.subject.recv))
+        while (true) on.reader.took(yield* on.subject.recv)
       })
     ),
   interruptOne: (on) => interruptSoon(on, take(on)),
-  timeout: (on) =>
-    Effect.timeout(on.subject.recv, on.random(2)).pipe(Effect.map((text) => on.reader.took(Number(text)))),
+  timeout: (on) => Effect.timeout(on.subject.recv, on.random(2)).pipe(Effect.map((text) => on.reader.took(text))),
   timeoutOption: (on) =>
     Effect.map(Effect.timeoutOption(on.subject.recv, on.random(3)), (text) => {
-      if (text._tag === "Some") on.reader.took(Number(text.value))
+      if (text._tag === "Some") on.reader.took(text.value)
     }),
   timeoutInterrupted: (on) =>
     interruptSoon(
       on,
       Effect.timeout(on.subject.recv, "1 hour").pipe(
-        Effect.map((text) => on.reader.took(Number(text))),
+        Effect.map((text) => on.reader.took(text)),
         Effect.forever
       )
     ),
   race: (on) =>
     Effect.map(Effect.race(on.subject.recv, Effect.as(someMoment(on.random), undefined)), (text) => {
-      if (text !== undefined) on.reader.took(Number(text))
+      if (text !== undefined) on.reader.took(text)
     }),
   raceFirst: (on) =>
     Effect.map(Effect.raceFirst(on.subject.recv, Effect.as(someMoment(on.random), undefined)), (text) => {
-      if (text !== undefined) on.reader.took(Number(text))
+      if (text !== undefined) on.reader.took(text)
     }),
   raceOfReceives: (on) =>
     interruptSoon(
       on,
       Effect.raceFirst(on.subject.recv, on.subject.recv).pipe(
-        Effect.map((text) => on.reader.took(Number(text))),
+        Effect.map((text) => on.reader.took(text)),
         Effect.forever
       )
     ),
@@ -105,7 +103,7 @@ export const exactlyOnce: Record<string, Way> = {
     interruptSoon(
       on,
       Effect.withSpan(on.subject.recv, "receive").pipe(
-        Effect.map((text) => on.reader.took(Number(text))),
+        Effect.map((text) => on.reader.took(text)),
         Effect.forever
       )
     ),
@@ -122,7 +120,7 @@ export const exactlyOnce: Record<string, Way> = {
       : interruptSoon(
           on,
           Effect.map(on.subject.tryRecv, (text) => {
-            if (text._tag === "Some") on.reader.took(Number(text.value))
+            if (text._tag === "Some") on.reader.took(text.value)
           }).pipe(Effect.andThen(Effect.yieldNow), Effect.forever)
         ),
   drain: (on) =>
@@ -131,7 +129,7 @@ export const exactlyOnce: Record<string, Way> = {
       : interruptSoon(
           on,
           Effect.map(on.subject.drain, (texts) => {
-            for (const text of texts) on.reader.took(Number(text))
+            for (const text of texts) on.reader.took(text)
           }).pipe(Effect.andThen(Effect.yieldNow), Effect.forever)
         )
 }

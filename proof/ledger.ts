@@ -21,6 +21,24 @@ export interface Books {
   readonly outOfOrder: number | null
 }
 
+/** What a consumer tells of the texts that it gets. */
+export interface Notes {
+  readonly took: (text: string) => void
+  readonly began: (text: string) => void
+  readonly settled: (text: string) => void
+}
+
+/** Notes the numbers that a text stands for. */
+export const notesOf = (
+  reader: Reader,
+  numbersOf: (text: string) => Iterable<number> = (text) => [Number(text)]
+): Notes => {
+  const each = (note: (number: number) => void) => (text: string) => {
+    for (const number of numbersOf(text)) note(number)
+  }
+  return { took: each(reader.took), began: each(reader.began), settled: each(reader.settled) }
+}
+
 /** One who receives, with the order in which it saw messages for the first time. */
 export interface Reader {
   /** A receive returned this message: exactly once. */
@@ -55,6 +73,12 @@ export class Ledger {
   /** How many of the numbers sent nobody has seen yet. */
   get behind(): number {
     return this.sent - this.known
+  }
+
+  /** How many of the numbers sent nobody went on with: they have to be found at the end. */
+  get missing(): number {
+    const { delivered, sent } = this.books()
+    return sent - delivered
   }
 
   /** The next number to send. */

@@ -36,9 +36,18 @@ const root = fileURLToPath(new URL("../", import.meta.url))
 const live = process.stdout.isTTY
 const running = new Set<ReturnType<typeof spawn>>()
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL")
+  for (const child of running) kill(child)
 })
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130))
+
+// A row and the peers that it started are one process group.
+const kill = (child: ReturnType<typeof spawn>): void => {
+  try {
+    process.kill(-child.pid!, "SIGKILL")
+  } catch {
+    // it has ended, or never started
+  }
+}
 
 const sizeOf = (row: Row): Size => ({ count: quick ? row.quick : row.full, quick, minutes })
 
@@ -67,6 +76,14 @@ const nothing: Outcome & { unhandled: number; defects: number } = {
   defects: 0
 }
 
+const parseRow = (text: string): typeof nothing | undefined => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 const runRow = (workload: Workload, index: number): Promise<Result> => {
   const row = workload.rows[index]!
   const base = { id: workload.id, title: workload.title, library: row.library, variant: row.variant }
@@ -75,16 +92,16 @@ const runRow = (workload: Workload, index: number): Promise<Result> => {
     return Promise.resolve({ ...nothing, ...base, seconds: 0, status: "skipped", notes: [reason] })
   }
   const name = `(${workload.id}) ${row.library}${row.variant === "" ? "" : `, ${row.variant}`}`
-  const limit = (quick ? row.limit.quick : row.limit.full) + minutes * 60
+  const limit = (quick ? row.limit.quick : row.limit.full) + (workload.id === "k" ? minutes * 60 : 0)
   return new Promise((resolve) => {
     const [command, args] = commandOf(workload, index)
     const started = performance.now()
-    const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] })
+    const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true })
     running.add(child)
     let hung = false
     const timer = setTimeout(() => {
       hung = true
-      child.kill("SIGKILL")
+      kill(child)
     }, limit * 1000)
     let outcome: typeof nothing | undefined
     let rest = ""
@@ -100,17 +117,21 @@ const runRow = (workload: Workload, index: number): Promise<Result> => {
       rest = lines.pop()!
       for (const line of lines) {
         if (line.startsWith("@progress ")) last = line.slice(10)
-        else if (line.startsWith("@row ")) outcome = JSON.parse(line.slice(5))
+        else if (line.startsWith("@row ")) outcome = parseRow(line.slice(5))
         else said += `${line}\n`
       }
     })
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       said += text
     })
+    child.on("error", (error) => {
+      said += `${error.message}\n`
+    })
     child.on("close", (code, signal) => {
       clearTimeout(timer)
       clearInterval(ticker)
       running.delete(child)
+      kill(child)
       const faults = [...(outcome?.faults ?? [])]
       if (hung) faults.push(`hung: killed after ${limit} s${outcome === undefined ? "" : ", with its work done"}`)
       else if (code !== 0) faults.push(`the process ended with ${signal ?? `code ${code}`}`)
@@ -139,6 +160,7 @@ const runRow = (workload: Workload, index: number): Promise<Result> => {
 }
 
 const results: Array<Result> = []
+const startedAt = performance.now()
 for (const id of only ?? ids) {
   const workload = await loadWorkload(id)
   console.log(`\n(${id}) ${workload.title}`)
@@ -149,6 +171,7 @@ for (const id of only ?? ids) {
 }
 
 printTable(results)
+console.log(`\n${((performance.now() - startedAt) / 60_000).toFixed(1)} minutes`)
 if (only === undefined && !values.ours) await writeResults(results, { quick, minutes })
 const failed = results.filter((result) => result.status === "failed")
 if (failed.length > 0) {

@@ -12,22 +12,31 @@ export interface Subject {
   ) => Effect.Effect<never, unknown>
   readonly tryRecv: Effect.Effect<Option.Option<string>, unknown> | undefined
   readonly drain: Effect.Effect<ReadonlyArray<string>, unknown> | undefined
-  /** Everything that the next receives return. */
-  readonly rest: Effect.Effect<Array<string>>
+  /**
+   * Everything that the next receives return. While some of it is missing it
+   * waits for long, as the machine may be busy with something else.
+   */
+  readonly rest: (missing: number) => Effect.Effect<Array<string>>
 }
 
 export type OpenSubject = (endpoint: string) => Effect.Effect<Subject, unknown, Scope.Scope>
 
 /** Nothing comes any more when nothing came for this long. */
-const silence = 400
+const silence = { whenAllIsThere: 400, whenSomeIsMissing: 5000 }
 
-const takeAll = (recv: Effect.Effect<string, unknown>, into: Array<string>) =>
-  recv.pipe(
-    Effect.tap((text) => Effect.sync(() => into.push(text))),
-    Effect.timeout(silence),
-    Effect.forever,
-    Effect.ignore
-  )
+const takeAll =
+  (recv: Effect.Effect<string, unknown>) =>
+  (missing: number): Effect.Effect<Array<string>> => {
+    const texts: Array<string> = []
+    return Effect.suspend(() =>
+      Effect.timeout(recv, texts.length < missing ? silence.whenSomeIsMissing : silence.whenAllIsThere)
+    ).pipe(
+      Effect.tap((text) => Effect.sync(() => texts.push(text))),
+      Effect.forever,
+      Effect.ignore,
+      Effect.as(texts)
+    )
+  }
 
 /** A socket's messages as texts, made by `textOf`. */
 export const textsOf = (socket: Zmq.Receiver, textOf: (message: Zmq.Message) => string): Subject => {
@@ -38,10 +47,7 @@ export const textsOf = (socket: Zmq.Receiver, textOf: (message: Zmq.Message) => 
     runForEach: (handler, concurrency) => socket.runForEach((message) => handler(textOf(message)), { concurrency }),
     tryRecv: Effect.map(socket.tryRecv, Option.map(textOf)),
     drain: Effect.map(socket.drain, (messages) => messages.map(textOf)),
-    rest: Effect.suspend(() => {
-      const texts: Array<string> = []
-      return Effect.as(takeAll(recv, texts), texts)
-    })
+    rest: takeAll(recv)
   }
 }
 
@@ -83,10 +89,7 @@ export const wrapper: OpenSubject = (endpoint) =>
           }) as Effect.Effect<never, unknown>,
         tryRecv: undefined,
         drain: undefined,
-        rest: Effect.suspend(() => {
-          const texts: Array<string> = []
-          return Effect.as(takeAll(recv, texts), texts)
-        })
+        rest: takeAll(recv)
       }
     }
   )

@@ -39,7 +39,7 @@ async def main():
         patient = rng.randrange(3) == 0
         task = asyncio.ensure_future(ask(question))
         if patient:
-            await asyncio.wait([task], timeout=5)
+            await asyncio.wait([task], timeout=30)
         elif rng.randrange(2) == 0:
             await asyncio.wait([task], timeout=rng.randrange(3) / 1000)
         else:

@@ -93,10 +93,11 @@ async def main():
         progress(f"{number} interrupts, {ledger.sent} sent")
     enough = True
     # The burst that is half sent is sent to its end: there is room as this goes on.
-    while not sender.done() or await pull.poll(400):
+    while not sender.done():
         while await pull.poll(0):
             ledger.found_at_end(int(await pull.recv_string(zmq.NOBLOCK)))
         await asyncio.sleep(0)
+    await ledger.drain(pull)
     notes = [f"{count} interrupts of a consumer with a backlog"]
     if wait_for not in consumers:
         notes.append("without asyncio.wait_for, which this Python cannot cancel while there is a backlog")

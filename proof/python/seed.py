@@ -36,8 +36,7 @@ async def main():
         await cancel(receiver)
         interrupts += 1
         progress(f"{ledger.sent} rounds")
-    while await pull.poll(400):
-        ledger.found_at_end(int(await pull.recv_string(zmq.NOBLOCK)))
+    await ledger.drain(pull)
     report(ledger.books(), [f"{interrupts} interrupts", f"{timeouts} timeouts"])
     context.destroy(linger=0)
 

@@ -85,9 +85,7 @@ async def main():
     await cancel(consumer)
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         await cancel(task)
-    while await pull.poll(400):
-        number = int(await pull.recv_string(zmq.NOBLOCK))
-        ledger.found_at_end(number)
+    await ledger.drain(pull)
     report(ledger.books(), [f"{cancellations} cancellations of {len(ways)} kinds"])
     context.destroy(linger=0)
 

@@ -33,7 +33,7 @@ const run =
         interrupts++
         progress(() => `${ledger.sent} rounds`)
       }
-      ledger.foundAtEnd((yield* pull.rest).map(Number))
+      ledger.foundAtEnd((yield* pull.rest(ledger.missing)).map(Number))
     })
     return Effect.runPromise(settle(Effect.scoped(program))).then(() => ({
       ...ledger.books(),
@@ -41,7 +41,7 @@ const run =
     }))
   }
 
-const limit = { quick: 60, full: 300 }
+const limit = { quick: 120, full: 300 }
 
 export const workload: Workload = {
   id: "a",

@@ -141,7 +141,7 @@ const run =
     }
   }
 
-const limit = { quick: 60, full: 400 }
+const limit = { quick: 120, full: 400 }
 const row = (library: Library, variant: string, start: Row["run"], skip?: Row["skip"]): Row => ({
   library,
   variant,

@@ -78,7 +78,7 @@ const run =
           // A patient request is never given up, and has to be answered.
           const request = limited
             ? Effect.timeout(ask(question), random(3))
-            : Effect.timeout(ask(question), "5 seconds")
+            : Effect.timeout(ask(question), "30 seconds")
           const fiber = watchFiber(yield* Effect.forkChild(request))
           if (!patient && !limited) {
             yield* someMoment(random)
@@ -125,7 +125,7 @@ const run =
     }
   }
 
-const limit = { quick: 60, full: 600 }
+const limit = { quick: 120, full: 600 }
 const row = (
   library: Library,
   variant: string,

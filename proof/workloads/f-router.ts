@@ -47,7 +47,7 @@ const run =
 
       const live = (name: string, life: Life, stays: boolean) =>
         Effect.gen(function* () {
-          const dealer = yield* Zmq.dealer({ connect: endpoint, routingId: name })
+          const dealer = yield* Zmq.dealer({ connect: endpoint, routingId: name, linger: "60 seconds" })
           const messages = 1 + random(20)
           for (let i = 0; i < messages; i++) {
             // Only so that it is known how many were sent: the rest of a life may be interrupted anywhere.
@@ -64,7 +64,7 @@ const run =
             if (Number(body.toString()) < life.echoed) duplicatedEchoes++
             else life.echoed++
           }
-        }).pipe(Effect.scoped, Effect.timeoutOption(stays ? "10 seconds" : "5 seconds"))
+        }).pipe(Effect.scoped, Effect.timeoutOption(stays ? "60 seconds" : "5 seconds"))
 
       const slot = (number: number) =>
         Effect.gen(function* () {
@@ -89,7 +89,8 @@ const run =
         { concurrency: "unbounded", discard: true }
       )
       // What those who left had sent still arrives: they linger.
-      for (let silent = 0, before = -1; silent < 300; silent++) {
+      const sent = [...lives.values()].reduce((sum, life) => sum + life.sent, 0)
+      for (let silent = 0, before = -1; silent < (before < sent ? 5000 : 300); silent++) {
         const now = [...lives.values()].reduce((sum, life) => sum + life.received, 0)
         if (now !== before) silent = 0
         before = now
@@ -120,7 +121,7 @@ const run =
     }
   }
 
-const limit = { quick: 60, full: 300 }
+const limit = { quick: 120, full: 300 }
 
 export const workload: Workload = {
   id: "f",

@@ -2,7 +2,7 @@
 import { Effect, Exit, Fiber } from "effect"
 import { Zmq } from "effect-zmq"
 import { exactlyOnce, lent } from "../cancellations.ts"
-import { Ledger } from "../ledger.ts"
+import { Ledger, notesOf } from "../ledger.ts"
 import { nextTurn, randomOf, seed, someMoment } from "../moments.ts"
 import { startPeer } from "../processes.ts"
 import { needsPyzmq, python, script } from "../python.ts"
@@ -17,7 +17,7 @@ const fromPython = async (size: Size): Promise<Outcome> => {
   const program = Effect.gen(function* () {
     const pull = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
     const subject = subjectOf(pull)
-    const reader = ledger.reader()
+    const reader = notesOf(ledger.reader())
     const peer = startPeer(python, [script("push.py"), String(size.count), pull.endpoints[0]!])
     ledger.sent = size.count
     const weather = watchFiber(
@@ -38,7 +38,7 @@ const fromPython = async (size: Size): Promise<Outcome> => {
       yield* Effect.sleep(1)
     }
     yield* Fiber.interrupt(weather)
-    ledger.foundAtEnd((yield* subject.rest).map(Number))
+    ledger.foundAtEnd((yield* subject.rest(ledger.missing)).map(Number))
     return peer.child.exitCode
   })
   const exit = await Effect.runPromise(settle(Effect.scoped(program)))
@@ -91,7 +91,7 @@ const toPython = async (size: Size): Promise<Outcome> => {
   }
 }
 
-const limit = { quick: 60, full: 300 }
+const limit = { quick: 120, full: 300 }
 
 export const workload: Workload = {
   id: "g",

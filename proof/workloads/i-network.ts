@@ -59,7 +59,7 @@ const run =
         ip("-n", space, "link", "set", "lo", "up")
       }
       const heartbeats = options.heartbeat
-        ? { heartbeatInterval: 100, heartbeatTimeout: 300, reconnectInterval: 50 }
+        ? { heartbeatInterval: 200, heartbeatTimeout: 1000, reconnectInterval: 50 }
         : {}
       const inside = (space: string, args: ReadonlyArray<string>) =>
         startPeer("ip", ["netns", "exec", space, process.execPath, ...args])
@@ -79,8 +79,8 @@ const run =
       const failed: Array<string> = []
       const untilReceived = async (count: number) => {
         for (let waited = 0; receiver.lines.length < count; waited++) {
-          if (waited > 3000) {
-            failed.push(`nothing came through again for 30 seconds: ${receiver.stderr()}${sender.stderr()}`.trim())
+          if (waited > 12_000) {
+            failed.push(`nothing came through again for two minutes: ${receiver.stderr()}${sender.stderr()}`.trim())
             return
           }
           await sleep(10)
@@ -89,14 +89,15 @@ const run =
       await untilReceived(200)
       for (let cut = 0; cut < size.count && failed.length === 0; cut++) {
         ip("-n", b, "link", "set", "ezmq0", "down")
-        await sleep(options.heartbeat ? 700 + random(500) : 100 + random(500))
+        await sleep(options.heartbeat ? 1500 + random(500) : 100 + random(500))
         ip("-n", b, "link", "set", "ezmq0", "up")
         await untilReceived(receiver.lines.length + 500)
         progress(() => `${cut + 1} cuts`)
       }
       sender.child.stdin!.end()
       await sender.ended
-      for (let silent = 0, before = -1; silent < 50; silent++) {
+      const all = () => sender.lines.length === receiver.lines.length
+      for (let silent = 0, before = -1; silent < (all() || options.heartbeat ? 50 : 500); silent++) {
         if (receiver.lines.length !== before) silent = 0
         before = receiver.lines.length
         await sleep(10)
@@ -138,7 +139,7 @@ const run =
     }
   }
 
-const limit = { quick: 60, full: 300 }
+const limit = { quick: 120, full: 300 }
 
 export const workload: Workload = {
   id: "i",

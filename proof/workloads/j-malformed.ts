@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net"
 import { Effect, Fiber } from "effect"
 import { Zmq } from "effect-zmq"
 import { exactlyOnce, lent } from "../cancellations.ts"
-import { Ledger, type Reader } from "../ledger.ts"
+import { Ledger, notesOf } from "../ledger.ts"
 import { nextTurn, type Random, randomOf, seed } from "../moments.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { textsOf } from "../subjects.ts"
@@ -101,12 +101,7 @@ const run =
         return notOurs
       }
       const subject = textsOf(socket, numberOf)
-      const of = ledger.reader()
-      const reader: Reader = {
-        took: (number) => Number.isNaN(number) || of.took(number),
-        began: (number) => Number.isNaN(number) || of.began(number),
-        settled: (number) => Number.isNaN(number) || of.settled(number)
-      }
+      const reader = notesOf(ledger.reader(), (text) => (text === notOurs ? [] : [Number(text)]))
       const ways = Object.values({ ...exactlyOnce, ...lent })
       const weather = watchFiber(
         yield* Effect.forkScoped(
@@ -148,7 +143,7 @@ const run =
         yield* Effect.sleep(1)
       }
       yield* Fiber.interrupt(weather)
-      ledger.foundAtEnd((yield* subject.rest).filter((text) => text !== notOurs).map(Number))
+      ledger.foundAtEnd((yield* subject.rest(ledger.missing)).filter((text) => text !== notOurs).map(Number))
     })
     await Effect.runPromise(settle(Effect.scoped(program)))
     return {
@@ -162,7 +157,7 @@ const run =
     }
   }
 
-const limit = { quick: 60, full: 300 }
+const limit = { quick: 120, full: 300 }
 
 export const workload: Workload = {
   id: "j",

@@ -4,7 +4,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import { Effect, Fiber } from "effect"
 import { Zmq } from "effect-zmq"
 import { exactlyOnce, lent } from "../cancellations.ts"
-import { Ledger } from "../ledger.ts"
+import { Ledger, notesOf } from "../ledger.ts"
 import { nextTurn, randomOf, seed } from "../moments.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { subjectOf } from "../subjects.ts"
@@ -18,6 +18,8 @@ interface Sample {
   readonly resident: number
   readonly descriptors: number
   readonly delay: number
+  /** Processor time of this process, in microseconds for each message. */
+  readonly work: number
 }
 
 const descriptors = (): number => {
@@ -42,7 +44,7 @@ const run = async (size: Size): Promise<Outcome> => {
     const pull = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
     const push = yield* Zmq.push({ connect: pull.endpoints[0]! })
     const subject = subjectOf(pull)
-    const reader = ledger.reader()
+    const reader = notesOf(ledger.reader())
     const weather = watchFiber(
       yield* Effect.forkScoped(
         Effect.gen(function* () {
@@ -56,6 +58,8 @@ const run = async (size: Size): Promise<Outcome> => {
     )
     const delay = monitorEventLoopDelay({ resolution: 1 })
     delay.enable()
+    let used = process.cpuUsage()
+    let sent = 0
     const sampling = watchFiber(
       yield* Effect.forkScoped(
         Effect.gen(function* () {
@@ -63,10 +67,20 @@ const run = async (size: Size): Promise<Outcome> => {
             yield* Effect.sleep(Math.min(5000, (seconds * 1000) / 20))
             // Before the collection, which itself stops the event loop.
             const p99 = delay.percentile(99) / 1e6
+            const { system, user } = process.cpuUsage(used)
+            const work = (user + system) / Math.max(1, ledger.sent - sent)
             globalThis.gc?.()
             const { heapUsed, rss } = process.memoryUsage()
-            samples.push({ heap: heapUsed / 2 ** 20, resident: rss / 2 ** 20, descriptors: descriptors(), delay: p99 })
+            samples.push({
+              heap: heapUsed / 2 ** 20,
+              resident: rss / 2 ** 20,
+              descriptors: descriptors(),
+              delay: p99,
+              work
+            })
             delay.reset()
+            used = process.cpuUsage()
+            sent = ledger.sent
             progress(() => `${ledger.sent} sent, heap ${(heapUsed / 2 ** 20).toFixed(1)} MiB`)
           }
         })
@@ -80,7 +94,7 @@ const run = async (size: Size): Promise<Outcome> => {
     yield* Fiber.interrupt(sampling)
     for (let left = 500; left > 0 && ledger.behind > 0; left--) yield* Effect.sleep(1)
     yield* Fiber.interrupt(weather)
-    ledger.foundAtEnd((yield* subject.rest).map(Number))
+    ledger.foundAtEnd((yield* subject.rest(ledger.missing)).map(Number))
   })
   await Effect.runPromise(settle(Effect.scoped(program)))
 
@@ -90,9 +104,13 @@ const run = async (size: Size): Promise<Outcome> => {
   const late = samples.slice(-quarter)
   const of = (part: ReadonlyArray<Sample>, key: keyof Sample) => median(part.map((sample) => sample[key]))
   const faults: Array<string> = []
+  // A loop that is late because the machine is busy with something else does no
+  // more work for that: only if it does, the delay is ours.
+  const busier = of(late, "work") > 1.5 * of(early, "work")
   const flat = (key: keyof Sample, margin: number, unit: string) => {
     const [before, after] = [of(early, key), of(late, key)]
-    if (after > before + margin) faults.push(`${key} grew from ${before.toFixed(1)} to ${after.toFixed(1)}${unit}`)
+    if (after > before + margin && (key !== "delay" || busier))
+      faults.push(`${key} grew from ${before.toFixed(1)} to ${after.toFixed(1)}${unit}`)
     return `${key} ${before.toFixed(1)} to ${after.toFixed(1)}${unit}`
   }
   return {
@@ -104,6 +122,7 @@ const run = async (size: Size): Promise<Outcome> => {
       flat("resident", 32, " MiB"),
       flat("descriptors", 2, ""),
       flat("delay", 20, " ms (p99)"),
+      `processor ${of(early, "work").toFixed(1)} to ${of(late, "work").toFixed(1)} µs a message`,
       `seed ${seed}`
     ]
   }
@@ -113,6 +132,6 @@ export const workload: Workload = {
   id: "k",
   title: "a soak at a steady rate",
   counting:
-    "Medians of the second quarter of the time and of the last, the heap after a collection. `--soak MINUTES` makes it longer.",
-  rows: [{ library: "effect-zmq", variant: "tcp", quick: 7, full: 60, limit: { quick: 60, full: 180 }, run }]
+    "Medians of the second quarter of the time and of the last, the heap after a collection. The event loop may not get later by more than 20 ms (p99); it does not count against us when other processes delay it, which shows in that our processor time for each message has not grown by half. `--soak MINUTES` makes it longer.",
+  rows: [{ library: "effect-zmq", variant: "tcp", quick: 7, full: 60, limit: { quick: 120, full: 300 }, run }]
 }

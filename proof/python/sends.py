@@ -45,9 +45,10 @@ async def main():
 
     reader = asyncio.create_task(read())
     await asyncio.gather(*[sender() for _ in range(8)])
-    left, before = 100, -1
-    while left > 0:
-        left = left - 1 if len(received) == before else 100
+    told = sum(fates.values())
+    silent, before = 0, -1
+    while silent < (1000 if before < told else 100):
+        silent = silent + 1 if len(received) == before else 0
         before = len(received)
         await asyncio.sleep(0.005)
     await cancel(reader)

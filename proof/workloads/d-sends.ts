@@ -2,6 +2,7 @@
  * Sends to a socket that is full, cancelled while they wait and while room is
  * made. A send says what became of its message; the receiver knows.
  */
+import { connect } from "node:net"
 import { Data, Effect, Exit, Fiber, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zeromq from "zeromq"
@@ -12,6 +13,12 @@ import type { Library, Outcome, Row, Size, Workload } from "../row.ts"
 import { progress, settle, watchExit, watchFiber } from "../watch.ts"
 
 type OpenSend = (endpoint: string, highWaterMark: number) => Effect.Effect<Send, unknown, Scope.Scope>
+/** Both ends: one that sends, and one that is too slow for it. */
+interface Ends {
+  readonly send: Send
+  readonly recv: Effect.Effect<ReadonlyArray<string>, unknown>
+}
+type OpenEnds = Effect.Effect<Ends, unknown, Scope.Scope>
 type Send = (message: ReadonlyArray<string>) => Effect.Effect<void, unknown>
 class SendFailed extends Data.TaggedError("SendFailed")<{ readonly cause: unknown }> {}
 
@@ -45,8 +52,62 @@ const oursSend =
     )
   }
 
+const connected = (open: OpenSend, transport: "inproc" | "tcp", receiver: "pull" | "dealer"): OpenEnds =>
+  Effect.gen(function* () {
+    const options = {
+      bind: transport === "tcp" ? "tcp://127.0.0.1:*" : `inproc://sends-${process.pid}`,
+      receiveHighWaterMark: 1
+    }
+    const pull: Zmq.Socket & Zmq.Receiver = yield* receiver === "pull" ? Zmq.pull(options) : Zmq.dealer(options)
+    return {
+      send: yield* open(pull.endpoints[0]!, 1),
+      recv: Effect.map(pull.recv, (frames) => frames.map(String))
+    }
+  })
+
+/** With `noDrop` a publisher waits for its subscriber. */
+const published: OpenEnds = Effect.gen(function* () {
+  const xpub = yield* Zmq.xpub({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 1, noDrop: true })
+  const sub = yield* Zmq.sub({ connect: xpub.endpoints[0]!, subscribe: [""], receiveHighWaterMark: 1 })
+  // The subscription has arrived.
+  yield* xpub.recv
+  return {
+    send: (message) => xpub.send(message as [string, ...Array<string>]),
+    recv: Effect.map(sub.recv, (frames) => frames.map(String))
+  }
+})
+
+/** STREAM to a plain TCP client that reads slowly: each message is a line, and its bytes may not be mixed with others. */
+const streamed: OpenEnds = Effect.gen(function* () {
+  const stream = yield* Zmq.rawStream({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 1, sendBufferSize: 4096 })
+  const client = yield* Effect.acquireRelease(
+    Effect.sync(() => connect({ port: Number(stream.endpoints[0]!.split(":").at(-1)), host: "127.0.0.1" })),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+  const lines: Array<string> = []
+  let rest = ""
+  client.on("readable", () => {})
+  const [id] = yield* stream.recv
+  const read = Effect.gen(function* () {
+    while (lines.length === 0) {
+      const text = client.read() as Buffer | null
+      if (text === null) yield* nextTurn
+      else {
+        const parts = (rest + text.toString("latin1")).split("\n")
+        rest = parts.pop()!
+        lines.push(...parts)
+      }
+    }
+    return lines.shift()!.split(" ")
+  })
+  return {
+    send: ([number, filler, end]) => stream.send([id, `${number} ${"x".repeat(filler!.length * 200)} ${end}\n`]),
+    recv: read
+  }
+})
+
 const run =
-  (open: OpenSend, transport: "inproc" | "tcp", receiver: "pull" | "dealer") =>
+  (open: OpenEnds) =>
   async (size: Size): Promise<Outcome> => {
     const random = randomOf()
     const ledger = new Ledger(size.count)
@@ -57,18 +118,13 @@ const run =
     const latencies: Array<number> = []
 
     const program = Effect.gen(function* () {
-      const options = {
-        bind: transport === "tcp" ? "tcp://127.0.0.1:*" : `inproc://sends-${process.pid}`,
-        receiveHighWaterMark: 1
-      }
-      const pull: Zmq.Socket & Zmq.Receiver = yield* receiver === "pull" ? Zmq.pull(options) : Zmq.dealer(options)
-      const send = yield* open(pull.endpoints[0]!, 1)
+      const { recv, send } = yield* open
       // As PUSH and PULL hand over in order, so must the numbers of each sender be.
       const read = Effect.gen(function* () {
         while (true) {
-          const frames = yield* pull.recv
-          if (frames.length !== 3 || frames[2]?.toString() !== "end") partial++
-          received.push(Number(frames[0].toString()))
+          const frames = yield* recv
+          if (frames.length !== 3 || frames[2] !== "end") partial++
+          received.push(Number(frames[0]))
           if (random(3) === 0) yield* someMoment(random)
         }
       })
@@ -102,8 +158,9 @@ const run =
         Array.from({ length: 8 }, () => sender),
         { concurrency: "unbounded", discard: true }
       )
-      for (let left = 400, before = -1; left > 0; left--) {
-        if (received.length !== before) left = 400
+      const told = [...fates.values()].filter((fate) => fate === "sent").length
+      for (let silent = 0, before = -1; silent < (before < told ? 5000 : 400); silent++) {
+        if (received.length !== before) silent = 0
         before = received.length
         yield* Effect.sleep(1)
       }
@@ -158,10 +215,12 @@ export const workload: Workload = {
   counting:
     "Sent is what the sender was told is sent. Lost: told sent and never received. A ghost was told not sent and was received all the same.",
   rows: [
-    row("effect-zmq", "PUSH, inproc", run(oursSend("push"), "inproc", "pull")),
-    row("effect-zmq", "PUSH, tcp", run(oursSend("push"), "tcp", "pull")),
-    row("effect-zmq", "DEALER, tcp", run(oursSend("dealer"), "tcp", "dealer")),
-    row("wrapper", "PUSH, tcp", run(wrapperSend, "tcp", "pull")),
+    row("effect-zmq", "PUSH, inproc", run(connected(oursSend("push"), "inproc", "pull"))),
+    row("effect-zmq", "PUSH, tcp", run(connected(oursSend("push"), "tcp", "pull"))),
+    row("effect-zmq", "DEALER, tcp", run(connected(oursSend("dealer"), "tcp", "dealer"))),
+    row("effect-zmq", "XPUB with noDrop, tcp", run(published)),
+    row("effect-zmq", "STREAM to a TCP client", run(streamed)),
+    row("wrapper", "PUSH, tcp", run(connected(wrapperSend, "tcp", "pull"))),
     row("PyZMQ", "PUSH, tcp", { python: "sends.py" }, needsPyzmq)
   ]
 }

@@ -116,7 +116,7 @@ export const writeResults = async (
     "",
     ...counting.map(
       (workload) =>
-        `- **(${workload.id})** ${workload.title}.${workload.counting === undefined ? "" : ` ${workload.counting}`}`
+        `- **(${workload.id})** ${workload.title}.${workload.counting === undefined ? "" : ` ${workload.counting}`}${workload.alone === undefined ? "" : ` No other library: ${workload.alone}.`}`
     ),
     "",
     "## Besides",

@@ -38,6 +38,8 @@ export interface Workload {
   readonly title: string
   /** How its messages are counted, where that needs a word. */
   readonly counting?: string
+  /** Why there is no row of another library, where there is none. */
+  readonly alone?: string
   readonly rows: ReadonlyArray<Row>
 }
 

@@ -41,7 +41,7 @@ const run =
     }))
   }
 
-const limit = { quick: 120, full: 300 }
+const limit = { quick: 180, full: 1200 }
 
 export const workload: Workload = {
   id: "a",

@@ -196,7 +196,7 @@ const run =
     }
   }
 
-const limit = { quick: 120, full: 900 }
+const limit = { quick: 180, full: 1200 }
 
 const ours = (variant: string, start: Row["run"]): Row => ({
   library: "effect-zmq",

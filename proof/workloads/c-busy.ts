@@ -92,7 +92,7 @@ const tookBy = (reader: Reader, lent: boolean) => (text: string) => {
   reader.settled(number)
 }
 
-const limit = { quick: 120, full: 300 }
+const limit = { quick: 180, full: 1200 }
 
 export const workload: Workload = {
   id: "c",

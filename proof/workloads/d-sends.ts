@@ -198,7 +198,7 @@ const run =
     }
   }
 
-const limit = { quick: 120, full: 400 }
+const limit = { quick: 180, full: 1200 }
 const row = (library: Library, variant: string, start: Row["run"], skip?: Row["skip"]): Row => ({
   library,
   variant,

@@ -125,7 +125,7 @@ const run =
     }
   }
 
-const limit = { quick: 120, full: 600 }
+const limit = { quick: 180, full: 1200 }
 const row = (
   library: Library,
   variant: string,

@@ -175,13 +175,14 @@ const receiverDies = async (size: Size): Promise<Outcome> => {
   }
 }
 
-const limit = { quick: 120, full: 1800 }
+const limit = { quick: 180, full: 1800 }
 
 export const workload: Workload = {
   id: "h",
   title: "the peer's process is killed with SIGKILL and started again",
   counting:
     "Each life of a sender numbers its messages and writes down what it has sent: a hole in what arrived is lost, what is missing behind the last that arrived died with the sender. Each life of a receiver writes down what it got: a hole is lost, what is missing between two lives died with the receiver. What died is sent, and neither delivered nor lost.",
+  alone: "it asks whether this library survives; what is in a process that dies is lost for all users of libzmq",
   rows: [
     { library: "effect-zmq", variant: "the sender dies", quick: 3, full: 100, limit, run: senderDies },
     { library: "effect-zmq", variant: "the receiver dies", quick: 4, full: 101, limit, run: receiverDies }

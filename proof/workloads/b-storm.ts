@@ -70,6 +70,12 @@ const subscribed = (pub: Zmq.Pub, sub: Zmq.Receiver) =>
     while ((yield* sub.recvString) !== "last") {}
   })
 
+const paired: OpenEnds = Effect.gen(function* () {
+  const one = yield* Zmq.pair({ bind: "tcp://127.0.0.1:*" })
+  const other = yield* Zmq.pair({ connect: one.endpoints[0]! })
+  return { sendAll: one.sendAll, subject: subjectOf(other) }
+})
+
 /** What an XSUB sends upstream, beside its subscriptions. */
 const upstream: OpenEnds = Effect.gen(function* () {
   const xpub = yield* Zmq.xpub({ bind: "tcp://127.0.0.1:*", ...unlimited })
@@ -234,6 +240,7 @@ export const workload: Workload = {
         }
       ]
     ),
+    ours("PAIR to PAIR, tcp", run(paired, "one")),
     ours("PUB to SUB, tcp", run(publish({ type: "pub", noDrop: false, transport: "tcp" }), "one")),
     ours("PUB to SUB with noDrop, tcp", run(publish({ type: "pub", noDrop: true, transport: "tcp" }), "one")),
     ours("PUB to SUB with noDrop, inproc", run(publish({ type: "pub", noDrop: true, transport: "inproc" }), "one")),
@@ -242,8 +249,8 @@ export const workload: Workload = {
       run(publish({ type: "xpub", noDrop: true, transport: "tcp" }), "many")
     ),
     ours("XSUB to XPUB, tcp", run(upstream, "one")),
-    ours("TCP client to STREAM, one consumer", run(bytes, "one")),
-    ours(`TCP client to STREAM, ${fibers} fibers`, run(bytes, "many")),
+    { ...ours("TCP client to STREAM, one consumer", run(bytes, "one")), quick: 200_000, full: 2_000_000 },
+    { ...ours(`TCP client to STREAM, ${fibers} fibers`, run(bytes, "many")), quick: 200_000, full: 2_000_000 },
     {
       library: "effect-zmq",
       variant: "tcp, stages that read ahead",

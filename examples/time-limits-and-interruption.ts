@@ -1,14 +1,15 @@
 /** Time limits, races and interruption, with one message that survives them all. */
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect, Fiber, Option } from "effect"
+import { Deferred, Effect, Fiber, Option } from "effect"
 import { Zmq } from "effect-zmq"
 
 const program = Effect.gen(function* () {
-  const jobs = yield* Zmq.pull({ receiveTimeout: "50 millis" })
+  const jobs = yield* Zmq.pull()
   const out = yield* Zmq.push({ connect: yield* jobs.bind("tcp://127.0.0.1:*") })
 
   // 1. The time limit of the socket: a typed error.
-  const error = yield* Effect.flip(jobs.recvString)
+  const impatient = yield* Zmq.pull({ receiveTimeout: "50 millis" })
+  const error = yield* Effect.flip(impatient.recvString)
   console.log(`nothing came: ${error._tag}`)
 
   // 2. A time limit for one receive, a race, and an interruption. None of them leaves a
@@ -26,22 +27,27 @@ const program = Effect.gen(function* () {
 
   // 3. A handler that is interrupted in the middle: runForEach gives its message back.
   yield* out.send("a long job")
-  const handling = yield* Effect.forkChild(jobs.runForEach(() => Effect.sleep("1 hour")))
-  yield* Effect.sleep("20 millis")
+  const begun = yield* Deferred.make<void>()
+  const handling = yield* Effect.forkChild(
+    jobs.runForEach(() => Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("1 hour")))
+  )
+  yield* Deferred.await(begun)
   yield* Fiber.interrupt(handling)
   console.log(`again: ${yield* jobs.recvString}`)
 
   // 4. What has to follow a receive, whatever happens: let only the wait be interrupted.
+  const received = yield* Deferred.make<void>()
   const answerOne = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const job = yield* restore(jobs.recvString)
+      yield* Deferred.succeed(received, undefined)
       yield* Effect.sleep("20 millis")
       console.log(`finished: ${job}`)
     })
   )
   yield* out.send("the last job")
   const finishing = yield* Effect.forkChild(answerOne)
-  yield* Effect.sleep("10 millis")
+  yield* Deferred.await(received)
   yield* Fiber.interrupt(finishing)
 })
 

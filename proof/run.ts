@@ -2,7 +2,7 @@
  * Runs the proof: every workload, every row in a process of its own, one table
  * at the end.
  *
- *     npm run proof                     everything, twenty minutes or so
+ *     npm run proof                     everything, half an hour or so
  *     npm run proof -- --quick          small counts, a few minutes
  *     npm run proof -- --only a,h       only these workloads
  *     npm run proof -- --soak 10        the soak lasts ten minutes

@@ -264,7 +264,7 @@ export const workload: Workload = {
     {
       library: "wrapper",
       variant: "tcp, one consumer",
-      quick: 10_000,
+      quick: 30_000,
       full: 1_000_000,
       limit,
       run: run(pushTo(wrapper, "tcp"), "one")
@@ -272,7 +272,7 @@ export const workload: Workload = {
     {
       library: "wrapper",
       variant: `tcp, ${fibers} fibers`,
-      quick: 10_000,
+      quick: 30_000,
       full: 1_000_000,
       limit,
       run: run(pushTo(wrapper, "tcp"), "many")
@@ -280,8 +280,8 @@ export const workload: Workload = {
     {
       library: "PyZMQ",
       variant: "tcp, one consumer",
-      quick: 10_000,
-      full: 100_000,
+      quick: 30_000,
+      full: 1_000_000,
       limit,
       run: { python: "storm.py" },
       skip: needsPyzmq

@@ -151,7 +151,7 @@ export const workload: Workload = {
     row("effect-zmq", "REQ to REP", run(ours("req"), "rep", 4), [3000, 100_000]),
     row("effect-zmq", "DEALER to ROUTER, 32 at a time", run(ours("dealer"), "router", 32), [6000, 100_000]),
     row("effect-zmq", "DEALER to REP, 8 at a time", run(ours("dealer"), "rep", 8), [4000, 100_000]),
-    row("wrapper", "REQ to REP", run(wrapper, "rep", 1), [1500, 20_000]),
-    row("PyZMQ", "REQ to REP", { python: "asking.py" }, [1500, 20_000], needsPyzmq)
+    row("wrapper", "REQ to REP", run(wrapper, "rep", 1), [3000, 100_000]),
+    row("PyZMQ", "REQ to REP", { python: "asking.py" }, [3000, 100_000], needsPyzmq)
   ]
 }

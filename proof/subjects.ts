@@ -22,15 +22,17 @@ export interface Subject {
 export type OpenSubject = (endpoint: string) => Effect.Effect<Subject, unknown, Scope.Scope>
 
 /** Nothing comes any more when nothing came for this long. */
-const silence = { whenAllIsThere: 400, whenSomeIsMissing: 5000 }
+const silence = 400
+/** While some of ours is missing. */
+const patience = 5000
+/** The wrapper has lost some nearly always, and each run would wait for that. */
+const patienceWithWrapper = 2000
 
 const takeAll =
-  (recv: Effect.Effect<string, unknown>) =>
+  (recv: Effect.Effect<string, unknown>, longest: number) =>
   (missing: number): Effect.Effect<Array<string>> => {
     const texts: Array<string> = []
-    return Effect.suspend(() =>
-      Effect.timeout(recv, texts.length < missing ? silence.whenSomeIsMissing : silence.whenAllIsThere)
-    ).pipe(
+    return Effect.suspend(() => Effect.timeout(recv, texts.length < missing ? longest : silence)).pipe(
       Effect.tap((text) => Effect.sync(() => texts.push(text))),
       Effect.forever,
       Effect.ignore,
@@ -47,7 +49,7 @@ export const textsOf = (socket: Zmq.Receiver, textOf: (message: Zmq.Message) => 
     runForEach: (handler, concurrency) => socket.runForEach((message) => handler(textOf(message)), { concurrency }),
     tryRecv: Effect.map(socket.tryRecv, Option.map(textOf)),
     drain: Effect.map(socket.drain, (messages) => messages.map(textOf)),
-    rest: takeAll(recv)
+    rest: takeAll(recv, patience)
   }
 }
 
@@ -89,7 +91,7 @@ export const wrapper: OpenSubject = (endpoint) =>
           }) as Effect.Effect<never, unknown>,
         tryRecv: undefined,
         drain: undefined,
-        rest: takeAll(recv)
+        rest: takeAll(recv, patienceWithWrapper)
       }
     }
   )

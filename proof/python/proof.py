@@ -53,7 +53,7 @@ class Ledger:
         """What the next receives return. While some of it is missing, the machine may be busy with something else."""
         missing = self.sent - sum(self.delivered)
         found = sum(self.found)
-        while await socket.poll(5000 if found < missing else 400):
+        while await socket.poll(2000 if found < missing else 400):
             self.found_at_end(int(await socket.recv_string(1)))  # NOBLOCK
             found += 1
 

@@ -237,6 +237,18 @@ describe("awaitSubscribers", () => {
     })
   )
 
+  for (const transport of ["ipc", "tcp"] as const) {
+    it.effect(`also where the SUB is the one that binds, and does not receive yet, over ${transport}`, () =>
+      Effect.gen(function* () {
+        const sub = yield* Zmq.sub({ bind: freshEndpoint(transport), subscribe: "a" })
+        const pub = yield* Zmq.pub({ connect: boundTo(sub) })
+        yield* pub.awaitSubscribers("a")
+        yield* pub.send("a1")
+        expect(yield* sub.recvString).toBe("a1")
+      })
+    )
+  }
+
   it.effect("counts a peer once that subscribes twice", () =>
     Effect.gen(function* () {
       const pub = yield* Zmq.pub({ bind: freshEndpoint("inproc") })

@@ -34,6 +34,11 @@ export interface NativeSocket {
   receive(): Promise<Message>
   /** Hands over at most `max` messages that are there now, and resolves when it has. `undefined` if there are none. */
   receiveBurst(max: number, onMessage: (message: Message) => void): Promise<void> | undefined
+  /**
+   * Has libzmq see to what its other threads have told it, which it does only
+   * when it is asked for something. Not while a `receive` is pending.
+   */
+  attend(): void
   /** Lets a pending `receive` see what has arrived by now. Says whether it could. */
   recheck(): boolean
   /**
@@ -312,6 +317,14 @@ class ZeromqSocket implements NativeSocket {
       // closed
     }
     return last
+  }
+
+  attend(): void {
+    try {
+      this.raw.readable
+    } catch {
+      // closed
+    }
   }
 
   recheck(): boolean {

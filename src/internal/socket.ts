@@ -168,7 +168,13 @@ export class SocketCore {
   watch(): void {
     if (this.watching || this.closed) return
     this.watching = true
-    this.native.watch(this.connections.tell)
+    const subscribes = this.type === "sub" || this.type === "xsub"
+    this.native.watch((event) => {
+      this.connections.tell(event)
+      // A SUB tells a peer that has come to it what it has subscribed to when
+      // libzmq attends to it, and nobody may be receiving yet.
+      if (subscribes && event.type === "handshake" && !this.closed && !this.inbox.receiving) this.native.attend()
+    })
   }
 
   // From the first endpoint on, so that no event is missed. inproc has none. In

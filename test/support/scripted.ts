@@ -228,6 +228,10 @@ export class ScriptedSocket implements NativeSocket {
     this.log.push(`disconnect ${endpoint}`)
   }
 
+  attend(): void {
+    if (this.receiving !== undefined || this.bursting > 0) this.violations.push("attend() while a receive is pending")
+  }
+
   watch(onEvent: (event: ConnectionEvent) => void): void {
     this.tell = onEvent
   }

@@ -25,7 +25,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^effect-zmq$/, replacement: source("index.ts") },
-      { find: /^effect-zmq\/Zmq$/, replacement: source("Zmq.ts") }
+      { find: /^effect-zmq\/(\w+)$/, replacement: source("$1.ts") }
     ]
   }
 })

@@ -18,6 +18,9 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Redacted from "effect/Redacted"
+import type * as Curve from "./Curve.ts"
+import type * as Null from "./Null.ts"
+import type * as Plain from "./Plain.ts"
 
 /**
  * Where a socket listens and where it connects, as soon as it is open.
@@ -155,23 +158,45 @@ export interface TcpOptions {
 }
 
 /**
- * Who may talk: the PLAIN and CURVE mechanisms and their ZAP domain. A socket
- * uses one mechanism, as its server or as its client.
+ * One side of a security mechanism: what `Curve.server`, `Curve.client`,
+ * `Plain.server`, `Plain.client` and `Null.server` make.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export type Security = Curve.Server | Curve.Client | Plain.Server | Plain.Client | Null.Server
+
+/**
+ * Who may talk: `security`, or the options of libzmq that it stands for, and not
+ * both. A socket uses one mechanism, as its server or as its client, whichever
+ * side binds.
+ *
+ * **Details**
+ *
+ * Without any of them everybody gets in, and nothing is encrypted. With them a
+ * peer that uses another mechanism, or none, does not get in. Only `inproc://`
+ * endpoints have no handshake, so that whoever is in the process gets in.
  *
  * @category options
  * @since 0.1.0
  */
 export interface SecurityOptions {
+  /** The mechanism, and the side of it that this socket is. Default: none. */
+  readonly security?: Security | undefined
   /**
-   * Makes this socket the PLAIN server, which asks its peers for a name and a password. Default: `false`.
-   * `ZMQ_PLAIN_SERVER`
+   * Makes this socket the PLAIN server, which asks its peers for a name and a password, and the ZAP handler about
+   * them. Without a handler nobody gets in. Default: `false`. `ZMQ_PLAIN_SERVER`
    */
   readonly plainServer?: boolean | undefined
   /** The name of a PLAIN client, 1 to 255 bytes. Default: none. `ZMQ_PLAIN_USERNAME` */
   readonly plainUsername?: string | undefined
   /** The password of a PLAIN client, 1 to 255 bytes. Default: none. `ZMQ_PLAIN_PASSWORD` */
   readonly plainPassword?: Redacted.Redacted<string> | undefined
-  /** Makes this socket the CURVE server; it needs `curveSecretKey`. Default: `false`. `ZMQ_CURVE_SERVER` */
+  /**
+   * Makes this socket the CURVE server; it needs `curveSecretKey`. Without a ZAP handler everybody gets in who has the
+   * public key of the server, unless `zapDomain` and `zapEnforceDomain` are set too. Default: `false`.
+   * `ZMQ_CURVE_SERVER`
+   */
   readonly curveServer?: boolean | undefined
   /**
    * This socket's own public key, 40 characters of Z85. A CURVE client needs it. Default: none.
@@ -189,13 +214,14 @@ export interface SecurityOptions {
    */
   readonly curveServerKey?: string | undefined
   /**
-   * The domain that the ZAP handler is told, 1 to 255 bytes. Without it a socket with no mechanism is not
-   * authenticated. Default: none. `ZMQ_ZAP_DOMAIN`
+   * The domain that the ZAP handler is told, 1 to 255 bytes. Without it the handler is not asked about the peers of a
+   * socket with no mechanism. Default: none. `ZMQ_ZAP_DOMAIN`
    */
   readonly zapDomain?: string | undefined
   /**
-   * Holds to the ZAP specification: a domain must be set for the handler to be asked. Default: `false`.
-   * `ZMQ_ZAP_ENFORCE_DOMAIN`
+   * With a `zapDomain`: nobody gets in while there is no ZAP handler to ask, where everybody would (CURVE, or no
+   * mechanism). Without one: the handler of a CURVE server is not asked, and everybody gets in who has its public key.
+   * `security` with a domain sets it. Default: `false`. `ZMQ_ZAP_ENFORCE_DOMAIN`
    */
   readonly zapEnforceDomain?: boolean | undefined
 }
@@ -483,12 +509,13 @@ export interface XSubOptions extends CommonOptions, ReceivingOptions, SendingOpt
 }
 
 /**
- * Options of a STREAM socket.
+ * Options of a STREAM socket. It has none for security: plain TCP has no
+ * handshake, and libzmq would take them and let everybody in.
  *
  * @category options
  * @since 0.1.0
  */
-export interface RawStreamOptions extends CommonOptions, ReceivingOptions, SendingOptions {
+export interface RawStreamOptions extends Omit<CommonOptions, keyof SecurityOptions>, ReceivingOptions, SendingOptions {
   /** Receives an empty message when a peer connects and when it goes. Default: `true`. `ZMQ_STREAM_NOTIFY` */
   readonly notify?: boolean | undefined
 }

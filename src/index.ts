@@ -1,4 +1,8 @@
 /**
  * @since 0.1.0
  */
+export * as Curve from "./Curve.ts"
+export * as Null from "./Null.ts"
+export * as Plain from "./Plain.ts"
+export * as Z85 from "./Z85.ts"
 export * as Zmq from "./Zmq.ts"

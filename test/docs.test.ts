@@ -50,7 +50,7 @@ it("every example in the docs compiles", { timeout: 60_000 }, async () => {
     compilerOptions: {
       noEmit: true,
       moduleDetection: "force",
-      paths: { "effect-zmq": [`${root}src/index.ts`], "effect-zmq/Zmq": [`${root}src/Zmq.ts`] }
+      paths: { "effect-zmq": [`${root}src/index.ts`], "effect-zmq/*": [`${root}src/*.ts`] }
     },
     include: ["*.ts"]
   }

@@ -1,7 +1,12 @@
+import { inspect } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Redacted from "effect/Redacted"
 import { describe, expect, it } from "vitest"
+import * as Curve from "../src/Curve.ts"
 import { optionNames, prepare, type SocketType, type table } from "../src/internal/options.ts"
+import { secured } from "../src/internal/security.ts"
+import * as Null from "../src/Null.ts"
+import * as Plain from "../src/Plain.ts"
 import type * as Options from "../src/SocketOptions.ts"
 import { OptionError } from "../src/ZmqError.ts"
 
@@ -45,6 +50,8 @@ const types = Object.keys(agreed) as ReadonlyArray<SocketType>
 
 const secretKey = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
 const publicKey = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+
+const otherKey = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
 
 const integers = (...outside: ReadonlyArray<number>) => [...outside, NaN, Infinity, 0.5, 2 ** 53]
 const durations = (...outside: ReadonlyArray<unknown>) => [
@@ -124,7 +131,16 @@ const text = (max: number): Case => ({
   wrongType: [1, true, null, Buffer.from("a")],
   wrongValue: texts(max)
 })
-const keys = ["", "short", "~".repeat(40), `${publicKey}\0`, publicKey.slice(1), `${publicKey}0`, "#".repeat(40)]
+const keys = [
+  "",
+  "short",
+  "0".repeat(40),
+  "~".repeat(40),
+  `${publicKey}\0`,
+  publicKey.slice(1),
+  `${publicKey}0`,
+  "#".repeat(40)
+]
 const role = { curvePublicKey: publicKey, curveSecretKey: Redacted.make(secretKey), curveServerKey: publicKey }
 const publicCase: Case = {
   good: [[publicKey, publicKey]],
@@ -182,6 +198,7 @@ const cases: { readonly [Name in keyof Table]: Case } = {
   typeOfService: integer(0, 255),
   interface: text(15),
   loopbackFastPath: boolean,
+  security: { good: [], wrongType: [1, true, null, "curve", {}, [], new Map()], wrongValue: [{ _tag: "Curve" }] },
   plainServer: { ...boolean, good: [[true, true]] },
   plainUsername: text(255),
   plainPassword: {
@@ -260,7 +277,7 @@ describe.each(types)("%s", (type) => {
       const error = errorOf(type, options(value))
       expect(error.option, String(value)).toBe(name)
       expect(error.expected.length).toBeGreaterThan(10)
-      if (!name.endsWith("Password") && !name.endsWith("SecretKey")) expect(error.value).toBe(value)
+      if (!/Password$|SecretKey$|^security$/.test(name)) expect(error.value).toBe(value)
     }
     const without = prepare(type, { ...required(type), ...(name === "subscribe" ? {} : { [name]: undefined }) })
     expect(without.settings.filter(({ option }) => option === name).length).toBeLessThanOrEqual(1)
@@ -385,7 +402,12 @@ describe("security", () => {
     ["curveServerKey", { curveServer: true, curveSecretKey: secret, curveServerKey: publicKey }],
     ["curveServerKey", { curvePublicKey: publicKey, curveSecretKey: secret }],
     ["curvePublicKey", { curveSecretKey: secret }],
-    ["curveSecretKey", { curvePublicKey: publicKey, curveServerKey: publicKey }]
+    ["curveSecretKey", { curvePublicKey: publicKey, curveServerKey: publicKey }],
+    // No handshake of theirs can succeed.
+    ["curvePublicKey", { curvePublicKey: otherKey, curveSecretKey: secret, curveServerKey: publicKey }],
+    ["curvePublicKey", { curveServer: true, curvePublicKey: otherKey, curveSecretKey: secret }],
+    // libzmq aborts the process when a client connects.
+    ["zapDomain", { plainServer: true, zapEnforceDomain: true }]
   ])("refuses %s where it cannot work", (option, options) => {
     const error = errorOf("pull", options)
     expect(error.option).toBe(option)
@@ -419,6 +441,102 @@ describe("security", () => {
       const error = errorOf("pull", options)
       expect(Redacted.isRedacted(error.value)).toBe(true)
       expect(`${error} ${error.stack} ${JSON.stringify(error)} ${error.message}`).not.toContain(hush)
+    }
+  })
+  const keys: Curve.KeyPair = {
+    publicKey: Curve.PublicKey.make(publicKey),
+    secretKey: Redacted.make(secretKey as Curve.SecretText)
+  }
+  const serverKey = Curve.PublicKey.make(otherKey)
+  const domain = "jobs"
+  const password = Redacted.make("hush")
+  const settingsOf = (security: Options.Security) =>
+    Object.fromEntries(
+      prepare("pull", { security, linger: 0 })
+        .settings.filter(({ option }) => option !== "linger")
+        .map(({ option, value }) => [option, value])
+    )
+
+  it("says the same as libzmq's own options", () => {
+    const curve = { curveServer: true, curveSecretKey: secretKey }
+    const ask = { zapDomain: domain, zapEnforceDomain: true }
+    const client = { curvePublicKey: publicKey, curveSecretKey: secretKey, curveServerKey: otherKey }
+    expect(settingsOf(Curve.server({ secretKey: keys.secretKey }))).toEqual(curve)
+    expect(settingsOf(Curve.server({ secretKey: keys.secretKey, domain }))).toEqual({ ...curve, ...ask })
+    expect(settingsOf(Curve.server({ keys, domain }))).toEqual({ ...curve, ...ask, curvePublicKey: publicKey })
+    expect(settingsOf(Curve.client({ keys, serverKey }))).toEqual(client)
+    expect(settingsOf(Curve.client({ ...keys, serverKey }))).toEqual(client)
+    expect(settingsOf(Plain.server({ domain }))).toEqual({ plainServer: true, ...ask })
+    expect(settingsOf(Plain.client({ username: "admin", password }))).toEqual({
+      plainUsername: "admin",
+      plainPassword: "hush"
+    })
+    expect(settingsOf(Null.server({ domain }))).toEqual(ask)
+  })
+
+  it("takes the role of server before the keys, whatever the order they were given in", () => {
+    const { settings } = prepare("pull", { security: Curve.server({ domain, keys }) })
+    const order = settings.map(({ option }) => option)
+    expect(order.indexOf("curveServer")).toBeLessThan(order.indexOf("curvePublicKey"))
+    expect(order.indexOf("curveServer")).toBeLessThan(order.indexOf("curveSecretKey"))
+  })
+
+  it.each(secured)("is given by `security` or by %s, and not by both", (name) => {
+    for (const security of [
+      Curve.server({ keys }),
+      Plain.client({ username: "a", password }),
+      Null.server({ domain })
+    ]) {
+      const error = errorOf("pull", { security, [name]: false })
+      expect(error.option).toBe(name)
+      expect(error.message).toContain("beside security")
+    }
+  })
+
+  // What the types refuse, from a program that has none.
+  const curveServer = Curve.server as (options: object) => Options.Security
+  const curveClient = Curve.client as (options: object) => Options.Security
+  const plainServer = Plain.server as (options: object) => Options.Security
+  const plainClient = Plain.client as (options: object) => Options.Security
+  const nullServer = Null.server as (options: object) => Options.Security
+  it.each<[option: string, security: Options.Security]>([
+    ["security.secretKey", curveServer({})],
+    ["security.secretKey", curveServer({ domain })],
+    ["security.secretKey", curveServer({ secretKey: secretKey })],
+    ["security.secretKey", curveServer({ secretKey: Redacted.make("hush-hush") })],
+    ["security.publicKey", curveServer({ secretKey: keys.secretKey, publicKey: serverKey })],
+    ["security.domain", curveServer({ keys, domain: "" })],
+    // It would let everybody in.
+    ["security.domian", curveServer({ keys, domian: domain })],
+    ["security.serverKey", curveServer({ keys, serverKey })],
+    ["security.serverKey", curveClient({ keys })],
+    ["security.serverKey", curveClient({ keys, serverKey: "hush-hush" })],
+    ["security.publicKey", curveClient({ secretKey: keys.secretKey, serverKey })],
+    ["security.publicKey", curveClient({ secretKey: keys.secretKey, publicKey: serverKey, serverKey })],
+    // swapped
+    ["security.publicKey", curveClient({ secretKey: Redacted.make(publicKey), publicKey: secretKey, serverKey })],
+    ["security.secretKey", curveClient({ publicKey: keys.publicKey, serverKey })],
+    ["security.domain", curveClient({ keys, serverKey, domain })],
+    ["security.metadata", curveClient({ ...keys, serverKey, metadata: {} })],
+    ["security.domain", plainServer({})],
+    ["security.password", plainServer({ domain, password: "hush-hush" })],
+    ["security.password", plainClient({ username: "a" })],
+    ["security.password", plainClient({ username: "a", password: "hush-hush" })],
+    ["security.username", plainClient({ password })],
+    ["security.domain", nullServer({})]
+  ])("refuses %s where it cannot work", (option, security) => {
+    const error = errorOf("pull", { security })
+    expect(error.option).toBe(option)
+    expect(error.message).toMatch(/^option security\.\w+: expected \S/)
+    expect(error.message).not.toContain("undefined")
+    const shown = `${error} ${error.stack} ${JSON.stringify(error)} ${inspect(error, { depth: 9 })}`
+    for (const hush of ["hush-hush", secretKey]) expect(shown).not.toContain(hush)
+  })
+
+  it("is nothing that a STREAM has: plain TCP has no handshake", () => {
+    for (const name of ["security", ...secured]) {
+      expect(optionNames("rawStream")).not.toContain(name)
+      expect(errorOf("rawStream", { [name]: true }).option).toBe(name)
     }
   })
 })

@@ -2,8 +2,8 @@
  * The types of the public interface. What is stated here is checked by `tsc`,
  * in `npm run check`; what can be seen at run time is checked by vitest as well.
  */
-import { Effect, type Layer, type Option, Schema, type Scope, type Sink, type Stream } from "effect"
-import { Zmq } from "effect-zmq"
+import { Effect, type Layer, type Option, type Redacted, Schema, type Scope, type Sink, type Stream } from "effect"
+import { Curve, Null, Plain, Zmq } from "effect-zmq"
 import { describe, expect, expectTypeOf, it } from "vitest"
 
 type SocketOperation =
@@ -204,6 +204,81 @@ describe("the error channel lists what an operation can fail with", () => {
     >()
     expectTypeOf<ReturnType<Zmq.Sub["subscribe"]>>().toEqualTypeOf<Effect.Effect<void, Zmq.Closed, Scope.Scope>>()
     expectTypeOf<ReturnType<Zmq.Sub["unsubscribe"]>>().toEqualTypeOf<Effect.Effect<void, Zmq.Closed>>()
+  })
+})
+
+describe("half of a security mechanism does not compile", () => {
+  it("on either side", () => {
+    const text = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
+    const wrong = (
+      keys: Curve.KeyPair,
+      serverKey: Curve.PublicKey,
+      certificate: Curve.Certificate,
+      password: Redacted.Redacted
+    ) => [
+      // @ts-expect-error a server needs its secret key
+      Curve.server({}),
+      // @ts-expect-error a public key does not make a server
+      Curve.server({ publicKey: keys.publicKey }),
+      // @ts-expect-error a secret key is no text
+      Curve.server({ secretKey: text }),
+      // @ts-expect-error a secret key was checked to be one
+      Curve.server({ secretKey: password }),
+      // @ts-expect-error a public key is no secret key
+      Curve.server({ secretKey: keys.publicKey }),
+      // @ts-expect-error the key of another server belongs to clients
+      Curve.server({ keys, serverKey }),
+      // @ts-expect-error keys are given once
+      Curve.server({ keys, secretKey: keys.secretKey }),
+      // @ts-expect-error a client needs the key of its server
+      Curve.client({ keys }),
+      // @ts-expect-error a client needs its public key
+      Curve.client({ serverKey, secretKey: keys.secretKey }),
+      // @ts-expect-error a client needs its secret key
+      Curve.client({ serverKey, publicKey: keys.publicKey }),
+      // @ts-expect-error a client needs keys
+      Curve.client({ serverKey }),
+      // @ts-expect-error a certificate may have no secret key
+      Curve.client({ serverKey, keys: certificate }),
+      // @ts-expect-error a public key was checked to be one
+      Curve.client({ serverKey: text, keys }),
+      // @ts-expect-error a domain belongs to servers
+      Curve.client({ serverKey, keys, domain: "jobs" }),
+      // @ts-expect-error a PLAIN server without a domain has nobody to ask
+      Plain.server({}),
+      // @ts-expect-error a password needs a name
+      Plain.client({ password }),
+      // @ts-expect-error a name needs a password
+      Plain.client({ username: "admin" }),
+      // @ts-expect-error a password is Redacted
+      Plain.client({ username: "admin", password: "secret" }),
+      // @ts-expect-error without a domain the NULL mechanism asks nobody
+      Null.server({}),
+      // @ts-expect-error keys are no security
+      Zmq.pull({ security: keys }),
+      // @ts-expect-error plain TCP has no security
+      Zmq.rawStream({ security: Null.server({ domain: "jobs" }) })
+    ]
+    const right = (keys: Curve.KeyPair, certificate: Curve.SecretCertificate, serverKey: Curve.PublicKey) => [
+      Zmq.pull({ security: Curve.server({ keys }) }),
+      Zmq.pull({ security: Curve.server({ keys: certificate, domain: "jobs" }) }),
+      Zmq.pull({ security: Curve.server({ secretKey: keys.secretKey }) }),
+      Zmq.push({ security: Curve.client({ serverKey, keys: certificate }) }),
+      Zmq.push({ security: Curve.client({ serverKey, ...keys }) }),
+      Zmq.push({ curvePublicKey: keys.publicKey, curveSecretKey: keys.secretKey, curveServerKey: serverKey })
+    ]
+    expect([wrong, right]).toHaveLength(2)
+  })
+
+  it("and what reads keys says how it fails", () => {
+    expectTypeOf(Curve.generate).toEqualTypeOf<Effect.Effect<Curve.KeyPair>>()
+    expectTypeOf(Curve.publicKey).returns.toEqualTypeOf<Curve.PublicKey>()
+    expectTypeOf(Curve.publicKeyFrom).returns.toEqualTypeOf<Effect.Effect<Curve.PublicKey, Curve.KeyError>>()
+    expectTypeOf(Curve.secretKeyFrom).returns.toEqualTypeOf<Effect.Effect<Curve.SecretKey, Curve.KeyError>>()
+    expectTypeOf<typeof Curve.PublicKey.Type>().toEqualTypeOf<Curve.PublicKey>()
+    expectTypeOf<typeof Curve.PublicKey.Encoded>().toEqualTypeOf<string>()
+    expectTypeOf<typeof Curve.SecretKey.Type>().toEqualTypeOf<Curve.SecretKey>()
+    expectTypeOf<typeof Curve.SecretKey.Encoded>().toEqualTypeOf<string>()
   })
 })
 

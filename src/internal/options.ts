@@ -10,6 +10,8 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { OptionError } from "../ZmqError.ts"
+import { expectedKey, isKey, publicKeyOf } from "./keys.ts"
+import { expectedSecurity, forms, secured } from "./security.ts"
 
 const every = [
   "pull",
@@ -27,6 +29,10 @@ const every = [
 ] as const
 const receivers = ["pull", "sub", "req", "rep", "dealer", "router", "pair", "xpub", "xsub", "rawStream"] as const
 const senders = ["push", "pub", "req", "rep", "dealer", "router", "pair", "xpub", "xsub", "rawStream"] as const
+
+// A STREAM speaks plain TCP, where no mechanism is: libzmq takes these options,
+// and lets everybody in (measured).
+const withHandshake = every.filter((type) => type !== "rawStream")
 
 export type SocketType = (typeof every)[number]
 
@@ -160,25 +166,9 @@ const text = (max: number): Kind<string> => ({
   read: (given) => (isText(given, max) ? given : undefined)
 })
 
-const z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
-
-const isKey = (given: unknown): given is string => {
-  if (typeof given !== "string" || given.length !== 40) return false
-  for (let start = 0; start < 40; start += 5) {
-    let group = 0
-    for (const digit of given.slice(start, start + 5)) {
-      const value = z85.indexOf(digit)
-      if (value < 0) return false
-      group = group * 85 + value
-    }
-    if (group > 0xffff_ffff) return false
-  }
-  return true
-}
-
 const key: Kind<string> = {
-  expected: "a CURVE key of 40 Z85 characters, as curveKeyPair makes them",
-  read: (given) => (isKey(given) ? given : undefined)
+  expected: expectedKey,
+  read: (given) => (typeof given === "string" && isKey(given) ? given : undefined)
 }
 
 const secret = (kind: Kind<string>): Kind<string> => ({
@@ -194,6 +184,9 @@ const secret = (kind: Kind<string>): Kind<string> => ({
     }
   }
 })
+
+/** Made into other options before they are read. */
+const security: Kind<null> = { expected: expectedSecurity, secret: true, read: () => null }
 
 /** zeromq.js gives strings and buffers to libzmq with their length, but its getters cut both at a NUL. */
 const toBytes = (given: unknown): Buffer | undefined =>
@@ -371,15 +364,16 @@ export const table = {
   interface: native(every, "ZMQ_BINDTODEVICE", text(15)),
   loopbackFastPath: native(every, "ZMQ_LOOPBACK_FASTPATH", boolean),
 
-  plainServer: native(every, "ZMQ_PLAIN_SERVER", boolean),
-  plainUsername: native(every, "ZMQ_PLAIN_USERNAME", text(255)),
-  plainPassword: native(every, "ZMQ_PLAIN_PASSWORD", secret(text(255))),
-  curveServer: native(every, "ZMQ_CURVE_SERVER", boolean),
-  curvePublicKey: native(every, "ZMQ_CURVE_PUBLICKEY", key),
-  curveSecretKey: native(every, "ZMQ_CURVE_SECRETKEY", secret(key)),
-  curveServerKey: native(every, "ZMQ_CURVE_SERVERKEY", key),
-  zapDomain: native(every, "ZMQ_ZAP_DOMAIN", text(255)),
-  zapEnforceDomain: native(every, "ZMQ_ZAP_ENFORCE_DOMAIN", boolean),
+  security: ours(withHandshake, "", security),
+  plainServer: native(withHandshake, "ZMQ_PLAIN_SERVER", boolean),
+  plainUsername: native(withHandshake, "ZMQ_PLAIN_USERNAME", text(255)),
+  plainPassword: native(withHandshake, "ZMQ_PLAIN_PASSWORD", secret(text(255))),
+  curveServer: native(withHandshake, "ZMQ_CURVE_SERVER", boolean),
+  curvePublicKey: native(withHandshake, "ZMQ_CURVE_PUBLICKEY", key),
+  curveSecretKey: native(withHandshake, "ZMQ_CURVE_SECRETKEY", secret(key)),
+  curveServerKey: native(withHandshake, "ZMQ_CURVE_SERVERKEY", key),
+  zapDomain: native(withHandshake, "ZMQ_ZAP_DOMAIN", text(255)),
+  zapEnforceDomain: native(withHandshake, "ZMQ_ZAP_ENFORCE_DOMAIN", boolean),
 
   rate: native(every, "ZMQ_RATE", integer(1, int32, "kilobits a second")),
   recoveryInterval: native(every, "ZMQ_RECOVERY_IVL", duration({})),
@@ -418,21 +412,22 @@ export const optionNames = (type: SocketType): ReadonlyArray<string> =>
 
 /** Throws OptionError. */
 export const prepare = (type: SocketType, options: unknown): Prepared => {
-  const given = options === undefined ? {} : options
-  if (!isPlainObject(given)) {
+  const all = options === undefined ? {} : options
+  if (!isPlainObject(all)) {
     throw new OptionError({
       option: "options",
-      value: given,
+      value: all,
       expected: `a plain object with the options of a ${type} socket, like { connect: "tcp://127.0.0.1:5555" }`
     })
   }
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(all)) {
     if (value !== undefined && !rows.get(name)?.types.includes(type)) throw unknownOption(type, name, value)
   }
-  if (type === "sub" && given.subscribe === undefined) {
+  if (type === "sub" && all.subscribe === undefined) {
     throw new OptionError({ option: "subscribe", value: undefined, expected: topics.expected })
   }
 
+  const { given, nameOf } = expandSecurity(all)
   const settings: Array<Setting> = []
   const values: Record<string, unknown> = {}
   for (const [name, row] of rows) {
@@ -441,7 +436,9 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
     if (value === undefined) continue
     const read = row.read(value)
     if (read === undefined) {
-      throw new OptionError({ option: name, value: row.secret ? seal(value) : value, expected: row.expected })
+      const option = nameOf(name)
+      const hidden = row.secret || option !== name
+      throw new OptionError({ option, value: hidden ? seal(value) : value, expected: row.expected })
     }
     values[name] = read
     if (row.ours) continue
@@ -452,7 +449,7 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
       settings.push({ option: name, value: one, given: value, expected: row.expected })
     }
   }
-  checkSecurity(given)
+  checkSecurity(given, nameOf)
 
   return {
     settings,
@@ -482,16 +479,55 @@ const isPlainObject = (given: unknown): given is Readonly<Record<string, unknown
 const seal = (value: unknown): unknown => (Redacted.isRedacted(value) ? value : Redacted.make(value))
 
 /**
+ * The options with those that `security` stands for in its place, and the name
+ * under which the program gave each.
+ */
+const expandSecurity = (
+  all: Readonly<Record<string, unknown>>
+): { readonly given: Readonly<Record<string, unknown>>; readonly nameOf: (name: string) => string } => {
+  const { security: value, ...rest } = all
+  if (value === undefined) return { given: rest, nameOf: (name) => name }
+  const refuse = (option: string, value: unknown, expected: string): never => {
+    throw new OptionError({ option, value: seal(value), expected })
+  }
+  const fields: Readonly<Record<string, unknown>> = isPlainObject(value) ? value : {}
+  const form = forms.get(fields._tag) ?? refuse("security", value, expectedSecurity)
+  const beside = secured.find((name) => rest[name] !== undefined)
+  if (beside !== undefined) {
+    refuse(beside, rest[beside], `no ${beside} beside security, which says all of it: leave out one or the other`)
+  }
+
+  const meant: Record<string, string> = { ...form.required, ...form.optional }
+  const given: Record<string, unknown> = { ...rest }
+  const names = new Map<string, string>()
+  for (const [field, one] of Object.entries(fields)) {
+    if (field === "_tag" || one === undefined) continue
+    const name = meant[field] ?? refuse(`security.${field}`, one, `no ${field} in ${form.made}. Leave it out`)
+    given[name] = one
+    names.set(name, `security.${field}`)
+  }
+  for (const [field, name] of Object.entries(form.required)) {
+    if (given[name] === undefined) refuse(`security.${field}`, undefined, `${rows.get(name)?.expected} in ${form.made}`)
+  }
+  if (form.role !== undefined) given[form.role] = true
+  // Who names a domain wants the ZAP handler asked: without one nobody gets in.
+  if (given.zapDomain !== undefined) given.zapEnforceDomain = true
+  return { given, nameOf: (name) => names.get(name) ?? name }
+}
+
+/**
  * libzmq keeps the mechanism of whichever option was set last, and accepts a
  * server without its secret key and a client without a key to check the server
  * with. Such a socket never connects, or is less safe than it looks.
  */
-const checkSecurity = (given: Readonly<Record<string, unknown>>): void => {
+const checkSecurity = (given: Readonly<Record<string, unknown>>, nameOf: (name: string) => string): void => {
   const has = (name: string) => given[name] !== undefined && given[name] !== false
   const refuse = (option: string, expected: string) => {
+    // Keys are hidden, the public ones too: what is wrong may be that they were swapped.
+    const hidden = has(option) && (option.endsWith("Key") || rows.get(option)?.secret)
     throw new OptionError({
-      option,
-      value: rows.get(option)?.secret && has(option) ? seal(given[option]) : given[option],
+      option: nameOf(option),
+      value: hidden ? seal(given[option]) : given[option],
       expected
     })
   }
@@ -504,6 +540,13 @@ const checkSecurity = (given: Readonly<Record<string, unknown>>): void => {
   if (has("plainServer") && plainClient !== undefined) {
     refuse(plainClient, "no name or password of its own on a PLAIN server: leave it out, or leave out plainServer")
   }
+  if (has("plainServer") && has("zapEnforceDomain") && !has("zapDomain")) {
+    // libzmq 4.3.5 aborts the whole process when a client connects (plain_server.cpp:27).
+    refuse(
+      "zapDomain",
+      `to be given, because a PLAIN server with zapEnforceDomain needs it: ${table.zapDomain.expected}`
+    )
+  }
   if (curve === undefined) return
   if (has("curveServer") && has("curveServerKey")) {
     refuse("curveServerKey", "no server key on a CURVE server: it belongs to the clients, so leave it out")
@@ -514,6 +557,10 @@ const checkSecurity = (given: Readonly<Record<string, unknown>>): void => {
     if (has(name)) continue
     const hint = side === "server" ? "" : ", or curveServer: true if this socket is the server"
     refuse(name, `to be given, because a CURVE ${side} needs ${needed.join(", ")}${hint}: ${rows.get(name)?.expected}`)
+  }
+  const secretKey = table.curveSecretKey.read(given.curveSecretKey) as string
+  if (has("curvePublicKey") && given.curvePublicKey !== publicKeyOf(secretKey)) {
+    refuse("curvePublicKey", "the public key that belongs to the secret key beside it: no handshake would succeed")
   }
 }
 

@@ -53,8 +53,6 @@ import { decode, encode } from "./internal/z85.ts"
 // keys
 // -----------------------------------------------------------------------------
 
-const isKeyText = Schema.makeFilter(isKey, { expected: expectedKey })
-
 /**
  * A public key: 40 characters of Z85.
  *
@@ -72,9 +70,9 @@ const isKeyText = Schema.makeFilter(isKey, { expected: expectedKey })
  * @category keys
  * @since 0.1.0
  */
-export const PublicKey: Schema.brand<Schema.String, "effect-zmq/Curve/PublicKey"> = Schema.String.check(isKeyText).pipe(
-  Schema.brand("effect-zmq/Curve/PublicKey")
-)
+export const PublicKey: Schema.brand<Schema.String, "effect-zmq/Curve/PublicKey"> = Schema.String.check(
+  Schema.makeFilter(isKey, { expected: expectedKey })
+).pipe(Schema.brand("effect-zmq/Curve/PublicKey"))
 
 /**
  * A public key: 40 characters of Z85.
@@ -110,9 +108,9 @@ export type SecretText = Brand.Branded<string, "effect-zmq/Curve/SecretKey">
  * @category keys
  * @since 0.1.0
  */
-// Redacted first and checked then, as the errors of a check show what they are about.
+// Redacted first and checked then: a failed check may report what it is about.
 export const SecretKey: Schema.Codec<SecretKey, string> = Schema.RedactedFromValue(Schema.String).pipe(
-  Schema.decodeTo(Schema.Redacted(Schema.String.check(isKeyText).pipe(Schema.brand("effect-zmq/Curve/SecretKey"))))
+  Schema.refine((key): key is SecretKey => isKey(Redacted.value(key)), { expected: expectedKey })
 )
 
 /**

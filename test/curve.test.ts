@@ -19,7 +19,7 @@ import { join } from "node:path"
 import { inspect } from "node:util"
 import { NodeServices } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Config, ConfigProvider, Effect, Exit, Fiber, FileSystem, Redacted, Result, Schema } from "effect"
+import { Config, ConfigProvider, Effect, Exit, Fiber, FileSystem, Redacted, Result, Schema, Stream } from "effect"
 import { Curve, Null, Plain, Z85, Zmq } from "effect-zmq"
 import { curveKeyPair } from "zeromq"
 import { runCommand, scriptPath } from "./support/child.ts"
@@ -131,7 +131,17 @@ describe("keys", () => {
         yield* Effect.flip(Schema.decodeEffect(Keys)({ ...encoded, secretKey: `${secretText}hush` })),
         yield* Effect.flip(Schema.decodeEffect(Curve.SecretKey)("hush"))
       ]
-      for (const error of errors) expect(error.message).not.toContain("hush")
+      const reporting = { reportInput: true }
+      errors.push(
+        yield* Effect.flip(Schema.decodeEffect(Keys, reporting)({ ...encoded, secretKey: `${secretText}hush` })),
+        yield* Effect.flip(
+          Schema.decodeEffect(Schema.toType(Curve.SecretKey), reporting)(Redacted.make("hush") as never)
+        )
+      )
+      for (const error of errors) {
+        expect(error.message).toContain("40 Z85 characters")
+        expect(shown(error)).not.toContain("hush")
+      }
       expect(Exit.isFailure(yield* Effect.exit(Schema.decodeEffect(Curve.PublicKey)(zeros)))).toBe(true)
     })
   )
@@ -450,7 +460,17 @@ const knock = (endpoint: string, text: string, security?: Zmq.Security) =>
   Effect.gen(function* () {
     const push = yield* Zmq.push({ connect: endpoint, security, linger: 0 })
     yield* Effect.forkScoped(push.send(text), { startImmediately: true })
+    return push
   })
+
+/** The first failures of handshakes, as `reason code status`. */
+const refusals = (socket: Zmq.Socket, count = 1) =>
+  socket.events.pipe(
+    Stream.filter(Zmq.SocketEvent.$is("HandshakeFailed")),
+    Stream.take(count),
+    Stream.runCollect,
+    Effect.map((events) => events.map(({ code, reason, status }) => `${reason} ${code} ${status}`))
+  )
 
 /** The clock: this many clients that are let in come, are heard, and go. */
 const clients = (pull: Zmq.Pull, security: Zmq.Security | undefined, count: number) =>
@@ -551,22 +571,47 @@ describe("who gets in", () => {
       Effect.gen(function* () {
         const pull = yield* Zmq.pull({ bind: freshEndpoint(transport), security: server })
         const endpoint = boundTo(pull)
-        yield* knock(endpoint, "the key of another server", Curve.client({ keys: theirs, serverKey: others.publicKey }))
-        yield* knock(
-          endpoint,
-          "its own key as the server's",
-          Curve.client({ keys: theirs, serverKey: theirs.publicKey })
-        )
-        yield* knock(endpoint, "no mechanism")
-        yield* knock(endpoint, "NULL with a domain", Null.server({ domain: "jobs" }))
-        yield* knock(endpoint, "PLAIN", Plain.client({ username: "admin", password }))
-        yield* knock(endpoint, "a PLAIN server", Plain.server({ domain: "jobs" }))
+        const intruders = [
+          yield* knock(endpoint, "another server's key", Curve.client({ keys: theirs, serverKey: others.publicKey })),
+          yield* knock(endpoint, "the client's own key", Curve.client({ keys: theirs, serverKey: theirs.publicKey })),
+          yield* knock(endpoint, "no mechanism"),
+          yield* knock(endpoint, "NULL with a domain", Null.server({ domain: "jobs" })),
+          yield* knock(endpoint, "PLAIN", Plain.client({ username: "admin", password })),
+          yield* knock(endpoint, "a PLAIN server", Plain.server({ domain: "jobs" }))
+        ]
+        // It waits for a client to begin.
         yield* knock(endpoint, "another CURVE server", Curve.server({ keys: others }))
-        yield* clients(pull, client, 30)
+        for (const intruder of intruders) expect(yield* refusals(intruder)).toHaveLength(1)
+        yield* refusals(pull, intruders.length)
+        yield* clients(pull, client, 10)
         expect(yield* pull.drain).toEqual([])
       })
     )
   }
+
+  it.live("a refusal is an event on both sides, which says what was wrong", () =>
+    Effect.gen(function* () {
+      const wrongKey = Curve.client({ keys: theirs, serverKey: others.publicKey })
+      const name = Plain.client({ username: "admin", password })
+      const mismatch = "Protocol ERR_ZMTP_MECHANISM_MISMATCH undefined"
+      for (const [security, theirs, seenByServer, seenByClient] of [
+        [server, wrongKey, /^Protocol ERR_ZMTP_CRYPTOGRAPHIC /, /^Connection EPIPE /],
+        [server, undefined, mismatch, mismatch],
+        [server, name, mismatch, mismatch],
+        [undefined, client, mismatch, mismatch],
+        [Plain.server({ domain: "jobs" }), undefined, mismatch, mismatch],
+        // There is nobody to ask. libzmq may let the client wait, until its `handshakeInterval` is over.
+        [Plain.server({ domain: "jobs" }), name, /^Connection EFAULT /, undefined],
+        [Curve.server({ keys: ours, domain: "jobs" }), client, /^Connection EFAULT /, undefined],
+        [Null.server({ domain: "jobs" }), undefined, /^Connection EFAULT /, undefined]
+      ] as const) {
+        const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), security })
+        const push = yield* knock(boundTo(pull), "let me in", theirs)
+        expect((yield* refusals(pull))[0]).toMatch(seenByServer)
+        if (seenByClient !== undefined) expect((yield* refusals(push))[0]).toMatch(seenByClient)
+      }
+    })
+  )
 
   it.live("no server but the right one gets what a client sends", () =>
     Effect.gen(function* () {
@@ -672,8 +717,10 @@ describe("who gets in", () => {
       const plain = yield* Zmq.pull({ bind: freshEndpoint("tcp"), security: Plain.server({ domain }) })
       const open = yield* Zmq.pull({ bind: freshEndpoint("tcp"), security: Null.server({ domain: "open" }) })
       const closed = yield* Zmq.pull({ bind: freshEndpoint("tcp"), security: Null.server({ domain }) })
-      yield* knock(boundTo(curve), "denied", Curve.client({ keys: others, serverKey: ours.publicKey }))
-      yield* knock(boundTo(plain), "denied", Plain.client({ username: "admin", password: wrongPassword }))
+      const denied = [
+        yield* knock(boundTo(curve), "denied", Curve.client({ keys: others, serverKey: ours.publicKey })),
+        yield* knock(boundTo(plain), "denied", Plain.client({ username: "admin", password: wrongPassword }))
+      ]
       yield* knock(boundTo(plain), "denied", Plain.client({ username: "root", password }))
       yield* knock(boundTo(plain), "denied")
       yield* knock(boundTo(closed), "denied")
@@ -683,6 +730,9 @@ describe("who gets in", () => {
       yield* was("PLAIN", domain, "admin", "hash")
       yield* was("PLAIN", domain, "root", "hush")
       yield* was("NULL", domain)
+      for (const socket of [curve, ...denied]) {
+        expect((yield* refusals(socket))[0]).toMatch(/^Authentication \S+ 400$/)
+      }
       yield* clients(curve, client, 5)
       yield* clients(plain, Plain.client({ username: "admin", password }), 5)
       yield* clients(open, undefined, 5)

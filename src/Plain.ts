@@ -75,7 +75,7 @@ export const server = (options: { readonly domain: string }): Server => ({ ...op
  * import { Plain, Zmq } from "effect-zmq"
  *
  * export const jobs = Effect.gen(function* () {
- *   const password = yield* Config.redacted("JOBS_PASSWORD")
+ *   const password = yield* Config.Redacted("JOBS_PASSWORD")
  *   return yield* Zmq.push({
  *     connect: "tcp://127.0.0.1:5557",
  *     security: Plain.client({ username: "admin", password })

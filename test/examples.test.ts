@@ -36,6 +36,12 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
     'refused: {"sensor":"attic"}'
   ],
   "layers-and-testing.ts": ["the worker sent PAINT IT", "an hour later: Again"],
+  "curve.ts": [
+    "the answer to life",
+    "the server refused a peer: Protocol, ERR_ZMTP_CRYPTOGRAPHIC",
+    "the stranger was refused: HandshakeFailed",
+    "secret key: <redacted>"
+  ],
   "time-limits-and-interruption.ts": [
     "nothing came: Again",
     "in time: false",

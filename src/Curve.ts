@@ -362,7 +362,9 @@ export class CertificateError extends Data.TaggedError("CertificateError")<{
  *
  * **Details**
  *
- * The files are in the ZeroMQ Property Language (RFC 4). Fails with
+ * The files are in the ZeroMQ Property Language (RFC 4), and are read by the
+ * `FileSystem` of the platform, like that of `NodeServices.layer` in
+ * `@effect/platform-node`. Fails with
  * `CertificateError` if the file is malformed, has no public key, or has a secret
  * key that does not belong to it.
  *

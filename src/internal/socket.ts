@@ -101,7 +101,7 @@ export class SocketCore {
 
   /** Throws BindError. */
   bind(endpoint: string): string {
-    const fault = checkBind(endpoint)
+    const fault = checkBind(endpoint) ?? this.checkZap(endpoint)
     if (fault !== undefined) throw new BindError({ operation: "bind", endpoint, ...fault })
     this.watchFor(endpoint)
     try {
@@ -139,6 +139,17 @@ export class SocketCore {
     } catch (cause) {
       throw new ConnectError({ operation: "connect", endpoint, ...faultOf("connect", endpoint, cause), cause })
     }
+  }
+
+  // With any other type libzmq aborts the process at the first handshake that
+  // it asks about (session_base.cpp:343).
+  private checkZap(endpoint: string): EndpointFault | undefined {
+    return endpoint !== "inproc://zeromq.zap.01" || this.type === "rep" || this.type === "router"
+      ? undefined
+      : {
+          reason: "IncompatibleTransport",
+          advice: "Authenticators alone have this name (RFC 27): use a ROUTER or a REP"
+        }
   }
 
   // Accepted by libzmq, which then never connects.

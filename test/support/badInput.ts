@@ -86,7 +86,8 @@ const badBinds = [
   ["foo://bar", "UnsupportedTransport"],
   ["ipc:///no/such/folder/a.sock", "NoSuchPath"],
   ["tcp://192.0.2.1:*", "AddressNotAvailable"],
-  ["tcp://nosuchif:*", "AddressNotAvailable"]
+  ["tcp://nosuchif:*", "AddressNotAvailable"],
+  ["inproc://zeromq.zap.01", "IncompatibleTransport"]
 ] as const
 const badConnects = [
   ["", "InvalidEndpoint"],

@@ -1,9 +1,9 @@
 /** What becomes of connections: events, and waiting for peers and subscribers. */
 import { createConnection } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Logger, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
-import { openScripted } from "./support/scripted.ts"
+import { openScripted, type ScriptedSocket } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
 
 const fork = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.forkChild(self, { startImmediately: true })
@@ -279,6 +279,33 @@ describe("awaitSubscribers", () => {
       const { port } = yield* openScripted(Zmq.pub())
       for (const number of numbers(0, 5000)) port.arrive(`\x01${number}`)
       yield* until(Effect.sync(() => port.handedOver === 5000))
+    })
+  )
+})
+
+describe("a peer that was refused", () => {
+  it.effect("is logged once until another is accepted, and at a bound port only if it speaks ZMTP", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        lines.push(`${logLevel} ${message}`)
+      })
+      const tell = (port: ScriptedSocket, type: string) =>
+        port.tell({ type, address: "tcp://127.0.0.1:5555", error: new Error("no") })
+      yield* Effect.gen(function* () {
+        const { port: bound } = yield* openScripted(Zmq.pull({ bind: "tcp://127.0.0.1:5555" }))
+        tell(bound, "handshake:error:other")
+        tell(bound, "handshake")
+        tell(bound, "handshake:error:auth")
+        tell(bound, "handshake:error:auth")
+        tell(bound, "handshake")
+        tell(bound, "handshake:error:protocol")
+        const { port: connected } = yield* openScripted(Zmq.push({ connect: "tcp://127.0.0.1:5555" }))
+        tell(connected, "handshake:error:other")
+        yield* until(Effect.sync(() => lines.length >= 3))
+      }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
+      const line = (type: string) => `Warn effect-zmq: a ${type} socket and its peer did not accept each other: no`
+      expect(lines).toEqual([line("pull"), line("pull"), line("push")])
     })
   )
 })

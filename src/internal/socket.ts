@@ -60,13 +60,12 @@ export class SocketCore {
     this.options = options
     this.native = native
     this.context = context
-    this.connections = new Connections(({ endpoint, reason, code, error }) =>
-      log(`effect-zmq: a ${type} socket and its peer did not accept each other: ${error.message}`, {
-        endpoint,
-        reason,
-        ...(code === undefined ? {} : { code })
-      })
-    )
+    this.connections = new Connections(({ endpoint, reason, code, error }) => {
+      // Whoever looks in at a bound port and leaves is none of our peers.
+      const level = reason === "Connection" && !this.connected.includes(endpoint) ? "Debug" : "Warn"
+      const annotations = { endpoint, reason, ...(code === undefined ? {} : { code }) }
+      log(level, `effect-zmq: a ${type} socket and its peer did not accept each other: ${error.message}`, annotations)
+    })
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     this.inbox = new Inbox(native, capacity, options.conflate)
@@ -248,7 +247,7 @@ export class SocketCore {
 
 const isInproc = (endpoint: string): boolean => endpoint.startsWith("inproc:")
 
-export type Log = (message: string, annotations: Record<string, unknown>) => void
+export type Log = (level: "Debug" | "Warn", message: string, annotations: Record<string, unknown>) => void
 
 const notHere = {
   reason: "NoSuchEndpoint",
@@ -335,7 +334,7 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
   Effect.gen(function* () {
     const { open } = yield* Native
     const context = yield* Context
-    const log = yield* warnings
+    const log = yield* logger
     const prepared = yield* attempt(isSocketError, () => prepare(type, options))
     for (const endpoint of prepared.connect) yield* resolveHost(endpoint)
     return yield* Effect.acquireRelease(
@@ -358,11 +357,11 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
   })
 
 // Logs from outside of fibers, as the fiber that opened the socket would.
-const warnings: Effect.Effect<Log> = Effect.map(
+const logger: Effect.Effect<Log> = Effect.map(
   Effect.context<never>(),
   (context): Log =>
-    (message, annotations) =>
-      void Effect.runForkWith(context)(Effect.logWarning(message).pipe(Effect.annotateLogs(annotations)))
+    (level, message, annotations) =>
+      void Effect.runForkWith(context)(Effect.logWithLevel(level)(message).pipe(Effect.annotateLogs(annotations)))
 )
 
 const closeSocket = (core: SocketCore): Effect.Effect<void> =>

@@ -1,14 +1,7 @@
 /** A PUB with two topics, and a SUB for one of them. */
 import { NodeRuntime } from "@effect/platform-node"
-import { Effect, Random, Stream } from "effect"
+import { Effect, Fiber, Stream } from "effect"
 import { Zmq } from "effect-zmq"
-
-const station = Effect.gen(function* () {
-  const degrees = yield* Random.nextIntBetween(10, 30)
-  yield* Zmq.send(["weather.oslo", `${degrees} degrees`])
-  yield* Zmq.send(["traffic.oslo", "jammed"])
-  yield* Effect.sleep("20 millis")
-}).pipe(Effect.forever)
 
 // A message is received if its first frame begins with the topic.
 const listener = Zmq.messages.pipe(
@@ -17,14 +10,19 @@ const listener = Zmq.messages.pipe(
 )
 
 const program = Effect.gen(function* () {
-  const pub = yield* Zmq.pub()
-  const connect = yield* pub.bind("tcp://127.0.0.1:*")
-  yield* listener.pipe(
+  const station = yield* Zmq.pub()
+  const connect = yield* station.bind("tcp://127.0.0.1:*")
+  const listening = yield* listener.pipe(
     Effect.provide(Zmq.layer(Zmq.sub({ connect, subscribe: ["weather."] }))),
-    // The station stops when the listener has heard enough.
-    Effect.raceFirst(station.pipe(Effect.provideService(Zmq.Sender, pub)))
+    Effect.forkChild
   )
-  console.log("heard enough")
+  // What is sent before anybody has subscribed goes nowhere.
+  yield* station.awaitSubscribers("weather.")
+  for (const degrees of [18, 21, 17]) {
+    yield* station.send(["traffic.oslo", "jammed"])
+    yield* station.send(["weather.oslo", `${degrees} degrees`])
+  }
+  yield* Fiber.join(listening)
 })
 
 NodeRuntime.runMain(Effect.scoped(program))

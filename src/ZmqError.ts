@@ -120,8 +120,9 @@ export class Unroutable extends Data.TaggedError("Unroutable")<{
 }
 
 /**
- * A REQ or REP socket was used out of turn (EFSM): a REQ sends, then receives;
- * a REP receives, then sends.
+ * Not possible in the state that the socket is in. A REQ or REP was used out of
+ * turn (EFSM): a REQ sends, then receives; a REP receives, then sends. Or one
+ * that cannot know its peers was to wait for them.
  *
  * @category errors
  * @since 0.1.0
@@ -131,7 +132,7 @@ export class InvalidState extends Data.TaggedError("InvalidState")<{
   readonly expected: string
 }> {
   override get message(): string {
-    return `${this.operation}: out of turn. ${this.expected}`
+    return `${this.operation}: not now. ${this.expected}`
   }
 }
 

@@ -13,10 +13,9 @@ import type { ConnectionEvent } from "./native.ts"
 const replay = 256
 
 export class Connections {
-  private readonly hub = Effect.runSync(PubSub.unbounded<Take.Take<SocketEvent>>({ replay }))
-  /** Events since the socket was opened, at most the last 256, and then as they come. */
-  readonly events: Stream.Stream<SocketEvent> = Stream.fromPubSubTake(this.hub)
   readonly changed = new Signal()
+  private hub: PubSub.PubSub<Take.Take<SocketEvent>> | undefined
+  private closed = false
   /** Handshakes of peers that are there, by the endpoint libzmq names. */
   private readonly ready = new Map<string, number>()
   // Handshakes that failed, and whose connection has not ended yet.
@@ -28,11 +27,25 @@ export class Connections {
     this.onRefusal = onRefusal
   }
 
+  /** Events since the socket was opened, at most the last 256, and then as they come. */
+  get events(): Stream.Stream<SocketEvent> {
+    return Stream.fromPubSubTake(this.openHub())
+  }
+
+  // Sockets over inproc have no events.
+  private openHub(): PubSub.PubSub<Take.Take<SocketEvent>> {
+    if (this.hub === undefined) {
+      this.hub = Effect.runSync(PubSub.unbounded({ replay }))
+      if (this.closed) PubSub.endUnsafe(this.hub, Exit.void)
+    }
+    return this.hub
+  }
+
   readonly tell = (native: ConnectionEvent): void => {
     const event = eventOf(native)
     if (event === undefined) return
     this.count(event)
-    PubSub.publishUnsafe(this.hub, [event])
+    PubSub.publishUnsafe(this.openHub(), [event])
     this.changed.raise()
   }
 
@@ -50,7 +63,8 @@ export class Connections {
   }
 
   close(): void {
-    PubSub.endUnsafe(this.hub, Exit.void)
+    this.closed = true
+    if (this.hub !== undefined) PubSub.endUnsafe(this.hub, Exit.void)
     this.changed.close()
   }
 

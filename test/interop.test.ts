@@ -91,6 +91,90 @@ for (const transport of ["tcp", "ipc"] as const) {
       })
     )
 
+    for (const role of ["pair", "dealer"] as const) {
+      it.live(`${role.toUpperCase()} of theirs gives back what ${role.toUpperCase()} of ours sends`, () =>
+        Effect.gen(function* () {
+          const socket = yield* role === "pair"
+            ? Zmq.pair({ bind: freshEndpoint(transport) })
+            : Zmq.dealer({ bind: freshEndpoint(transport) })
+          const python = yield* peer("patterns.py", role, socket)
+          for (const message of messages) {
+            yield* socket.send(message)
+            expect(hex(yield* socket.recv)).toEqual(hex(message))
+          }
+          yield* socket.send("stop")
+          expect(yield* socket.recvString).toBe("stop")
+          yield* endsWell(python, "done\n")
+        })
+      )
+    }
+
+    it.live("DEALER of ours and ROUTER of theirs", () =>
+      Effect.gen(function* () {
+        const dealer = yield* Zmq.dealer({ bind: freshEndpoint(transport) })
+        const python = yield* peer("patterns.py", "router", dealer)
+        for (const message of messages) {
+          yield* dealer.send(message)
+          expect(hex(yield* dealer.recv)).toEqual(hex(["re", ...message]))
+        }
+        yield* dealer.send("stop")
+        expect(yield* dealer.recvStrings).toEqual(["re", "stop"])
+        yield* endsWell(python, "done\n")
+      })
+    )
+
+    it.live("XSUB of ours and XPUB of theirs", () =>
+      Effect.gen(function* () {
+        const xsub = yield* Zmq.xsub({ bind: freshEndpoint(transport), subscribe: "a" })
+        const python = yield* peer("patterns.py", "xpub", xsub)
+        expect(hex(yield* xsub.recv)).toEqual(hex(["a1", Buffer.from([0, 255])]))
+        yield* xsub.send("upstream")
+        yield* xsub.unsubscribe("a")
+        yield* endsWell(python, "done\n")
+      })
+    )
+
+    it.live("XPUB of ours and XSUB of theirs", () =>
+      Effect.gen(function* () {
+        const xpub = yield* Zmq.xpub({ bind: freshEndpoint(transport) })
+        const python = yield* peer("patterns.py", "xsub", xpub)
+        yield* xpub.awaitSubscribers("a1")
+        expect(yield* xpub.recvString).toBe("\x01a")
+        yield* xpub.send(["a1", Buffer.from([0, 255])])
+        expect(yield* xpub.recvString).toBe("upstream")
+        expect(yield* xpub.recvString).toBe("\x00a")
+        yield* endsWell(python, "done\n")
+      })
+    )
+
+    it.live("PUB of ours awaits a SUB of theirs, and sends once", () =>
+      Effect.gen(function* () {
+        const pub = yield* Zmq.pub({ bind: freshEndpoint(transport) })
+        const python = yield* peer("patterns.py", "sub", pub)
+        yield* pub.awaitSubscribers("a1")
+        yield* pub.send(["b1", "for nobody"])
+        yield* pub.send(["a1", Buffer.from([0, 255])])
+        yield* endsWell(python, "done\n")
+      })
+    )
+
+    if (transport === "tcp") {
+      it.live("STREAM of ours and STREAM of theirs", () =>
+        Effect.gen(function* () {
+          const stream = yield* Zmq.rawStream({ bind: freshEndpoint(transport), notify: false })
+          const python = yield* peer("patterns.py", "stream", stream)
+          const said = yield* Stream.runFold(
+            stream.messages.pipe(Stream.takeUntil(([, data]) => data!.includes("tcp"))),
+            () => ({ id: Buffer.alloc(0) as Buffer, text: "" }),
+            ({ text }, [id, data]) => ({ id, text: text + data })
+          )
+          expect(said.text).toBe("hello over tcp")
+          yield* stream.send([said.id, said.text.toUpperCase()])
+          yield* endsWell(python, "done\n")
+        })
+      )
+    }
+
     it.live("PUB of theirs to SUB of ours", () =>
       Effect.gen(function* () {
         const sub = yield* Zmq.sub({ bind: freshEndpoint(transport), subscribe: "weather." })

@@ -42,6 +42,7 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import type { Codec } from "./Codec.ts"
 import type { SocketType } from "./internal/options.ts"
 import * as sockets from "./internal/sockets.ts"
 import type { Message, Outgoing } from "./Message.ts"
@@ -148,6 +149,8 @@ export interface Receives<out E = never> {
   readonly recvJson: Effect.Effect<unknown, Again | Closed | DecodeError | E>
   /** The next message, one frame of JSON, decoded by a schema. */
   readonly recvSchema: <A>(schema: Schema.Decoder<A>) => Effect.Effect<A, Again | Closed | DecodeError | E>
+  /** The next message, decoded by a codec: MessagePack, several frames, or your own. */
+  readonly recvAs: <A>(codec: Codec<A>) => Effect.Effect<A, Again | Closed | DecodeError | E>
   /** The next message if there is one now. Never waits. */
   readonly tryRecv: Effect.Effect<Option.Option<Message>, Closed | E>
 }
@@ -192,6 +195,8 @@ export interface Receiver extends Receives {
   readonly strings: Stream.Stream<string, Again | Closed | DecodeError>
   /** Messages, one frame of JSON each, decoded by a schema. */
   readonly stream: <A>(schema: Schema.Decoder<A>) => Stream.Stream<A, Again | Closed | DecodeError>
+  /** Messages, decoded by a codec. */
+  readonly streamAs: <A>(codec: Codec<A>) => Stream.Stream<A, Again | Closed | DecodeError>
   /**
    * Runs a handler on each message, `concurrency` (1 unless given, 1,024 at most)
    * at a time. A
@@ -226,6 +231,8 @@ export interface Sends<out E = Unroutable> {
   readonly sendSchema: <A>(
     schema: Schema.Codec<A, unknown>
   ) => (value: A) => Effect.Effect<void, Again | Closed | EncodeError | E>
+  /** Sends a value as a codec encodes it. */
+  readonly sendAs: <A>(codec: Codec<A>) => (value: A) => Effect.Effect<void, Again | Closed | EncodeError | E>
   /** Sends if there is room now, and says whether it did. Never waits. */
   readonly trySend: (message: Outgoing) => Effect.Effect<boolean, Closed | EncodeError | E>
 }
@@ -832,6 +839,25 @@ export const recvJson = Receiver.use((receiver) => receiver.recvJson)
 export const recvSchema = <A>(schema: Schema.Decoder<A>) => Receiver.use((receiver) => receiver.recvSchema(schema))
 
 /**
+ * The next message, decoded by a codec.
+ *
+ * **Example** (A topic, and a body in MessagePack)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Codec, Zmq } from "effect-zmq"
+ *
+ * const Reading = Schema.Struct({ celsius: Schema.Number, at: Schema.Date })
+ * const reading = Codec.frames({ topic: Codec.string, body: Codec.msgpack(Reading) })
+ * export const next = Zmq.recvAs(reading)
+ * ```
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
+export const recvAs = <A>(codec: Codec<A>) => Receiver.use((receiver) => receiver.recvAs(codec))
+
+/**
  * The next message if there is one now. Never waits.
  *
  * @category receiving
@@ -871,6 +897,14 @@ export const strings = Stream.unwrap(Receiver.useSync((receiver) => receiver.str
  */
 export const stream = <A>(schema: Schema.Decoder<A>) =>
   Stream.unwrap(Receiver.useSync((receiver) => receiver.stream(schema)))
+
+/**
+ * Messages, decoded by a codec, each lent until the next is asked for.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const streamAs = <A>(codec: Codec<A>) => Stream.unwrap(Receiver.useSync((receiver) => receiver.streamAs(codec)))
 
 /**
  * Runs a handler on each message: see `Receiver`.
@@ -920,6 +954,17 @@ export const sendSchema =
   <A>(schema: Schema.Codec<A, unknown>) =>
   (value: A) =>
     Sender.use((sender) => sender.sendSchema(schema)(value))
+
+/**
+ * Sends a value as a codec encodes it.
+ *
+ * @category sending
+ * @since 0.1.0
+ */
+export const sendAs =
+  <A>(codec: Codec<A>) =>
+  (value: A) =>
+    Sender.use((sender) => sender.sendAs(codec)(value))
 
 /**
  * Sends if there is room now, and says whether it did.

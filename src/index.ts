@@ -1,6 +1,7 @@
 /**
  * @since 0.1.0
  */
+export * as Codec from "./Codec.ts"
 export * as Curve from "./Curve.ts"
 export * as Null from "./Null.ts"
 export * as Plain from "./Plain.ts"

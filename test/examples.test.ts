@@ -30,6 +30,15 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
     "average 18.3",
     'refused: {"sensor":"attic"}'
   ],
+  "codecs.ts": [
+    "door: 500 pixels of the front at 2025-06-01T10:00:00.000Z",
+    "json: 716 bytes, decoded",
+    "msgpack: 523 bytes, decoded",
+    /^binary: \d\d\d bytes, decoded$/,
+    "1400 characters, inflated",
+    "recvAs: expected frame header to be JSON, got 3 frames of 4, 9, 7 bytes",
+    "the next message"
+  ],
   "layers-and-testing.ts": ["the worker sent PAINT IT", "an hour later: Again"],
   "events.ts": [
     "heard: weather.oslo 21 degrees",

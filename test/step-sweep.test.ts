@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Zmq } from "effect-zmq"
+import { Codec, Zmq } from "effect-zmq"
 import { type Opened, openNow, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
 import { sweep } from "./support/sweep.ts"
 
@@ -68,6 +68,11 @@ const receives = {
   recvSchema: loops(
     (socket) => socket.recvSchema(Schema.Number),
     Zmq.recvSchema(Schema.Number),
+    (number) => [String(number)]
+  ),
+  recvAs: loops(
+    (socket) => socket.recvAs(Codec.json(Schema.Number)),
+    Zmq.recvAs(Codec.json(Schema.Number)),
     (number) => [String(number)]
   ),
   tryRecv: loops(

@@ -17,9 +17,9 @@ type SocketOperation =
   | "awaitConnected"
   | "awaitPeers"
   | "stats"
-type ReceivesOperation = "recv" | "recvString" | "recvStrings" | "recvJson" | "recvSchema" | "tryRecv"
-type ReceiverOperation = ReceivesOperation | "drain" | "messages" | "strings" | "stream" | "runForEach"
-type SendsOperation = "send" | "sendJson" | "sendSchema" | "trySend"
+type ReceivesOperation = "recv" | "recvString" | "recvStrings" | "recvJson" | "recvSchema" | "recvAs" | "tryRecv"
+type ReceiverOperation = ReceivesOperation | "drain" | "messages" | "strings" | "stream" | "streamAs" | "runForEach"
+type SendsOperation = "send" | "sendJson" | "sendSchema" | "sendAs" | "trySend"
 type SenderOperation = SendsOperation | "sendAll" | "sink"
 type SubscriberOperation = "subscribe" | "unsubscribe"
 
@@ -35,9 +35,9 @@ const socketOperations = [
   "awaitPeers",
   "stats"
 ]
-const receivesOperations = ["recv", "recvString", "recvStrings", "recvJson", "recvSchema", "tryRecv"]
-const receiverOperations = [...receivesOperations, "drain", "messages", "strings", "stream", "runForEach"]
-const sendsOperations = ["send", "sendJson", "sendSchema", "trySend"]
+const receivesOperations = ["recv", "recvString", "recvStrings", "recvJson", "recvSchema", "recvAs", "tryRecv"]
+const receiverOperations = [...receivesOperations, "drain", "messages", "strings", "stream", "streamAs", "runForEach"]
+const sendsOperations = ["send", "sendJson", "sendSchema", "sendAs", "trySend"]
 const senderOperations = [...sendsOperations, "sendAll", "sink"]
 
 describe("each socket type has exactly its operations", () => {

@@ -29,7 +29,7 @@ const full = new NotSent("full")
 const closed = new NotSent("closed")
 const timeUp = new NotSent("timeUp")
 
-const isFrame = (value: unknown): value is Frame => typeof value === "string" || value instanceof Uint8Array
+export const isFrame = (value: unknown): value is Frame => typeof value === "string" || value instanceof Uint8Array
 
 /** What is wrong with a value as a message of at least so many frames, or undefined. */
 export const checkOutgoing = (operation: string, value: unknown, leastFrames = 1): EncodeError | undefined => {

@@ -7,10 +7,20 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import type { Codec } from "../Codec.ts"
 import type { Outgoing } from "../Message.ts"
 import type * as Zmq from "../Zmq.ts"
 import { BindError, ConnectError, EncodeError, InvalidState, type SocketError } from "../ZmqError.ts"
-import { decodeJson, decodeSchema, decodeString, decodeStrings, encodeJson, encodeSchema } from "./codec.ts"
+import {
+  decodeAs,
+  decodeJson,
+  decodeSchema,
+  decodeString,
+  decodeStrings,
+  encodeAs,
+  encodeJson,
+  encodeSchema
+} from "./codec.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "./exchange.ts"
 import type { SocketType } from "./options.ts"
 import { Receiving } from "./receive.ts"
@@ -84,6 +94,7 @@ const receivesOf = (receiving: Receiving) => ({
   recvStrings: receiving.receive("recvStrings", decodeStrings("recvStrings")),
   recvJson: receiving.receive("recvJson", decodeJson("recvJson")),
   recvSchema: <A>(schema: Schema.Decoder<A>) => receiving.receive("recvSchema", decodeSchema("recvSchema", schema)),
+  recvAs: <A>(codec: Codec<A>) => receiving.receive("recvAs", decodeAs("recvAs", codec)),
   tryRecv: receiving.tryReceive
 })
 
@@ -107,6 +118,7 @@ const receiverOf = (receiving: Receiving) => ({
   messages: makeStream(receiving, "messages", wholeMessage),
   strings: makeStream(receiving, "strings", decodeString("strings")),
   stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", decodeSchema("stream", schema)),
+  streamAs: <A>(codec: Codec<A>) => makeStream(receiving, "streamAs", decodeAs("streamAs", codec)),
   runForEach: <E, R>(handler: (message: Zmq.Message) => Effect.Effect<unknown, E, R>, options?: Zmq.HandlerOptions) =>
     forEachMessage(
       receiving,
@@ -116,15 +128,18 @@ const receiverOf = (receiving: Receiving) => ({
 })
 
 const sendsOf = (sending: Sending) => {
-  const sendText = (operation: string, text: string | EncodeError) =>
-    text instanceof EncodeError ? Effect.fail(text) : sending.send(operation, text)
+  const sendEncoded =
+    <A>(operation: string, encode: (value: A) => Outgoing | EncodeError) =>
+    (value: A) =>
+      Effect.suspend(() => {
+        const message = encode(value)
+        return message instanceof EncodeError ? Effect.fail(message) : sending.send(operation, message)
+      })
   return {
     send: (message: Outgoing) => sending.send("send", message),
-    sendJson: (value: unknown) => Effect.suspend(() => sendText("sendJson", encodeJson("sendJson", value))),
-    sendSchema: <A>(schema: Schema.Codec<A, unknown>) => {
-      const encode = encodeSchema<A>("sendSchema", schema)
-      return (value: A) => Effect.suspend(() => sendText("sendSchema", encode(value)))
-    },
+    sendJson: sendEncoded("sendJson", encodeJson("sendJson")),
+    sendSchema: <A>(schema: Schema.Codec<A, unknown>) => sendEncoded("sendSchema", encodeSchema("sendSchema", schema)),
+    sendAs: <A>(codec: Codec<A>) => sendEncoded("sendAs", encodeAs("sendAs", codec)),
     trySend: (message: Outgoing) => sending.trySend("trySend", message)
   }
 }

@@ -245,8 +245,8 @@ const decoder =
   }
 
 const encoder =
-  <A>(operation: string, { encode }: Pick<Format<A>, "encode">) =>
-  (value: A): Outgoing | EncodeError => {
+  <A, M extends Outgoing>(operation: string, { encode }: { readonly encode: (value: A) => M | Refusal }) =>
+  (value: A): M | EncodeError => {
     const message = encode(value)
     return message instanceof Refusal ? new EncodeError({ operation, value, ...message }) : message
   }
@@ -272,7 +272,8 @@ export const decodeStrings =
 
 export const decodeJson = (operation: string): Decode<unknown> => decoder(operation, jsonMessage)
 
-export const encodeJson = (operation: string) => encoder(operation, jsonMessage)
+export const encodeJson = (operation: string, value: unknown): Frame | EncodeError =>
+  encoder(operation, jsonFormat)(value)
 
 export const decodeSchema = <A>(operation: string, schema: Schema.Decoder<A>): Decode<A> =>
   decoder(

@@ -137,7 +137,7 @@ const sendsOf = (sending: Sending) => {
       })
   return {
     send: (message: Outgoing) => sending.send("send", message),
-    sendJson: sendEncoded("sendJson", encodeJson("sendJson")),
+    sendJson: sendEncoded("sendJson", (value: unknown) => encodeJson("sendJson", value)),
     sendSchema: <A>(schema: Schema.Codec<A, unknown>) => sendEncoded("sendSchema", encodeSchema("sendSchema", schema)),
     sendAs: <A>(codec: Codec<A>) => sendEncoded("sendAs", encodeAs("sendAs", codec)),
     trySend: (message: Outgoing) => sending.trySend("trySend", message)

@@ -97,8 +97,10 @@ export class Context extends EffectContext.Reference<ContextCore>("effect-zmq/Co
 const release = (context: ContextCore): Effect.Effect<void> =>
   Effect.suspend(() => {
     context.closed = true
+    // The authenticator after those that rely on it.
+    const sockets = [...context.sockets].sort((a, b) => Number(b.reliesOnZap) - Number(a.reliesOnZap))
     return Effect.andThen(
-      Effect.forEach([...context.sockets], (socket) => socket.shut, { discard: true }),
+      Effect.forEach(sockets, (socket) => socket.shut, { discard: true }),
       Effect.sync(() => closeContext(context))
     )
   })

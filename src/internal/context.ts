@@ -1,10 +1,12 @@
 /** Contexts: which sockets are open in each, and what becomes of it afterwards. */
 import type * as Effect from "effect/Effect"
 import { type ContextSettings, makeContext, type NativeContext, sharedContext } from "./native.ts"
+import { Reliance } from "./zapReliance.ts"
 
 export class ContextCore {
   readonly settings: ContextSettings
-  readonly sockets = new Set<{ readonly shut: Effect.Effect<void> }>()
+  readonly sockets = new Set<{ readonly shut: Effect.Effect<void>; readonly reliesOnZap: boolean }>()
+  readonly zap = new Reliance()
   closed = false
   private readonly make: () => NativeContext
   private made: NativeContext | undefined

@@ -48,7 +48,7 @@ export class SocketCore {
   readonly shut = closeSocket(this)
   closed = false
   leftAtClose = 0
-  private readonly context: ContextCore
+  readonly context: ContextCore
   private bound: Array<Bound> = []
   private connected: Array<string> = []
   private watching = false
@@ -92,6 +92,13 @@ export class SocketCore {
       again: inbox.again + outbox.again,
       leftAtClose: this.leftAtClose
     }
+  }
+
+  /** libzmq asks the authenticator about its peers, if there is one. */
+  get reliesOnZap(): boolean {
+    return this.options.settings.some(
+      ({ option, value }) => option === "zapDomain" || (/^(curve|plain)Server$/.test(option) && value === true)
+    )
   }
 
   get endpoints(): ReadonlyArray<string> {
@@ -346,6 +353,7 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
         try {
           apply(core)
           context.sockets.add(core)
+          if (core.reliesOnZap) context.zap.enter()
           return core
         } catch (error) {
           core.close()
@@ -369,6 +377,7 @@ const closeSocket = (core: SocketCore): Effect.Effect<void> =>
     if (core.closed) return
     const { endpoints } = core
     core.close()
+    if (core.reliesOnZap) yield* core.context.zap.leave
     // A receive that was pending may end with a message, a moment later.
     if (core.inbox.receiving) yield* Effect.promise(() => Promise.resolve())
     const left = core.inbox.mailbox.size

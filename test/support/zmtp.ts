@@ -67,7 +67,12 @@ export const knock = (
   Effect.callback((resume) => {
     const { hostname, port } = new URL(endpoint.replace(/^tcp:/, "http:"))
     const host = hostname.replace(/^\[|\]$/g, "")
-    const socket = open({ host, port: Number(port), ...(from === undefined ? {} : { localAddress: from }) })
+    const socket = open({
+      host,
+      port: Number(port),
+      ...(from === undefined ? {} : { localAddress: from }),
+      noDelay: true
+    })
     const left = [...parts]
     const answers: Array<string> = []
     let bytes = Buffer.alloc(0)

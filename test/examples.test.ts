@@ -23,6 +23,16 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
   "pub-sub.ts": ["weather.oslo: 18 degrees", "weather.oslo: 21 degrees", "weather.oslo: 17 degrees"],
   "request-reply.ts": ["no answer yet: TimeoutError", "the answer to life", "the answer to everything"],
   "router-serve.ts": ["1 4 9 16 25 36 49 64 81", "Unroutable"],
+  "security-grasslands.ts": ["the client received: Hello"],
+  "security-strawhouse.ts": ["the client received: Hello", "another client was refused: 400"],
+  "security-woodhouse.ts": [
+    "admin with guess: Denied, Credentials: wrong name or password",
+    "carol with secret: Denied, Failed: the authenticator failed: see the `cause` of the decision",
+    "admin with secret: Accepted",
+    "admin received: Hello"
+  ],
+  "security-stonehouse.ts": ["the client received: Hello", "a stranger was refused", "a stranger was refused"],
+  "security-ironhouse.ts": ["eve: Denied", "ann: Accepted", "ann received: Hello"],
   "streams-and-schema.ts": [
     "2025-06-01T10:00:00.000Z roof",
     "2025-06-01T10:01:00.000Z cellar",

@@ -1,7 +1,21 @@
 /** The authenticator: who gets in, who does not, and what becomes of that when it fails, ends or is replaced. */
 import { NodeServices } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, FileSystem, Layer, Queue, Redacted, Scope, Stream } from "effect"
+import {
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  FileSystem,
+  Layer,
+  Logger,
+  Queue,
+  Redacted,
+  References,
+  Scope,
+  Stream
+} from "effect"
 import { TestClock } from "effect/testing"
 import { Curve, Null, Plain, Zap, Zmq } from "effect-zmq"
 import { runHandler } from "../src/internal/zapHandler.ts"
@@ -20,6 +34,7 @@ const onlyGets = (pull: Zmq.Pull, text: string) => Effect.map(pull.recvString, (
 describe("who gets in", () => {
   it.live("by name and password", () => {
     const log = captured()
+    const rude = "\u001b[2Jroot\n"
     return Effect.gen(function* () {
       const decisions = yield* decisionsOf
       const pull = yield* Zmq.pull({
@@ -41,6 +56,8 @@ describe("who gets in", () => {
       yield* knocking(at, "good", plain("ann"))
       expect(yield* next(decisions)).toBe("Accepted ann")
       yield* onlyGets(pull, "good")
+      yield* knocking(at, "good", plain(rude))
+      expect(yield* next(decisions)).toBe(`Accepted ${rude}`)
 
       const denials = log.lines.filter((line) => line.includes("ZAP denied")).map((line) => JSON.parse(line))
       expect(denials).toHaveLength(5)
@@ -48,10 +65,10 @@ describe("who gets in", () => {
         level: "WARN",
         annotations: { domain: "users", address: "127.0.0.1", mechanism: "PLAIN", identity: "", status: 400 }
       })
-      expect(log.lines.filter((line) => line.includes("ZAP accepted"))).toHaveLength(1)
+      expect(log.lines.filter((line) => line.includes("ZAP accepted"))).toHaveLength(2)
       expect(log.lines.join("")).not.toMatch(/hush/i)
       expect(log.lines.join("")).not.toContain("u001b")
-    }).pipe(Effect.provide(secured(Zap.layer({ plain: { ann: hush } }), log.layer)))
+    }).pipe(Effect.provide(secured(Zap.layer({ plain: { ann: hush, [rude]: hush } }), log.layer)))
   })
 
   it.live("by address: peers of two loopback addresses, of IPv6, and of ipc", () =>
@@ -251,6 +268,10 @@ describe("certificates in a folder", () => {
         yield* becomes(eve!, "Denied")
 
         // The folder itself goes, and comes back.
+        yield* fs.rename(folder, `${folder}-away`)
+        yield* becomes(bob!, "Denied")
+        yield* fs.rename(`${folder}-away`, folder)
+        yield* becomes(bob!, "Accepted")
         yield* fs.remove(folder, { recursive: true })
         yield* becomes(bob!, "Denied")
         yield* fs.makeDirectory(folder)
@@ -370,6 +391,31 @@ describe("an authenticator of the user's", () => {
                 }
               }
             })
+          )
+        )
+      )
+    )
+  )
+
+  it.live("goes on when a logger dies", () =>
+    Effect.gen(function* () {
+      const pull = yield* Zmq.pull({ bind: tcp, security: Plain.server({ domain: "users" }) })
+      for (const name of ["ann", "eve", "ann"]) {
+        expect(yield* knock(boundTo(pull), patiently.PLAIN(name, "hush"))).toEqual(
+          name === "ann" ? ["WELCOME", "READY"] : ["ERROR 400"]
+        )
+      }
+    }).pipe(
+      Effect.provide(
+        secured(
+          Zap.layer({ plain: { ann: hush } }),
+          Layer.merge(
+            Logger.layer([
+              Logger.make(({ message }) => {
+                if (String(message).includes("ZAP")) throw new Error("the disk is full")
+              })
+            ]),
+            Layer.succeed(References.MinimumLogLevel, "All")
           )
         )
       )

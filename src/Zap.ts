@@ -9,16 +9,18 @@
  *
  * ```ts
  * import { NodeServices } from "@effect/platform-node"
- * import { Effect, Layer, Redacted } from "effect"
- * import { Zap, Zmq } from "effect-zmq"
+ * import { Effect, Layer } from "effect"
+ * import { Curve, Zap, Zmq } from "effect-zmq"
  *
- * declare const secretKey: Redacted.Redacted<string>
+ * const socket = Effect.gen(function* () {
+ *   const keys = yield* Curve.readSecretCertificate("server.key_secret")
+ *   return yield* Zmq.rep({ bind: "tcp://*:9000", security: Curve.server({ keys, domain: "global" }) })
+ * })
  *
- * const authenticator = Zap.layer({ curve: Zap.certificates("clients") }).pipe(Layer.provide(NodeServices.layer))
- *
- * const server = Zmq.layer(
- *   Zmq.rep({ bind: "tcp://*:9000", curveServer: true, curveSecretKey: secretKey, zapDomain: "global" })
- * ).pipe(Layer.provide(authenticator))
+ * const server = Zmq.layer(socket).pipe(
+ *   Layer.provide(Zap.layer({ curve: Zap.certificates("clients") })),
+ *   Layer.provide(NodeServices.layer)
+ * )
  *
  * export const main = Zmq.serve(([question]) => Effect.succeed(`echo ${question}`)).pipe(Effect.provide(server))
  * ```
@@ -31,17 +33,18 @@
  * malformed. If the authenticator itself ends, whatever the reason, those who
  * come are denied for as long as a socket is open that relies on it.
  *
- * Give the sockets a `zapDomain`, and let their layers depend on `Zap.layer`, as
- * above: then nobody can connect before there is an authenticator. A CURVE socket
- * without a domain lets in everybody until there is one, as libzmq has it.
+ * Before it begins, libzmq lets nobody in to a socket whose `security` has a
+ * domain, and **everybody** to a `Curve.server` without one, and to a socket with
+ * a `zapDomain` but no `zapEnforceDomain`. So use `security`, and give it a
+ * domain.
  *
  * **What a denied peer sees**
  *
- * Its handshake fails. libzmq tells it the status. On 400 (denied) and 500 (a
- * malformed request) its libzmq gives up for good: the socket has to connect
- * again. On 300 (no decision was made: a failure, a timeout) the peer is told
- * nothing, and its libzmq connects again when `handshakeInterval` is over, which
- * is 30 seconds by default.
+ * Its handshake fails. On 400 (denied) and 500 (a malformed request) it is told
+ * the status, and its libzmq gives the connection up for good: it has to be made
+ * again. On 300 (no decision was made: a failure, a timeout) it is told nothing,
+ * and its libzmq connects again when the `handshakeInterval` of either side is
+ * over, which is 30 seconds by default.
  *
  * **What ZAP cannot do**
  *
@@ -79,7 +82,7 @@ import type { OptionError, SocketError } from "./ZmqError.ts"
  * @since 0.1.0
  */
 export interface Peer {
-  /** The `zapDomain` of the socket it connects to; empty if that has none. */
+  /** The domain of the socket it connects to; empty if that has none. */
   readonly domain: string
   /**
    * Its IP address as libzmq writes it: that of an IPv4 peer of an IPv6 socket is
@@ -206,14 +209,14 @@ export type Authenticator<in Req extends Request, out E = unknown, out R = unkno
 export const anybody: Authenticator<Request, never, never> = () => Effect.succeed(accept())
 
 /**
- * Lets in the CURVE peers whose public certificates are in a folder, in the
- * format of CZMQ and PyZMQ.
+ * Lets in the CURVE peers whose public certificates are in a folder: the files
+ * whose names end in `.key`, as `Curve.writeCertificate`, CZMQ and PyZMQ write
+ * them.
  *
  * The folder is watched: a certificate that is added lets its owner in, and one
  * that is removed, or no longer readable, does not. Where the system gives no
  * notice, as on some network disks, that takes `rescanInterval`, which is 5
- * seconds by default. Files whose names begin with a dot or end in `_secret`
- * are passed over.
+ * seconds by default. A file that is no certificate is told of in the log.
  *
  * Fails if there is no such folder. If it goes away later, nobody gets in until
  * it is back.
@@ -282,7 +285,7 @@ export interface Policy extends AddressRules {
  */
 export interface Options extends Policy {
   /**
-   * Policies for sockets with a `zapDomain` of that name. Such a domain has the
+   * Policies for sockets whose `security` has a domain of that name. Such a domain has the
    * policy given here and nothing of the others, but for the `deny` of the layer,
    * which counts everywhere. Default: all domains have the policy of the layer.
    */
@@ -440,9 +443,9 @@ export class Zap extends Context.Service<
  *
  * ```ts
  * import { Effect, Layer } from "effect"
- * import { Zap, Zmq } from "effect-zmq"
+ * import { Null, Zap, Zmq } from "effect-zmq"
  *
- * const server = Zmq.layer(Zmq.pull({ bind: "tcp://*:9000", zapDomain: "global" })).pipe(
+ * const server = Zmq.layer(Zmq.pull({ bind: "tcp://*:9000", security: Null.server({ domain: "global" }) })).pipe(
  *   Layer.provide(Zap.layer({ allow: ["127.0.0.1", "10.0.0.0/8"], deny: ["10.1.2.3"] }))
  * )
  *

@@ -255,9 +255,10 @@ describe("certificates in a folder", () => {
 
         // A file that is half there, is none, or is secret, lets in nobody, and does no harm to the others.
         yield* fs.writeFileString(`${folder}/eve.key`, 'curve\n    public-key = "')
-        yield* fs.writeFile(`${folder}/noise`, Buffer.alloc(100_000))
+        yield* fs.writeFile(`${folder}/noise.key`, Buffer.alloc(100_000))
         yield* fs.copyFile(`${folder}/bob.key_secret`, `${folder}/eve.key_secret`)
-        yield* fs.makeDirectory(`${folder}/folder`)
+        yield* Curve.writeCertificate(`${folder}/eve.key.new`, eve!)
+        yield* fs.makeDirectory(`${folder}/folder.key`)
         yield* Curve.writeCertificate(`${folder}/ann.key`, ann!)
         yield* becomes(ann!, "Accepted")
         expect(yield* asks(eve!)).toBe("Denied")

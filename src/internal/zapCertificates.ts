@@ -55,7 +55,7 @@ export const watchCertificates = (
     })
     // A file that went away, or may not be read, lets in nobody.
     const readAll = Effect.gen(function* () {
-      const names = (yield* fs.readDirectory(folder)).filter((name) => !/^\.|_secret$/.test(name))
+      const names = (yield* fs.readDirectory(folder)).filter((name) => name.endsWith(".key"))
       const found = yield* Effect.forEach(names, (name) => Effect.option(keyIn(name)), { concurrency: readsAtOnce })
       keys = new Set(found.map(Option.getOrUndefined).filter((key) => key !== undefined))
     })

@@ -583,10 +583,34 @@ describe("there is always somebody to ask", () => {
     }).pipe(Effect.provide(alone))
   )
 
-  it.live("a socket that libzmq would abort the process for does not get its name", () =>
+  it.live("layers that come and go answer each request once", () =>
     Effect.gen(function* () {
-      const failed = yield* Effect.flip(Zmq.pull({ bind: handlerName }))
-      expect(failed).toMatchObject({ _tag: "BindError", reason: "InvalidEndpoint" })
+      yield* Zmq.pull({ bind: tcp, security: Null.server({ domain: "x" }) })
+      yield* Effect.scoped(Layer.build(Zap.layer({})))
+      const dealer = yield* Zmq.dealer({ connect: handlerName })
+      const [count, ids] = [2000, new Set<string>()]
+      const comeAndGo = Effect.gen(function* () {
+        yield* Layer.build(Zap.layer({ null: () => Effect.as(nextTurn, Zap.accept()) }))
+        for (const _ of numbers(0, 3)) yield* nextTurn
+      }).pipe(Effect.scoped)
+      yield* Effect.forkScoped(Effect.forever(comeAndGo))
+      yield* Effect.forkScoped(
+        Effect.forEach(numbers(0, count), (n) =>
+          Effect.andThen(
+            dealer.send(["", "1.0", `${n}`, "d", "127.0.0.1", "", "NULL"]),
+            n % 20 ? Effect.void : nextTurn
+          )
+        )
+      )
+      const statuses = new Set<string>()
+      for (const _ of numbers(0, count)) {
+        const [, , id, status] = texts(yield* dealer.recv)
+        statuses.add(status!)
+        expect(ids.has(id!)).toBe(false)
+        ids.add(id!)
+      }
+      expect((yield* dealer.tryRecv)._tag).toBe("None")
+      expect(statuses).toEqual(new Set(["200", "300"]))
     }).pipe(Effect.provide(alone))
   )
 

@@ -220,7 +220,7 @@ const cases: { readonly [Name in keyof Table]: Case } = {
   },
   curveServerKey: publicCase,
   zapDomain: text(255),
-  zapEnforceDomain: boolean,
+  zapEnforceDomain: { ...boolean, beside: { zapDomain: "here" } },
   rate: integer(1, 2 ** 31 - 1),
   recoveryInterval: duration(undefined),
   multicastMaxTransportDataUnit: integer(1, 2 ** 31 - 1),
@@ -411,7 +411,8 @@ describe("security", () => {
     ["curvePublicKey", { curvePublicKey: otherKey, curveSecretKey: secret, curveServerKey: publicKey }],
     ["curvePublicKey", { curveServer: true, curvePublicKey: otherKey, curveSecretKey: secret }],
     // libzmq aborts the process when a client connects.
-    ["zapDomain", { plainServer: true, zapEnforceDomain: true }]
+    ["zapDomain", { plainServer: true, zapEnforceDomain: true }],
+    ["zapDomain", { zapEnforceDomain: true }]
   ])("refuses %s where it cannot work", (option, options) => {
     const error = errorOf("pull", options)
     expect(error.option).toBe(option)

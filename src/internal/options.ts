@@ -540,12 +540,10 @@ const checkSecurity = (given: Readonly<Record<string, unknown>>, nameOf: (name: 
   if (has("plainServer") && plainClient !== undefined) {
     refuse(plainClient, "no name or password of its own on a PLAIN server: leave it out, or leave out plainServer")
   }
-  if (has("plainServer") && has("zapEnforceDomain") && !has("zapDomain")) {
-    // libzmq 4.3.5 aborts the whole process when a client connects (plain_server.cpp:27).
-    refuse(
-      "zapDomain",
-      `to be given, because a PLAIN server with zapEnforceDomain needs it: ${table.zapDomain.expected}`
-    )
+  if (has("zapEnforceDomain") && !has("zapDomain")) {
+    // libzmq 4.3.5 lets everybody in, without asking; or, on a PLAIN server,
+    // aborts the whole process when a client connects (plain_server.cpp:27).
+    refuse("zapDomain", `to be given, because zapEnforceDomain needs it: ${table.zapDomain.expected}`)
   }
   if (curve === undefined) return
   if (has("curveServer") && has("curveServerKey")) {

@@ -13,13 +13,22 @@ import { chart } from "./chart.ts"
 import { measure, quick, type Row, ratio, rounds, spreadOf, type Workload, warmUps } from "./harness.ts"
 import { lifecycle } from "./lifecycle.ts"
 import { many } from "./many.ts"
+import { proxy } from "./proxy.ts"
 import { receive } from "./receive.ts"
 import { request } from "./request.ts"
 import { scaling } from "./scaling.ts"
 import { send } from "./send.ts"
 import { judge, type Verdict } from "./targets.ts"
 
-const groups: Readonly<Record<string, () => Array<Workload>>> = { receive, send, request, many, lifecycle, scaling }
+const groups: Readonly<Record<string, () => Array<Workload>>> = {
+  receive,
+  send,
+  request,
+  proxy,
+  many,
+  lifecycle,
+  scaling
+}
 
 const at = process.argv.indexOf("--only")
 const only = at < 0 ? [] : process.argv[at + 1]!.split(",")

@@ -28,7 +28,7 @@ export class Inbox {
   diversion: Diversion | undefined = undefined
 
   private readonly native: NativeSocket
-  private readonly capacity: number
+  readonly capacity: number
   private state: "idle" | "receiving" | "resting" = "idle"
   private takenThisTurn = 0
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */

@@ -46,6 +46,8 @@ export class SocketCore {
   readonly connections: Connections
   /** Closes it, and counts what was left in it. */
   readonly shut = closeSocket(this)
+  /** Called when the socket closes, before anything else is. */
+  readonly closing = new Set<() => void>()
   closed = false
   leftAtClose = 0
   readonly context: ContextCore
@@ -234,6 +236,7 @@ export class SocketCore {
   close(): void {
     this.closed = true
     this.context.sockets.delete(this)
+    for (const run of this.closing) run()
     // libzmq closes in another thread, and would keep the names until then.
     for (const { resolved } of this.bound) {
       if (resolved.startsWith("inproc://")) {

@@ -22,6 +22,7 @@ import {
   encodeSchema
 } from "./codec.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "./exchange.ts"
+import { link } from "./link.ts"
 import type { SocketType } from "./options.ts"
 import { Receiving } from "./receive.ts"
 import { noRule, Sending } from "./send.ts"
@@ -232,6 +233,7 @@ const open =
   (options?: object): Effect.Effect<S, SocketError, Scope.Scope> =>
     Effect.map(openSocket(type, options), (core) => {
       const socket: object = Object.create(Inspectable.BaseProto)
+      link(socket, core)
       return Object.defineProperties(Object.assign(socket, socketOf(core), operations[type](core)), {
         endpoints: { get: () => core.endpoints, enumerable: true },
         stats: { get: () => core.stats, enumerable: true },

@@ -1,0 +1,371 @@
+/**
+ * Passing messages on from one socket to another. There is no Effect in here.
+ *
+ * A message on its way is a lease on the mailbox it came from. It ends in the
+ * moment in which libzmq has accepted the message, and who stops before that
+ * puts it back: so wherever a proxy is stopped, each message has been passed on
+ * or is where it was.
+ */
+import type { Message } from "../Message.ts"
+import type { Inbox } from "./inbox.ts"
+import { Waiter } from "./line.ts"
+import type { Lease } from "./mailbox.ts"
+import type { Offer, Source } from "./native.ts"
+import type { SocketType } from "./options.ts"
+import type { Outbox } from "./outbox.ts"
+import type { SocketCore } from "./socket.ts"
+import { turn } from "./turn.ts"
+
+/**
+ * Where the messages of each type may go. REQ and REP are in turn with one peer
+ * and go nowhere. A ROUTER wants messages that are headed by a routing id, and
+ * an XSUB subscriptions; what else can carry them there is for the user to know.
+ */
+export const flows = {
+  pull: ["push", "pub", "xpub", "dealer", "pair", "router", "rawStream"],
+  sub: ["push", "pub", "xpub", "dealer", "pair"],
+  xsub: ["push", "pub", "xpub", "dealer", "pair"],
+  xpub: ["xsub", "dealer", "pair"],
+  dealer: ["push", "pub", "xpub", "xsub", "dealer", "pair", "router", "rawStream"],
+  pair: ["push", "pub", "xpub", "xsub", "dealer", "pair", "router", "rawStream"],
+  router: ["push", "pub", "xpub", "dealer", "pair"],
+  rawStream: ["push", "pub", "xpub", "dealer", "pair"]
+} as const satisfies { readonly [From in SocketType]?: ReadonlyArray<SocketType> }
+
+/** Whether messages may go from one type to another. */
+export const flowsTo = (from: SocketType, to: SocketType): boolean =>
+  (flows as { readonly [From in SocketType]?: ReadonlyArray<SocketType> })[from]?.includes(to) === true
+
+/** The sockets of a proxy, by what they are to it. */
+export type Role = "frontend" | "backend" | "capture"
+
+/** What has gone one way. */
+export interface Passed {
+  messages: number
+  bytes: number
+  dropped: number
+}
+
+/** A socket that gets a copy of each message before it is passed on. */
+class Capture {
+  readonly outbox: Outbox
+  // Messages that went back to their mailbox after they had been captured.
+  private readonly seen: WeakSet<Message>
+
+  constructor({ outbox }: SocketCore) {
+    this.outbox = outbox
+    this.seen = seenBy.get(outbox) ?? new WeakSet()
+    seenBy.set(outbox, this.seen)
+  }
+
+  remember(message: Message): void {
+    this.seen.add(message)
+  }
+
+  /** Whether it has a message already. Forgets that it has. */
+  recall(message: Message): boolean {
+    return this.seen.delete(message)
+  }
+}
+
+const seenBy = new WeakMap<Outbox, WeakSet<Message>>()
+
+/** A message that the target has no room for. */
+interface Parked {
+  readonly lease: Lease<Message>
+  readonly waiter: Waiter
+}
+
+/** How many frames a message must have, for libzmq to send all of them. */
+const framesFor = (type: SocketType): { readonly least: number; readonly most: number } => ({
+  // A routing id alone is sent to nobody.
+  least: type === "router" || type === "rawStream" ? 2 : 1,
+  most: type === "rawStream" ? 2 : Number.POSITIVE_INFINITY
+})
+
+const bytesOf = (message: Message): number => {
+  let bytes = 0
+  for (const frame of message) bytes += frame.length
+  return bytes
+}
+
+/** Passes messages on, one way. */
+class Pump implements Source {
+  readonly passed: Passed = { messages: 0, bytes: 0, dropped: 0 }
+
+  private readonly source: Inbox
+  private readonly target: Outbox
+  private readonly capture: Capture | undefined
+  private readonly frames: { readonly least: number; readonly most: number }
+  // Peers of a ROUTER wait for room separately, so one that does not read must
+  // not hold up the others: not until it has a mailbox full of messages.
+  private readonly mostParked: number
+  private readonly onClosed: (role: "source" | "target" | "capture") => void
+
+  constructor(
+    from: SocketCore,
+    to: SocketCore,
+    capture: SocketCore | undefined,
+    onClosed: (role: "source" | "target" | "capture") => void
+  ) {
+    this.source = from.inbox
+    this.target = to.outbox
+    this.capture = capture === undefined ? undefined : new Capture(capture)
+    this.frames = framesFor(to.type)
+    this.mostParked = to.type === "router" || to.type === "rawStream" ? this.source.capacity : 1
+    this.onClosed = onClosed
+  }
+
+  private running = false
+  // - still: nothing is under way
+  // - listening: waits for a message
+  // - capturing: waits for the capture to have room for `next`
+  // - sending: offers messages; of one of them libzmq's answer is not known yet
+  // - resting: others have their turn
+  private state: "still" | "listening" | "capturing" | "sending" | "resting" = "still"
+  private sending: Promise<void> = Promise.resolve()
+  // The message that is to go next, and whether it is captured.
+  private next: Lease<Message> | undefined
+  private captured = false
+  private captureFull = false
+  // The messages that wait for room, in order.
+  private readonly parked = new Set<Parked>()
+
+  start(): void {
+    this.running = true
+    this.go()
+  }
+
+  /** Stops, and puts back what it has: at once, or when libzmq's answer to the message it has been offered is there. */
+  stop(): Promise<void> | undefined {
+    this.running = false
+    if (this.state === "sending") return this.sending
+    this.letGo()
+    return undefined
+  }
+
+  private readonly go = (): void => {
+    if (!this.running || this.state !== "still" || this.parked.size >= this.mostParked) return
+    if (this.next === undefined && this.source.mailbox.available === 0) return this.listen()
+    if (turn.isOver) return this.rest()
+    this.state = "sending"
+    this.sending = this.target.offerAll(this).then(this.offered)
+  }
+
+  // ---------------------------------------------------------------------------
+  // sending
+  // ---------------------------------------------------------------------------
+
+  readonly peek = (): Message | undefined => {
+    const { mailbox } = this.source
+    while (this.running && !turn.isOver) {
+      if (this.next === undefined) {
+        if (mailbox.available === 0) return undefined
+        this.take(mailbox.lend())
+      }
+      const { message } = this.next!
+      const { least, most } = this.frames
+      if (message.length < least || message.length > most) this.drop()
+      else return this.captured || this.offerToCapture(message) ? message : undefined
+    }
+    return undefined
+  }
+
+  readonly sent = (): void => {
+    const { message } = this.next!
+    this.next = undefined
+    this.count(message)
+  }
+
+  private take(lease: Lease<Message>): void {
+    this.next = lease
+    this.captured = this.capture?.recall(lease.message) ?? true
+  }
+
+  private count(message: Message): void {
+    turn.spend()
+    this.passed.messages++
+    this.passed.bytes += bytesOf(message)
+  }
+
+  private drop(): void {
+    turn.spend()
+    this.passed.dropped++
+    this.next = undefined
+  }
+
+  private readonly offered = (offer: Offer): void => {
+    this.state = "still"
+    if (!this.running) return this.letGo()
+    if (offer === "full") this.park(this.next!)
+    else if (offer === "unroutable") this.drop()
+    else if (offer !== "sent") return this.targetClosed()
+    else if (this.captureFull) return this.waitForCapture(false)
+    this.go()
+  }
+
+  // ---------------------------------------------------------------------------
+  // waiting for a message
+  // ---------------------------------------------------------------------------
+
+  private readonly listener = new Waiter(
+    () => {
+      this.state = "still"
+      this.source.mailbox.claim(this.listener)
+      this.take(this.source.mailbox.lend())
+      this.go()
+    },
+    () => this.onClosed("source")
+  )
+
+  private listen(): void {
+    if (this.source.mailbox.closed) return this.onClosed("source")
+    this.state = "listening"
+    this.source.mailbox.wait(this.listener)
+    this.source.fill()
+  }
+
+  private rest(): void {
+    this.state = "resting"
+    turn.next(() => {
+      if (this.state !== "resting") return
+      this.state = "still"
+      this.go()
+    })
+  }
+
+  // ---------------------------------------------------------------------------
+  // waiting for room
+  // ---------------------------------------------------------------------------
+
+  private park(lease: Lease<Message>): void {
+    const parked: Parked = { lease, waiter: new Waiter(() => this.retry(parked), this.targetClosed) }
+    this.next = undefined
+    this.parked.add(parked)
+    this.target.wait(lease.message, parked.waiter, false)
+  }
+
+  private readonly targetClosed = (): void => this.onClosed("target")
+
+  private retry(parked: Parked): void {
+    const { message } = parked.lease
+    const offer = this.target.retry(message, parked.waiter)
+    if (offer === "full") return this.target.wait(message, parked.waiter, true)
+    if (offer === "sent") this.count(message)
+    else if (offer === "unroutable") this.passed.dropped++
+    else return this.targetClosed()
+    this.parked.delete(parked)
+    // When the line that it stood in is gone, or the next message would join it.
+    queueMicrotask(this.go)
+  }
+
+  // ---------------------------------------------------------------------------
+  // the capture
+  // ---------------------------------------------------------------------------
+
+  private offerToCapture(message: Message): boolean {
+    const offer = this.capture!.outbox.offer(message)
+    this.captured = offer === "sent"
+    this.captureFull = !this.captured
+    return this.captured
+  }
+
+  private readonly captureWaiter = new Waiter(
+    () => {
+      const offer = this.capture!.outbox.retry(this.next!.message, this.captureWaiter)
+      if (offer === "full") return this.waitForCapture(true)
+      if (offer !== "sent") return this.onClosed("capture")
+      this.captured = true
+      this.captureFull = false
+      this.state = "still"
+      queueMicrotask(this.go)
+    },
+    () => this.onClosed("capture")
+  )
+
+  private waitForCapture(first: boolean): void {
+    if (this.capture!.outbox.closed) return this.onClosed("capture")
+    this.state = "capturing"
+    this.capture!.outbox.wait(this.next!.message, this.captureWaiter, first)
+  }
+
+  // ---------------------------------------------------------------------------
+  // stopping
+  // ---------------------------------------------------------------------------
+
+  private letGo(): void {
+    const { mailbox } = this.source
+    if (this.state === "listening") mailbox.leave(this.listener)
+    if (this.state === "capturing") this.capture!.outbox.leave(this.next!.message, this.captureWaiter)
+    this.state = "still"
+    this.captureFull = false
+    for (const { lease, waiter } of this.parked) {
+      this.target.leave(lease.message, waiter)
+      this.putBack(lease, true)
+    }
+    this.parked.clear()
+    if (this.next !== undefined) this.putBack(this.next, this.captured)
+    this.next = undefined
+  }
+
+  private putBack(lease: Lease<Message>, captured: boolean): void {
+    if (captured) this.capture?.remember(lease.message)
+    this.source.mailbox.putBack(lease)
+  }
+}
+
+/** Two sockets with a pump each way, where their types allow. */
+export class ProxyCore {
+  readonly toBackend: Passed
+  readonly toFrontend: Passed
+  private readonly pumps: Array<Pump> = []
+  private readonly sockets: ReadonlyArray<readonly [SocketCore, () => void]>
+  private readonly onEnd: (closed: Role | undefined) => void
+  private ended = false
+
+  /** `onEnd` is told which socket has closed, if that is why it ended. */
+  constructor(
+    frontend: SocketCore,
+    backend: SocketCore,
+    capture: SocketCore | undefined,
+    onEnd: (closed: Role | undefined) => void
+  ) {
+    const pump = (from: SocketCore, to: SocketCore, source: Role, target: Role): Passed => {
+      if (!flowsTo(from.type, to.type)) return { messages: 0, bytes: 0, dropped: 0 }
+      const roles = { source, target, capture: "capture" } as const
+      const pump = new Pump(from, to, capture, (role) => this.end(roles[role]))
+      this.pumps.push(pump)
+      return pump.passed
+    }
+    this.onEnd = onEnd
+    this.toBackend = pump(frontend, backend, "frontend", "backend")
+    this.toFrontend = pump(backend, frontend, "backend", "frontend")
+    this.sockets = [
+      [frontend, () => this.end("frontend")],
+      [backend, () => this.end("backend")],
+      ...(capture === undefined ? [] : [[capture, () => this.end("capture")] as const])
+    ]
+    for (const [{ closing }, end] of this.sockets) closing.add(end)
+  }
+
+  resume(): void {
+    if (!this.ended) for (const pump of this.pumps) pump.start()
+  }
+
+  /** Resolves when nothing is on its way any more, which may be now. */
+  pause(): Promise<unknown> | undefined {
+    const stopping = this.pumps.map((pump) => pump.stop()).filter((promise) => promise !== undefined)
+    return stopping.length === 0 ? undefined : Promise.all(stopping)
+  }
+
+  /** As `pause`, for good. */
+  end(closed?: Role): Promise<unknown> | undefined {
+    const stopping = this.pause()
+    if (this.ended) return stopping
+    this.ended = true
+    for (const [{ closing }, end] of this.sockets) closing.delete(end)
+    if (stopping === undefined) this.onEnd(closed)
+    else stopping.then(() => this.onEnd(closed))
+    return stopping
+  }
+}

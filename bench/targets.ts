@@ -76,6 +76,15 @@ const targets: ReadonlyArray<Comparison> = [
     metric,
     atMost: metric === "median" ? 1.1 : 1.3
   })),
+  fast("`Proxy.make`, a backlog of 16 B", "a proxy with a backlog of 16 B", "Proxy.make", "for await, send()", 1.3),
+  {
+    what: "a round trip through `Proxy.queue`, against for await, send()",
+    workload: "a round trip through a queue over tcp",
+    contender: "Proxy.make",
+    baseline: "for await, send()",
+    metric: "median",
+    atMost: 1.1
+  },
   {
     what: "a sender that waits for room",
     workload: "a sender that waits for room",

@@ -22,10 +22,10 @@
  * counts.
  *
  * Any number of proxies may run: they occupy no thread, and share what they take
- * of the event loop. There is no variant of `zmq_proxy` in a thread of libuv, as
- * zeromq.js has it. It is some times as fast, but four of them stop the file
- * system and DNS of the process, `process.exit` waits for it for ever, it cannot
- * be stopped while the backend is full, and stopping it drops what is queued.
+ * of the event loop. A proxy in a thread of libuv, as zeromq.js has it, passes
+ * more messages, and is not to be had here: it loses what is queued when it is
+ * stopped, cannot be stopped while the backend is full, and keeps the process
+ * from exiting (see `bench/README.md`).
  *
  * **Example** (A broker between clients that ask and workers that answer)
  *
@@ -173,10 +173,10 @@ export interface Proxy<out F extends Zmq.Socket = Zmq.Socket, out B extends Zmq.
  */
 export interface Options {
   /**
-   * Gets a copy of each message, of both directions, before it is passed on, and
-   * gets it once. It is a part of the way: while it has no room, nothing is
-   * passed on. A PUB always has, and drops what its peers have no room for.
-   * Default: none.
+   * Gets a copy of each message, of both directions, before it is passed on. It
+   * is a part of the way: while it has no room, nothing is passed on. A PUB always
+   * has, and drops what its peers have no room for. A message that is put back
+   * after it was captured is not captured again. Default: none.
    */
   readonly capture?: Capture | undefined
 }

@@ -33,6 +33,13 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
   ],
   "security-stonehouse.ts": ["the client received: Hello", "a stranger was refused", "a stranger was refused"],
   "security-ironhouse.ts": ["eve: Denied", "ann: Accepted", "ann received: Hello"],
+  "proxy.ts": [
+    "1 4 9",
+    "16 25 36",
+    "paused: 6 requests so far",
+    "49 64 81",
+    "9 requests to the workers, 9 replies back"
+  ],
   "streams-and-schema.ts": [
     "2025-06-01T10:00:00.000Z roof",
     "2025-06-01T10:01:00.000Z cellar",

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Scope } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
+import { coreOf } from "../src/internal/link.ts"
 import { nodeArguments, runCommand, scriptPath } from "./support/child.ts"
 import { type Opened, openNow, type Script, turns, turnsUntil } from "./support/scripted.ts"
 import {
@@ -268,6 +269,70 @@ describe("A proxy, interrupted after each microtask", () => {
         }
         // Interrupts came before, between and after the messages.
         expect(sentAtInterrupt.size).toBeGreaterThan(3)
+      })
+    )
+  }
+})
+
+describe("When a proxy has stopped, the fate of each message is settled", () => {
+  const hows = {
+    interrupted: ({ run }) => {
+      const fiber = Effect.runFork(run)
+      return () => {
+        fiber.interruptUnsafe()
+        return fiber
+      }
+    },
+    paused: ({ make }) => {
+      const { proxy } = makeNow(make)
+      return () => Effect.runFork(proxy.pause)
+    },
+    terminated: ({ make }) => {
+      const { proxy } = makeNow(make)
+      return () => Effect.runFork(proxy.terminate)
+    },
+    "ended by its scope": ({ make }) => {
+      const scope = Scope.makeUnsafe()
+      Effect.runSync(Scope.provide(make, scope))
+      return () => Effect.runFork(Scope.close(scope, Exit.void))
+    }
+  } satisfies Record<
+    string,
+    (proxy: {
+      readonly run: Effect.Effect<never, unknown>
+      readonly make: Effect.Effect<Proxy.Proxy, unknown, Scope.Scope>
+    }) => () => Fiber.Fiber<unknown, unknown>
+  >
+  for (const [how, start] of Object.entries(hows)) {
+    it.live(`at the very moment in which it is ${how}`, () =>
+      Effect.promise(async () => {
+        const sentThen = new Set<number>()
+        for (const room of [0, 1, 2, endless]) {
+          for (let moment = 0; moment < 40; moment++) {
+            const front = openNow(Zmq.pull())
+            const back = openNow(Zmq.push(), { admission: "writable", room })
+            const { mailbox } = coreOf(front.socket)!.inbox
+            front.port.arrive("before", "0", "1", "2")
+            await Effect.runPromise(front.socket.recv)
+            expect(mailbox.size).toBe(3)
+            const stop = start({
+              run: Proxy.run(front.socket, back.socket),
+              make: Proxy.make(front.socket, back.socket)
+            })
+            for (let i = 0; i < moment; i++) await Promise.resolve()
+            let held = -1
+            let sent = -1
+            stop().addObserver(() => {
+              held = mailbox.size
+              sent = back.port.sent.length
+            })
+            await turnsUntil(() => sent >= 0)
+            expect({ moment, room, all: held + sent }).toEqual({ moment, room, all: 3 })
+            expect(await drainNow(front.socket)).toEqual(messages(sent, 3))
+            sentThen.add(sent)
+          }
+        }
+        expect([...sentThen].sort()).toEqual([0, 1, 2, 3])
       })
     )
   }
@@ -689,6 +754,44 @@ describe("Proxy.queue", () => {
       }).pipe(Effect.scoped)
     )
   }
+
+  it.live("gives each client all its replies, once and in order, in a storm of interrupts", () =>
+    Effect.gen(function* () {
+      const seed = 20_261_000
+      const random = randomFrom(seed)
+      const total = 2000
+      // Little room everywhere, so that everyone waits for everyone.
+      const small = { receiveHighWaterMark: 20, sendHighWaterMark: 20 }
+      const front = yield* Zmq.router({ bind: freshEndpoint("tcp"), ...small })
+      const back = yield* Zmq.dealer({ bind: freshEndpoint("ipc"), ...small })
+      const worker = yield* Zmq.dealer({ connect: boundTo(back), ...small })
+      yield* Effect.forkScoped(worker.runForEach(worker.send))
+      const replies = numbers(0, 4).map((): Array<string> => [])
+      for (const [own, got] of replies.entries()) {
+        const client = yield* Zmq.dealer({ connect: boundTo(front), ...small })
+        yield* Effect.forkScoped(client.sendAll(messages(0, total).map((n) => [`${own}`, n])))
+        const slow = client.runForEach((reply) => {
+          got.push(textOf(reply))
+          return random(100) === 0 ? pause(random(4)) : Effect.void
+        })
+        yield* Effect.forkScoped(slow)
+      }
+      let interrupts = 0
+      while (replies.some((got) => got.length < total)) {
+        const fiber = yield* Effect.forkChild(Proxy.run(front, back))
+        for (let i = random(20); i > 0; i--) yield* nextTurn
+        for (let i = random(8); i > 0; i--) yield* Effect.promise(() => Promise.resolve())
+        yield* Fiber.interrupt(fiber)
+        interrupts++
+      }
+      yield* pause(20)
+      expect({ seed, replies }).toEqual({
+        seed,
+        replies: replies.map((_, own) => messages(0, total).map((n) => `${own}|${n}`))
+      })
+      expect(interrupts).toBeGreaterThan(50)
+    }).pipe(Effect.scoped)
+  )
 
   it.live("drops the replies to a client that has left, and goes on", () =>
     Effect.gen(function* () {

@@ -34,11 +34,11 @@ const program = Effect.gen(function* () {
   yield* broker.pause
   const later = yield* Effect.forkScoped(ask(7, 8, 9))
   yield* Effect.sleep("100 millis")
-  console.log(`paused: ${(yield* broker.statistics).toBackend.messages} requests so far`)
+  console.log(`paused: ${broker.stats.toBackend.messages} requests so far`)
   yield* broker.resume
   yield* Fiber.join(later)
 
-  const { toBackend, toFrontend } = yield* broker.statistics
+  const { toBackend, toFrontend } = broker.stats
   console.log(`${toBackend.messages} requests to the workers, ${toFrontend.messages} replies back`)
 })
 

@@ -128,12 +128,13 @@ export interface Passed {
 }
 
 /**
- * What a proxy has passed on since it was made.
+ * What a proxy has passed on since it was made. Plain counters, read with
+ * `proxy.stats`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Statistics {
+export interface Stats {
   /** From the frontend to the backend. */
   readonly toBackend: Passed
   /** From the backend to the frontend. */
@@ -160,7 +161,7 @@ export interface Proxy<out F extends Zmq.Socket = Zmq.Socket, out B extends Zmq.
   /** Ends the proxy, as closing its scope does. Its sockets stay open. TERMINATE */
   readonly terminate: Effect.Effect<void>
   /** What has passed until now. STATISTICS */
-  readonly statistics: Effect.Effect<Statistics>
+  readonly stats: Stats
   /** Waits until the proxy has ended. Fails if it ended because one of its sockets was closed. */
   readonly await: Effect.Effect<void, Zmq.Closed>
 }
@@ -303,7 +304,7 @@ const open = (
  *   const proxy = yield* Proxy.make(jobs, workers)
  *   yield* Effect.sleep("1 minute")
  *   yield* proxy.pause
- *   const { toBackend } = yield* proxy.statistics
+ *   const { toBackend } = proxy.stats
  *   yield* Effect.log(`${toBackend.messages} jobs of ${toBackend.bytes} bytes`)
  *   yield* proxy.resume
  *   yield* proxy.await
@@ -324,7 +325,9 @@ export const make = <F extends Side, B extends Counterpart<F>>(
     pause: settled(() => core.pause()),
     resume: Effect.sync(() => core.resume()),
     terminate: settled(() => core.end()),
-    statistics: Effect.sync(() => ({ toBackend: { ...core.toBackend }, toFrontend: { ...core.toFrontend } })),
+    get stats() {
+      return { toBackend: { ...core.toBackend }, toFrontend: { ...core.toFrontend } }
+    },
     await: Deferred.await(ended)
   }))
 

@@ -11,10 +11,10 @@
  * next receive gets it. Messages keep their order and their frames.
  *
  * While one side has no room, a proxy stops reading the other, so that the peers
- * there have to wait, too. It holds one mailbox of messages at most, 256 or
- * `receiveHighWaterMark` if that is less. The peers of a ROUTER wait for room
- * separately: one that does not read holds up the others only when as many
- * messages wait for it.
+ * there have to wait, too. No more messages are taken from libzmq than a mailbox
+ * holds: 256, or `receiveHighWaterMark` if that is less. The peers of a ROUTER wait
+ * for room separately: one that does not read holds up the others only when as
+ * many messages again wait for it.
  *
  * A message for a ROUTER peer that has left is dropped, as `zmq_proxy` does it,
  * and counted. With `mandatory: false` libzmq itself drops it, and also what a

@@ -46,6 +46,15 @@ export interface EndpointOptions {
  */
 export interface ConnectionOptions {
   /**
+   * Whether connections are watched from the first endpoint on, so that `events` and `awaitPeers` miss none. It takes
+   * two more sockets and file descriptors, and an open socket then keeps the process running. While the program is
+   * busy libzmq keeps 2,000 events, and then makes new connections of the whole context wait: set it to `false` for a
+   * port that is open to the world in a program that computes for long at a time.
+   *
+   * Default: `true`, and `false` in a worker thread, whose `terminate()` would abort the process. `zmq_socket_monitor`
+   */
+  readonly monitor?: boolean | undefined
+  /**
    * Lets the socket bind and connect over IPv6 as well as IPv4. Without it an IPv6 address binds nothing and never
    * connects. Default: `false`. `ZMQ_IPV6`
    */

@@ -86,14 +86,17 @@ export const reportMetrics = (
       metric: Metric.withAttributes(metric, attributes)
     }))
     const gauge = Metric.withAttributes(queued, attributes)
-    let reported = socket.stats
+    const reported = { ...socket.stats }
     const report = Effect.suspend(() => {
-      const before = reported
       const now = socket.stats
-      reported = now
       const updates = all
-        .filter(({ name }) => now[name] !== before[name])
-        .map(({ name, metric }) => Metric.update(metric, now[name] - before[name]))
+        // One that libzmq gave back is not sent any more, for a moment: a counter only grows.
+        .filter(({ name }) => now[name] > reported[name])
+        .map(({ name, metric }) => {
+          const grown = now[name] - reported[name]
+          reported[name] = now[name]
+          return Metric.update(metric, grown)
+        })
       return Effect.all([...updates, Metric.update(gauge, now.queued)], { discard: true })
     })
     return Effect.repeat(report, Schedule.spaced(options?.interval ?? "10 seconds")).pipe(

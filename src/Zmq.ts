@@ -57,6 +57,7 @@ import type {
   DecodeError,
   EncodeError,
   InvalidState,
+  OpenError,
   SocketError,
   Unroutable
 } from "./ZmqError.ts"
@@ -102,11 +103,13 @@ export interface Socket {
    * happened since the socket was opened, at most the last 256 events, goes on
    * as it happens, and ends when the socket closes.
    *
-   * In a worker thread it begins with the first use of `events`, `awaitConnected`
-   * or `awaitPeers`, which is to come before the first `bind` or `connect`: the
-   * process does not survive the `terminate()` of a thread that watches.
+   * With the option `monitor: false`, and in a worker thread, it begins with the
+   * first use of `events`, `awaitConnected` or `awaitPeers`, which is to come
+   * before the first `bind` or `connect`.
+   *
+   * `OpenError` if there is no room for the two sockets that watching takes.
    */
-  readonly events: Stream.Stream<SocketEvent>
+  readonly events: Stream.Stream<SocketEvent, OpenError>
   /**
    * Waits until all that the socket connected to is connected, handshake and
    * all. A socket that has only bound waits for its first peer. `InvalidState`
@@ -116,8 +119,9 @@ export interface Socket {
   /**
    * Waits until at least so many peers are connected. `InvalidState` where they
    * cannot be known: on a socket that has only bound to inproc endpoints, as
-   * libzmq does not tell who connects to those, and in a worker thread on one
-   * that was bound or connected before anybody watched.
+   * libzmq does not tell who connects to those, and on one that was bound or
+   * connected before anybody watched. Two that libzmq has not told apart count
+   * as two: a peer that a PAIR or, with `handover`, a ROUTER has turned away.
    */
   readonly awaitPeers: (count: number) => Effect.Effect<void, Closed | InvalidState>
   /** What went through it so far. */
@@ -314,8 +318,10 @@ export interface Publisher {
    * Waits until at least `count` (1 unless given) subscriptions match a message
    * that begins with `topic`: what is sent then is not lost on a subscriber that
    * was late. On an XPUB libzmq reports, and counts, each topic once, unless its
-   * `verbosity` is `"allSubsUnsubs"`. `InvalidState` with the options `conflate`
-   * and `manual`, with which nothing is known of subscribers.
+   * `verbosity` is `"allSubsUnsubs"`. A program without this library that
+   * subscribes twice to a topic may count twice. `InvalidState` with the options
+   * `conflate`, `manual` and `invertMatching`, with which nothing is known of
+   * subscribers.
    *
    * **Example** (Not to lose the first messages)
    *

@@ -12,7 +12,7 @@ import { OptionError } from "./ZmqError.ts"
  * @since 0.1.0
  */
 export interface ContextOptions {
-  /** Threads that do the I/O, one for each gigabyte a second. 0 is enough for inproc alone. Default: 1. `ZMQ_IO_THREADS` */
+  /** Threads that do the I/O, one for each gigabyte a second. 0 is enough for inproc alone. Default: 1; at most 64, as each takes file descriptors. `ZMQ_IO_THREADS` */
   readonly ioThreads?: number | undefined
   /** How many sockets may be open, of which each that is bound or connected to a network takes three. Default: 65,535. `ZMQ_MAX_SOCKETS` */
   readonly maxSockets?: number | undefined
@@ -23,7 +23,7 @@ export interface ContextOptions {
 }
 
 const bounds = {
-  ioThreads: [0, 1024],
+  ioThreads: [0, 64],
   maxSockets: [1, 65_535],
   maxMessageSize: [0, 2_147_483_647]
 } as const

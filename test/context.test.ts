@@ -175,3 +175,27 @@ describe("stats", () => {
     })
   )
 })
+
+describe("a context that is used again", () => {
+  it.effect("has nothing left of the one before: no message, and nobody who waits for a name", () =>
+    Effect.gen(function* () {
+      const layer = Zmq.Context.layer({ maxSockets: 417 })
+      const endpoint = freshEndpoint("inproc")
+      yield* Effect.gen(function* () {
+        const push = yield* Zmq.push({ connect: endpoint })
+        yield* push.send("from the one before")
+        yield* Zmq.pair({ connect: `${endpoint}-pair` })
+      }).pipe(Effect.scoped, Effect.provide(layer))
+      yield* Effect.gen(function* () {
+        const pull = yield* Zmq.pull({ bind: endpoint })
+        const push = yield* Zmq.push({ connect: endpoint })
+        yield* push.send("from this one")
+        expect(yield* pull.recvString).toBe("from this one")
+        const one = yield* Zmq.pair({ bind: `${endpoint}-pair` })
+        const two = yield* Zmq.pair({ connect: `${endpoint}-pair` })
+        yield* one.send("to the other")
+        expect(yield* two.recvString).toBe("to the other")
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    })
+  )
+})

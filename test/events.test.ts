@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { openScripted, type ScriptedSocket } from "./support/scripted.ts"
-import { boundTo, freshEndpoint, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, nextTurn, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
 
 const fork = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.forkChild(self, { startImmediately: true })
 
@@ -306,6 +306,158 @@ describe("a peer that was refused", () => {
       }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
       const line = (type: string) => `Warn effect-zmq: a ${type} socket and its peer did not accept each other: no`
       expect(lines).toEqual([line("pull"), line("pull"), line("push")])
+    })
+  )
+})
+
+describe("libzmq's monitor", () => {
+  // It tells of a bind in the thread that binds, and waits for ever when 2,000
+  // events are unread: the thread that would read them is the one that waits.
+  it.effect("does not stop a thread that binds again and again, without a pause", () =>
+    Effect.gen(function* () {
+      const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp") })
+      const other = yield* Zmq.pull({ bind: freshEndpoint("tcp") })
+      const again = Effect.scoped(Effect.ignore(other.bind(boundTo(pull))))
+      for (const _ of numbers(0, 2500)) yield* again
+      const all = { concurrency: "unbounded", discard: true } as const
+      yield* Effect.all(
+        numbers(0, 2500).map(() => again),
+        all
+      )
+      for (const _ of numbers(0, 2500)) yield* Effect.scoped(other.bind("inproc://again-and-again"))
+    })
+  )
+
+  it.effect("is not begun without room for its observer, and that is said", () =>
+    Effect.gen(function* () {
+      const full = Zmq.Context.layer({ maxSockets: 3 })
+      yield* Effect.gen(function* () {
+        const one = yield* Zmq.pull({ bind: "inproc://one" })
+        const two = yield* Zmq.pull({ bind: "inproc://two" })
+        const exit = yield* Effect.exit(Effect.scoped(two.bind("tcp://127.0.0.1:*")))
+        expect(exit).toMatchObject({
+          cause: { reasons: [{ error: { _tag: "BindError", reason: "TooManySockets" } }] }
+        })
+        expect(yield* outcome(Stream.runDrain(one.events))).toBe("OpenError")
+      }).pipe(Effect.scoped, Effect.provide(full))
+    })
+  )
+
+  it.effect("is not begun with monitor: false, until somebody asks", () =>
+    Effect.gen(function* () {
+      const before = openFiles()
+      const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), monitor: false })
+      expect(openFiles()).toBeLessThan(before + 4)
+      expect(yield* outcome(pull.awaitPeers(1))).toBe("InvalidState")
+      const later = yield* Zmq.pull({ monitor: false })
+      const events = yield* fork(upTo(later, "HandshakeSucceeded"))
+      yield* Zmq.push({ connect: yield* later.bind(freshEndpoint("tcp")) })
+      yield* later.awaitPeers(1)
+      expect(tags(yield* Fiber.join(events))).toEqual(["Listening", "Accepted", "HandshakeSucceeded"])
+    })
+  )
+})
+
+describe("peers", () => {
+  it.effect("are known by the endpoint that was given, whatever libzmq calls it after the first connection", () =>
+    Effect.gen(function* () {
+      const port = 5555
+      const given = [`tcp://localhost:${port}`, "tcp://[0:0:0:0:0:0:0:1]:05556", "tcp://127.0.0.1:0;localhost:5557"]
+      const { port: scripted, socket } = yield* openScripted(Zmq.push({ connect: given, ipv6: true }))
+      const names = ["tcp://127.0.0.1:5555", "tcp://[::1]:5556", "tcp://127.0.0.1:5557"]
+      const tell = (address: string, ...types: Array<string>) =>
+        types.forEach((type) => void scripted.tell({ type, address }))
+      for (const address of given) tell(address, "connect:delay", "connect", "handshake", "disconnect")
+      const waiting = yield* fork(socket.awaitConnected)
+      for (const address of names) {
+        yield* nextTurn
+        expect(waiting.pollUnsafe()).toBeUndefined()
+        tell(address, "connect:retry", "connect", "handshake")
+      }
+      yield* Fiber.join(waiting)
+      yield* socket.disconnect(given[0]!)
+      const three = yield* fork(socket.awaitPeers(3))
+      // Late news of what was ended is none.
+      tell(names[0]!, "handshake", "disconnect", "handshake")
+      yield* nextTurn
+      expect(three.pollUnsafe()).toBeUndefined()
+      yield* socket.awaitPeers(2)
+    })
+  )
+
+  it.effect("of a WebSocket count once, though libzmq tells twice of a handshake", () =>
+    Effect.gen(function* () {
+      const pull = yield* Zmq.pull({ bind: "ws://127.0.0.1:*" })
+      const push = yield* Zmq.push({ connect: boundTo(pull) })
+      yield* push.awaitConnected
+      yield* push.send("a")
+      expect(yield* pull.recvString).toBe("a")
+      yield* pull.awaitPeers(1)
+      const two = yield* fork(pull.awaitPeers(2))
+      yield* pause(5)
+      expect(two.pollUnsafe()).toBeUndefined()
+    })
+  )
+
+  it.effect("of a STREAM are there when they are connected", () =>
+    Effect.gen(function* () {
+      const server = yield* Zmq.rawStream({ bind: freshEndpoint("tcp") })
+      const client = yield* Zmq.rawStream({ connect: boundTo(server) })
+      yield* client.awaitConnected
+      yield* server.awaitPeers(1)
+    })
+  )
+
+  it.effect("that were awaited are found by what the socket itself does", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* openScripted(Zmq.push({ connect: ["tcp://127.0.0.1:5555", "tcp://127.0.0.1:1"] }))
+      for (const type of ["connect", "handshake"]) port.tell({ type, address: "tcp://127.0.0.1:5555" })
+      const connected = yield* fork(socket.awaitConnected)
+      const two = yield* fork(socket.awaitPeers(2))
+      yield* nextTurn
+      expect(connected.pollUnsafe()).toBeUndefined()
+      yield* socket.disconnect("tcp://127.0.0.1:1")
+      yield* Fiber.join(connected)
+      expect(two.pollUnsafe()).toBeUndefined()
+      yield* socket.connect("inproc://here")
+      yield* Fiber.join(two)
+    })
+  )
+
+  it.effect("are gone when their endpoint is unbound", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* openScripted(Zmq.pull({ bind: "tcp://*:5555" }))
+      for (const type of ["accept", "handshake"]) port.tell({ type, address: "tcp://192.0.2.1:5555" })
+      yield* socket.awaitPeers(1)
+      yield* socket.unbind(socket.endpoints[0]!)
+      const one = yield* fork(socket.awaitPeers(1))
+      yield* nextTurn
+      expect(one.pollUnsafe()).toBeUndefined()
+    })
+  )
+
+  it.effect("are as many at least as there are subscriptions: what a peer had twice goes with it", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* openScripted(Zmq.pub({ bind: "tcp://127.0.0.1:5555" }))
+      const tell = (...types: Array<string>) => types.forEach((type) => void port.tell({ type, address: "here" }))
+      tell("accept", "handshake")
+      port.arrive("\x01a", "\x01a", "\x00a")
+      yield* socket.awaitSubscribers("a")
+      tell("disconnect")
+      const waiting = yield* fork(socket.awaitSubscribers("a"))
+      yield* nextTurn
+      expect(waiting.pollUnsafe()).toBeUndefined()
+      tell("accept", "handshake")
+      port.arrive("\x01a")
+      yield* Fiber.join(waiting)
+    })
+  )
+
+  it.effect("over inproc: a SUB that binds tells who connects what it has subscribed to", () =>
+    Effect.gen(function* () {
+      const sub = yield* Zmq.sub({ bind: freshEndpoint("inproc"), subscribe: "a" })
+      const pub = yield* Zmq.pub({ connect: boundTo(sub) })
+      yield* pub.awaitSubscribers("a")
     })
   )
 })

@@ -202,6 +202,7 @@ const cases: { readonly [Name in keyof Table]: Case } = {
   typeOfService: integer(0, 255),
   interface: text(15),
   loopbackFastPath: boolean,
+  monitor: { good: [], wrongType: [1, null, "yes"], wrongValue: [] },
   security: { good: [], wrongType: [1, true, null, "curve", {}, [], new Map()], wrongValue: [{ _tag: "Curve" }] },
   plainServer: { ...boolean, good: [[true, true]] },
   plainUsername: text(255),

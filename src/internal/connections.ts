@@ -1,4 +1,4 @@
-/** What became of a socket's connections: as events, and as the peers that are there. */
+/** What became of a socket's connections, as events. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,15 +16,12 @@ export class Connections {
   readonly changed = new Signal()
   private hub: PubSub.PubSub<Take.Take<SocketEvent>> | undefined
   private closed = false
-  /** Handshakes of peers that are there, by the endpoint libzmq names. */
-  private readonly ready = new Map<string, number>()
-  // Handshakes that failed, and whose connection has not ended yet.
-  private readonly failed = new Map<string, number>()
-  private readonly onRefusal: (event: SocketEvent & { readonly _tag: "HandshakeFailed" }) => void
-  private readonly refused = new Set<string>()
+  /** How many events there were. */
+  told = 0
+  private readonly onEvent: (event: SocketEvent) => void
 
-  constructor(onRefusal: (event: SocketEvent & { readonly _tag: "HandshakeFailed" }) => void) {
-    this.onRefusal = onRefusal
+  constructor(onEvent: (event: SocketEvent) => void) {
+    this.onEvent = onEvent
   }
 
   /** Events since the socket was opened, at most the last 256, and then as they come. */
@@ -44,22 +41,10 @@ export class Connections {
   readonly tell = (native: ConnectionEvent): void => {
     const event = eventOf(native)
     if (event === undefined) return
-    this.count(event)
+    this.told++
+    this.onEvent(event)
     PubSub.publishUnsafe(this.openHub(), [event])
     this.changed.raise()
-  }
-
-  /** Peers whose handshake is done, at one endpoint or at all. */
-  peers(endpoint?: string): number {
-    if (endpoint !== undefined) return this.ready.get(endpoint) ?? 0
-    let sum = 0
-    for (const count of this.ready.values()) sum += count
-    return sum
-  }
-
-  /** What we end ourselves raises no event. */
-  forget(endpoint: string): void {
-    this.ready.delete(endpoint)
   }
 
   close(): void {
@@ -67,28 +52,6 @@ export class Connections {
     if (this.hub !== undefined) PubSub.endUnsafe(this.hub, Exit.void)
     this.changed.close()
   }
-
-  private count(event: SocketEvent): void {
-    const { endpoint } = event
-    switch (event._tag) {
-      case "HandshakeSucceeded":
-        this.refused.delete(endpoint)
-        return add(this.ready, endpoint, 1)
-      case "HandshakeFailed":
-        // A peer that is refused tries again and again: once is enough.
-        if (!this.refused.has(endpoint)) this.onRefusal(event)
-        this.refused.add(endpoint)
-        return add(this.failed, endpoint, 1)
-      case "Disconnected":
-        return add(this.failed.has(endpoint) ? this.failed : this.ready, endpoint, -1)
-    }
-  }
-}
-
-const add = (counts: Map<string, number>, key: string, by: 1 | -1): void => {
-  const sum = (counts.get(key) ?? 0) + by
-  if (sum > 0) counts.set(key, sum)
-  else counts.delete(key)
 }
 
 const ignore = (): void => {}
@@ -112,10 +75,6 @@ export class Signal {
   close(): void {
     this.closed = true
     this.raise()
-  }
-
-  get wanted(): boolean {
-    return this.waiting.size > 0
   }
 
   /** Waits until it is so; `begin` is told that somebody waits. */

@@ -1,12 +1,17 @@
 /** Contexts: which sockets are open in each, and what becomes of it afterwards. */
 import type * as Effect from "effect/Effect"
-import { type ContextSettings, makeContext, type NativeContext, sharedContext } from "./native.ts"
+import * as Inspectable from "effect/Inspectable"
+import { type ContextSettings, canOpen, endWaiting, makeContext, type NativeContext, sharedContext } from "./native.ts"
 import { Reliance } from "./zapReliance.ts"
 
 export class ContextCore {
   readonly settings: ContextSettings
   readonly sockets = new Set<{ readonly shut: Effect.Effect<void>; readonly reliesOnZap: boolean }>()
   readonly zap = new Reliance()
+  /** What is bound over inproc, by its name. */
+  readonly binders = new Map<string, { readonly attend: () => void }>()
+  /** What was ever connected to over inproc. */
+  readonly connectedTo = new Set<string>()
   closed = false
   private readonly make: () => NativeContext
   private made: NativeContext | undefined
@@ -20,6 +25,19 @@ export class ContextCore {
   get native(): NativeContext {
     this.made ??= this.make()
     return this.made
+  }
+
+  // Not what is behind the sockets: their keys, for example.
+  toJSON(): object {
+    return { _id: "Zmq.Context", ...this.settings, sockets: this.sockets.size, closed: this.closed }
+  }
+  readonly [Inspectable.NodeInspectSymbol] = (): object => this.toJSON()
+
+  /** Whether there is room for as many sockets, besides those that are open. */
+  hasRoom(count: number): boolean {
+    const { maxSockets } = this.native
+    // Those that are watched take three places, and closed ones theirs for a while.
+    return this.sockets.size * 4 < maxSockets / 2 || canOpen(this.native, count)
   }
 
   /** Gives it away. */
@@ -43,6 +61,9 @@ export const openContext = (settings: ContextSettings): ContextCore =>
 export const closeContext = (context: ContextCore): void => {
   const native = context.unmake()
   if (native === undefined) return
+  // A connection to a name that nobody has bound waits for whoever will, with
+  // its messages, even when its socket is closed.
+  endWaiting(native, context.connectedTo)
   const key = keyOf(context.settings)
   unused.set(key, [...(unused.get(key) ?? []), native])
 }

@@ -109,9 +109,11 @@ export interface ContextSettings {
   readonly threadSchedulingPolicy?: number | undefined
 }
 
+// libzmq's default is few, as each socket that is watched takes three places,
+// and a place costs 12 bytes.
+const defaultMaxSockets = 1023
 const withManySockets = (context: zmq.Context): zmq.Context => {
-  // 1,023 are few, as each that is watched takes three; a place costs 12 bytes.
-  if (context.maxSockets === 1023) context.maxSockets = context.maxSocketsLimit
+  if (context.maxSockets === defaultMaxSockets) context.maxSockets = context.maxSocketsLimit
   return context
 }
 
@@ -124,10 +126,41 @@ export const sharedContext = (): NativeContext => {
 }
 
 /** Throws what zeromq.js throws. The context lives as long as the process: nothing in zeromq.js ends one. */
-export const makeContext = (settings: ContextSettings): NativeContext =>
-  withManySockets(
-    new zmq.Context(Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)))
-  )
+export const makeContext = (settings: ContextSettings): NativeContext => {
+  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+  const context = new zmq.Context(given)
+  return settings.maxSockets === undefined ? withManySockets(context) : context
+}
+
+/** Whether as many sockets can be opened now. */
+export const canOpen = (context: NativeContext, count: number): boolean => {
+  const opened: Array<zmq.Pair> = []
+  try {
+    for (let i = 0; i < count; i++) opened.push(new zmq.Pair({ context }))
+    return true
+  } catch {
+    return false
+  } finally {
+    for (const raw of opened) raw.close()
+  }
+}
+
+/** Ends the inproc connections that wait for one of the names to be bound, and drops what they have sent. */
+export const endWaiting = (context: NativeContext, names: Iterable<string>): void => {
+  for (const name of names) {
+    let raw: zmq.Pull | undefined
+    try {
+      raw = new zmq.Pull({ context, linger: 0 })
+      raw.bindSync(name)
+      // The name is free at once, and not when libzmq has closed the socket.
+      raw.disconnect(name)
+    } catch {
+      // it is bound, or there is no room
+    } finally {
+      raw?.close()
+    }
+  }
+}
 
 const constructors = {
   pull: zmq.Pull,

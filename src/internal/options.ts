@@ -59,7 +59,10 @@ export interface Prepared {
   readonly conflate: boolean
   readonly noDrop: boolean
   readonly relaxed: boolean
-  readonly manual: boolean
+  /** Undefined: on the main thread. */
+  readonly monitor: boolean | undefined
+  /** Whether it cannot be known who gets what is sent. */
+  readonly uncountable: boolean
 }
 
 // -----------------------------------------------------------------------------
@@ -296,6 +299,7 @@ export const table = {
   subscribe: ours(["sub", "xsub"], "ZMQ_SUBSCRIBE", topics),
   receiveTimeout: ours(receivers, "ZMQ_RCVTIMEO", timeLimit),
   sendTimeout: ours(senders, "ZMQ_SNDTIMEO", timeLimit),
+  monitor: ours(every, "zmq_socket_monitor", boolean),
 
   ipv6: native(every, "ZMQ_IPV6", boolean),
   linger: native(
@@ -462,7 +466,8 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
     conflate: values.conflate === true,
     noDrop: values.noDrop === true,
     relaxed: values.relaxed === true,
-    manual: values.manual === true
+    monitor: values.monitor as boolean | undefined,
+    uncountable: values.manual === true || values.invertMatching === true
   }
 }
 
@@ -582,7 +587,8 @@ const unknownOption = (type: SocketType, name: string, value: unknown): OptionEr
           : `an option of a ${type} socket, which has none of this name. Did you mean ${near}?`
   return new OptionError({
     option: name,
-    value: row?.secret || /secret|password/i.test(name) || (near && rows.get(near)?.secret) ? seal(value) : value,
+    value:
+      row?.secret || /secret|pass|key|security/i.test(name) || (near && rows.get(near)?.secret) ? seal(value) : value,
     expected
   })
 }

@@ -7,6 +7,7 @@ import { isMainThread } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
+import type { SocketEvent } from "../SocketEvent.ts"
 import type { Stats } from "../Stats.ts"
 import { Context } from "../ZmqContext.ts"
 import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
@@ -17,6 +18,7 @@ import { Inbox } from "./inbox.ts"
 import { Native, type NativeSocket } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
+import { Peers } from "./peers.ts"
 import { Subscribers } from "./subscribers.ts"
 
 // How many messages a mailbox may hold that nobody has asked for yet. A small
@@ -56,18 +58,25 @@ export class SocketCore {
   private watching = false
   // Whether there were connections before anybody watched.
   private unseen = false
+  // Binds while it was watched, and how many of them libzmq's events were read of.
+  private binds = 0
+  private heardBinds = 0
+  private readonly peers: Peers
+  private readonly log: Log
+  // Where a peer was refused, until another is accepted.
+  private readonly refusing = new Set<string>()
 
   constructor(type: SocketType, options: Prepared, native: NativeSocket, context: ContextCore, log: Log) {
     this.type = type
     this.options = options
     this.native = native
     this.context = context
-    this.connections = new Connections(({ endpoint, reason, code, error }) => {
-      // Whoever looks in at a bound port and leaves is none of our peers.
-      const level = reason === "Connection" && !this.connected.includes(endpoint) ? "Debug" : "Warn"
-      const annotations = { endpoint, reason, ...(code === undefined ? {} : { code }) }
-      log(level, `effect-zmq: a ${type} socket and its peer did not accept each other: ${error.message}`, annotations)
+    this.peers = new Peers(type !== "rawStream", () => this.connected.filter(isNetwork))
+    this.connections = new Connections((event) => {
+      this.peers.tell(event)
+      this.heard(event)
     })
+    this.log = log
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     this.inbox = new Inbox(native, capacity, options.conflate)
@@ -77,8 +86,10 @@ export class SocketCore {
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))
         : (topic, on) => (on ? native.subscribe(topic) : native.unsubscribe(topic))
     )
-    const counts = (type === "pub" && !options.conflate) || (type === "xpub" && !options.manual)
-    this.subscribers = counts ? new Subscribers(this.inbox, type === "pub") : undefined
+    const counts = !options.uncountable && ((type === "pub" && !options.conflate) || type === "xpub")
+    this.subscribers = counts
+      ? new Subscribers(this.inbox, type === "pub", () => this.mostPeers, this.connections.changed)
+      : undefined
   }
 
   /** What went through it. */
@@ -111,10 +122,12 @@ export class SocketCore {
   bind(endpoint: string): string {
     const fault = checkBind(endpoint) ?? this.checkZap(endpoint)
     if (fault !== undefined) throw new BindError({ operation: "bind", endpoint, ...fault })
-    this.watchFor(endpoint)
     try {
+      this.watchFor(endpoint)
+      if (this.watching && !isInproc(endpoint)) this.binds++
       const resolved = this.native.bind(endpoint)
       this.bound.push({ given: endpoint, resolved })
+      if (isInproc(resolved)) this.context.binders.set(resolved, this)
       return resolved
     } catch (cause) {
       throw new BindError({ operation: "bind", endpoint, ...faultOf("bind", endpoint, cause), cause })
@@ -125,12 +138,16 @@ export class SocketCore {
   unbind(endpoint: string): void {
     const at = this.bound.findIndex((bound) => bound.resolved === endpoint || bound.given === endpoint)
     if (at < 0) throw new BindError({ operation: "unbind", endpoint, ...notHere })
+    const { resolved } = this.bound[at]!
     try {
-      this.native.disconnect(this.bound[at]!.resolved)
+      this.native.disconnect(resolved)
     } catch (cause) {
       throw new BindError({ operation: "unbind", endpoint, ...faultOf("unbind", endpoint, cause), cause })
     } finally {
       this.bound.splice(at, 1)
+      if (this.context.binders.get(resolved) === this) this.context.binders.delete(resolved)
+      this.peers.unbound(resolved)
+      this.connections.changed.raise()
     }
   }
 
@@ -138,12 +155,17 @@ export class SocketCore {
   connect(endpoint: string): void {
     const fault = checkConnect(endpoint) ?? this.checkIpv6(endpoint)
     if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
-    this.watchFor(endpoint)
     try {
+      this.watchFor(endpoint)
       // libzmq's disconnect ends all connections to an endpoint at once, so there
       // is one of them, for as long as anybody wants it.
       if (!this.connected.includes(endpoint)) this.native.connect(endpoint)
       this.connected.push(endpoint)
+      if (isInproc(endpoint)) {
+        this.context.connectedTo.add(endpoint)
+        this.context.binders.get(endpoint)?.attend()
+      }
+      this.connections.changed.raise()
     } catch (cause) {
       throw new ConnectError({ operation: "connect", endpoint, ...faultOf("connect", endpoint, cause), cause })
     }
@@ -175,7 +197,8 @@ export class SocketCore {
     if (at < 0) throw new ConnectError({ operation: "disconnect", endpoint, ...notHere })
     this.connected.splice(at, 1)
     if (this.connected.includes(endpoint)) return
-    this.connections.forget(endpoint)
+    this.peers.disconnected(endpoint)
+    this.connections.changed.raise()
     try {
       this.native.disconnect(endpoint)
     } catch (cause) {
@@ -183,17 +206,14 @@ export class SocketCore {
     }
   }
 
-  /** Begins to watch the connections. */
-  watch(): void {
-    if (this.watching || this.closed) return
+  /** Begins to watch the connections. Says whether there was room for the two sockets that takes. */
+  watch(): boolean {
+    if (this.watching || this.closed) return true
+    // A monitor whose observer cannot be opened would have libzmq wait for ever.
+    if (!this.context.hasRoom(2)) return false
     this.watching = true
-    const subscribes = this.type === "sub" || this.type === "xsub"
-    this.native.watch((event) => {
-      this.connections.tell(event)
-      // A SUB tells a peer that has come to it what it has subscribed to when
-      // libzmq attends to it, and nobody may be receiving yet.
-      if (subscribes && event.type === "handshake" && !this.closed && !this.inbox.receiving) this.native.attend()
-    })
+    this.native.watch(this.connections.tell)
+    return true
   }
 
   // From the first endpoint on, so that no event is missed. inproc has none. In
@@ -201,28 +221,102 @@ export class SocketCore {
   // the whole process with it while a socket is watched (zeromq.js issue 411).
   private watchFor(endpoint: string): void {
     if (isInproc(endpoint)) return
-    if (isMainThread) this.watch()
-    else if (!this.watching) this.unseen = true
+    if (!(this.options.monitor ?? isMainThread)) this.unseen ||= !this.watching
+    else if (!this.watch()) throw Object.assign(new Error("no room to watch connections"), { code: "EMFILE" })
+  }
+
+  /**
+   * To be awaited before a bind: libzmq tells of it in this thread, and would
+   * wait for ever for this thread to read what it tells, were 2,000 events unread.
+   */
+  get caughtUp(): Effect.Effect<void> {
+    const allRead = Effect.callback<void>((resume) => {
+      let told = -1
+      let binds = -1
+      let turn: NodeJS.Immediate | undefined
+      const look = () => {
+        if (!this.watching || this.closed) return resume(Effect.void)
+        const quiet = told === this.connections.told
+        if (quiet && binds === this.binds) this.heardBinds = binds
+        if (quiet && this.mayBind) return resume(Effect.void)
+        told = this.connections.told
+        binds = this.binds
+        turn = setImmediate(look)
+      }
+      look()
+      return Effect.sync(() => clearImmediate(turn))
+    })
+    // Others that waited as well may have bound meanwhile.
+    const again = Effect.suspend(
+      (): Effect.Effect<void> => (this.mayBind ? Effect.void : Effect.andThen(allRead, again))
+    )
+    return Effect.andThen(allRead, again)
+  }
+
+  private get mayBind(): boolean {
+    return this.binds - this.heardBinds < mostUnheard
+  }
+
+  private heard(event: SocketEvent): void {
+    const { _tag, endpoint } = event
+    if (_tag === "HandshakeSucceeded") {
+      this.refusing.delete(endpoint)
+      this.attend()
+    }
+    // A peer that is refused tries again and again: once is enough.
+    if (_tag === "HandshakeFailed" && !this.refusing.has(endpoint)) {
+      this.refusing.add(endpoint)
+      const { code, error, reason } = event
+      // Whoever looks in at a bound port and leaves is none of our peers.
+      const level = reason === "Connection" && this.bound.length > 0 ? "Debug" : "Warn"
+      const annotations = { endpoint, reason, ...(code === undefined ? {} : { code }) }
+      this.log(
+        level,
+        `effect-zmq: a ${this.type} socket and its peer did not accept each other: ${error.message}`,
+        annotations
+      )
+    }
+  }
+
+  /**
+   * A SUB tells a peer that has come to it what it has subscribed to when libzmq
+   * attends to it, and nobody may be receiving yet.
+   */
+  attend(): void {
+    const subscribes = this.type === "sub" || this.type === "xsub"
+    if (subscribes && !this.closed && !this.inbox.receiving) this.native.attend()
   }
 
   /** Whether all that it connected to is there; or, where it only bound, any peer. */
   isConnected(): boolean {
-    if (this.connected.length === 0) return this.connections.peers() > 0
-    return this.connected.every((endpoint) => isInproc(endpoint) || this.connections.peers(endpoint) > 0)
+    if (this.connected.length === 0) return this.peers.size > 0
+    return this.connected.every((endpoint) => isInproc(endpoint) || this.peers.has(endpoint))
   }
 
   /** Whether there are as many peers. What it connected to over inproc is there. */
   hasPeers(count: number): boolean {
-    return this.connections.peers() + this.connected.filter(isInproc).length >= count
+    return this.peers.size + this.connected.filter(isInproc).length >= count
+  }
+
+  /** How many peers there are at most. */
+  get mostPeers(): number {
+    const known = this.watching && !this.unseen && !this.bound.some(({ resolved }) => isInproc(resolved))
+    return known ? this.peers.size + this.connected.filter(isInproc).length : Number.POSITIVE_INFINITY
   }
 
   /** Throws InvalidState if the peers cannot be known. */
   checkPeers(operation: string): void {
+    if (!this.watch()) {
+      throw new InvalidState({
+        operation,
+        expected: "There is no room for the two sockets that watch connections: close scopes that are done"
+      })
+    }
     if (this.unseen) {
       throw new InvalidState({
         operation,
         expected:
-          "In a worker thread connections are watched from the first use of `events` on: open the socket without endpoints, run its `events`, and then bind or connect"
+          "Connections are not watched from the beginning in a worker thread, nor with `monitor: false`: open the socket without endpoints, run its `events`, and then bind or connect"
       })
     }
     if (this.bound.length === 0 || !this.bound.every(({ resolved }) => isInproc(resolved))) return
@@ -239,7 +333,8 @@ export class SocketCore {
     for (const run of this.closing) run()
     // libzmq closes in another thread, and would keep the names until then.
     for (const { resolved } of this.bound) {
-      if (resolved.startsWith("inproc://")) {
+      if (isInproc(resolved)) {
+        if (this.context.binders.get(resolved) === this) this.context.binders.delete(resolved)
         try {
           this.native.disconnect(resolved)
         } catch {
@@ -256,6 +351,10 @@ export class SocketCore {
 }
 
 const isInproc = (endpoint: string): boolean => endpoint.startsWith("inproc:")
+const isNetwork = (endpoint: string): boolean => !isInproc(endpoint)
+
+// How many binds libzmq may tell of before the event loop turns.
+const mostUnheard = 100
 
 export type Log = (level: "Debug" | "Warn", message: string, annotations: Record<string, unknown>) => void
 

@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import type { Codec } from "../Codec.ts"
 import type { Outgoing } from "../Message.ts"
 import type * as Zmq from "../Zmq.ts"
-import { BindError, ConnectError, EncodeError, InvalidState, type SocketError } from "../ZmqError.ts"
+import { BindError, ConnectError, EncodeError, InvalidState, OpenError, type SocketError } from "../ZmqError.ts"
 import {
   decodeAs,
   decodeJson,
@@ -40,10 +40,13 @@ const socketOf = (core: SocketCore) => {
   return {
     type: core.type,
     bind: (endpoint: string) =>
-      Effect.acquireRelease(
-        whenOpen(core, "bind", isBindError, () => core.bind(endpoint)),
-        // unbound by hand, or closed, before the scope ended
-        (resolved) => Effect.ignore(unbind(resolved))
+      Effect.andThen(
+        core.caughtUp,
+        Effect.acquireRelease(
+          whenOpen(core, "bind", isBindError, () => core.bind(endpoint)),
+          // unbound by hand, or closed, before the scope ended
+          (resolved) => Effect.ignore(unbind(resolved))
+        )
       ),
     connect: (endpoint: string) =>
       Effect.andThen(
@@ -56,10 +59,11 @@ const socketOf = (core: SocketCore) => {
     unbind,
     disconnect,
     events: Stream.unwrap(
-      Effect.sync(() => {
+      Effect.suspend(() =>
         core.watch()
-        return core.connections.events
-      })
+          ? Effect.succeed(core.connections.events)
+          : Effect.fail(new OpenError({ socketType: core.type, reason: "TooManySockets" }))
+      )
     ),
     awaitConnected: awaiting(core, "awaitConnected", () => core.isConnected()),
     awaitPeers: (count: number) => awaiting(core, "awaitPeers", () => core.hasPeers(count))
@@ -68,10 +72,7 @@ const socketOf = (core: SocketCore) => {
 
 const awaiting = (core: SocketCore, operation: string, isSo: () => boolean) =>
   Effect.andThen(
-    whenOpen(core, operation, isInvalidState, () => {
-      core.watch()
-      core.checkPeers(operation)
-    }),
+    whenOpen(core, operation, isInvalidState, () => core.checkPeers(operation)),
     core.connections.changed.until(operation, isSo)
   )
 
@@ -82,7 +83,7 @@ const publisherOf = (core: SocketCore) => ({
         if (core.subscribers !== undefined) return core.subscribers
         throw new InvalidState({
           operation: "awaitSubscribers",
-          expected: "A socket with the option `conflate` or `manual` does not know its subscribers"
+          expected: "A socket with `conflate`, `manual` or `invertMatching` does not know its subscribers"
         })
       }),
       (subscribers) => subscribers.until("awaitSubscribers", Buffer.from(topic as string), count)

@@ -746,8 +746,12 @@ const services = {
   awaitSubscribers: Publisher
 }
 
+// Their operations have the same names, and are about other messages: see `Draft.ts`.
+const withTheirOwn: ReadonlySet<SocketType> = new Set<SocketType>(["server", "radio", "dish", "datagram"])
+
 const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<S>> => {
   const all: Map<string, unknown> = new Map([[Socket.key, socket]])
+  if (withTheirOwn.has(socket.type)) return EffectContext.makeUnsafe(all)
   for (const [operation, service] of Object.entries(services)) if (operation in socket) all.set(service.key, socket)
   return EffectContext.makeUnsafe(all)
 }

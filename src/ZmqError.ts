@@ -104,8 +104,9 @@ export class EncodeError extends Data.TaggedError("EncodeError")<{
 }
 
 /**
- * A ROUTER or STREAM has no peer with that routing id (EHOSTUNREACH). Nothing
- * was sent.
+ * A ROUTER, STREAM or SERVER has no peer with that routing id (EHOSTUNREACH).
+ * Nothing was sent. The routing id of a SERVER is here as four bytes,
+ * big-endian.
  *
  * @category errors
  * @since 0.1.0
@@ -115,7 +116,7 @@ export class Unroutable extends Data.TaggedError("Unroutable")<{
   readonly routingId: Uint8Array
 }> {
   override get message(): string {
-    return `${this.operation}: no connected peer has the routing id 0x${Buffer.from(this.routingId).toString("hex")}. The first frame must be the routing id of a peer that is connected now: 1 to 255 bytes, as it was received`
+    return `${this.operation}: no connected peer has the routing id 0x${Buffer.from(this.routingId).toString("hex")}. Use the routing id of a peer that is connected now, as it was received: for a ROUTER or STREAM the first frame, of 1 to 255 bytes`
   }
 }
 

@@ -71,6 +71,13 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
     "the stranger was refused: HandshakeFailed",
     "secret key: <redacted>"
   ],
+  "draft.ts": [
+    "I am Ann",
+    "to Ann: Bob is here",
+    "to Bob: welcome: I am Bob",
+    "oslo: 9 degrees",
+    "127.0.0.1:5574 says: anybody there?"
+  ],
   "time-limits-and-interruption.ts": [
     "nothing came: Again",
     "in time: false",
@@ -88,7 +95,8 @@ it("every example is run here", () => {
 
 for (const [file, lines] of Object.entries(expected)) {
   it(`examples/${file}`, { timeout: 60_000, retry: 0 }, async () => {
-    const printed = await run(file)
+    // zeromq.js warns of drafts.
+    const printed = await run(file, file === "draft.ts" ? { NODE_NO_WARNINGS: "1" } : {})
     expect(printed).toHaveLength(lines.length)
     lines.forEach((line, i) => {
       if (typeof line === "string") expect(printed[i]).toBe(line)

@@ -90,7 +90,9 @@ const declaredIn = (file: string): Array<string> => {
 // names of ours
 // -----------------------------------------------------------------------------
 
-const later = [.../^Not in this version yet:(.*)$/m.exec(page)![1]!.matchAll(/`(\w+)`/g)].map(([, module]) => module!)
+const later = [...(/^Not in this version yet:(.*)$/m.exec(page)?.[1] ?? "").matchAll(/`(\w+)`/g)].map(
+  ([, module]) => module!
+)
 
 const sources = readdirSync(`${root}src`).filter((file) => file.endsWith(".ts") && file !== "index.ts")
 const everything = sources.map((file) => withoutComments(read(`src/${file}`))).join("\n")

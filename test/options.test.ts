@@ -4,8 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { describe, expect, it } from "vitest"
 import * as Curve from "../src/Curve.ts"
-import { Native, sharedContext } from "../src/internal/native.ts"
-import { optionNames, prepare, type SocketType, table } from "../src/internal/options.ts"
+import type * as Draft from "../src/Draft.ts"
+import { openDraft } from "../src/internal/draftNative.ts"
+import { Native, openStable, sharedContext } from "../src/internal/native.ts"
+import { type DraftType, optionNames, prepare, type SocketType, table } from "../src/internal/options.ts"
 import { secured } from "../src/internal/security.ts"
 import * as Null from "../src/Null.ts"
 import * as Plain from "../src/Plain.ts"
@@ -26,6 +28,13 @@ interface OptionsOf {
   readonly xpub: Options.XPubOptions
   readonly xsub: Options.XSubOptions
   readonly rawStream: Options.RawStreamOptions
+  readonly server: Draft.ServerOptions
+  readonly client: Draft.ClientOptions
+  readonly radio: Draft.RadioOptions
+  readonly dish: Draft.DishOptions
+  readonly gather: Draft.GatherOptions
+  readonly scatter: Draft.ScatterOptions
+  readonly datagram: Draft.DatagramOptions
 }
 
 type Table = typeof table
@@ -47,7 +56,14 @@ const agreed: { readonly [Type in SocketType]: Same<NamesOf<Type>, keyof Options
   pair: true,
   xpub: true,
   xsub: true,
-  rawStream: true
+  rawStream: true,
+  server: true,
+  client: true,
+  radio: true,
+  dish: true,
+  gather: true,
+  scatter: true,
+  datagram: true
 }
 const types = Object.keys(agreed) as ReadonlyArray<SocketType>
 
@@ -162,6 +178,11 @@ const cases: { readonly [Name in keyof Table]: Case } = {
   bind: endpoints,
   connect: endpoints,
   subscribe: { good: [], wrongType: [1, true, null, {}, ["a", 1]], wrongValue: [[]] },
+  join: {
+    good: [],
+    wrongType: [1, true, null, Buffer.from("a"), ["a", 1]],
+    wrongValue: ["a\0b", "x".repeat(15), ["a", "é".repeat(8)]]
+  },
   receiveTimeout: limit,
   sendTimeout: limit,
   ipv6: boolean,
@@ -226,6 +247,7 @@ const cases: { readonly [Name in keyof Table]: Case } = {
   recoveryInterval: duration(undefined),
   multicastMaxTransportDataUnit: integer(1, 2 ** 31 - 1),
   multicastHops: integer(1, 255),
+  multicastLoop: boolean,
   receiveHighWaterMark: integer(0, 2 ** 31 - 1),
   receiveBufferSize: integer(0, 2 ** 31 - 1, -1),
   sendHighWaterMark: integer(0, 2 ** 31 - 1),
@@ -302,7 +324,7 @@ describe.each(types)("%s", (type) => {
 
   it("applies our defaults", () => {
     const prepared = prepare(type, required(type))
-    const expected: Record<string, unknown> = { linger: type === "sub" || type === "xsub" ? 0 : 5000 }
+    const expected: Record<string, unknown> = { linger: ["sub", "xsub", "dish"].includes(type) ? 0 : 5000 }
     if (type === "router") expected.mandatory = true
     if (type === "req") Object.assign(expected, { correlate: true, relaxed: true })
     expect(Object.fromEntries(prepared.settings.map(({ option, value }) => [option, value]))).toEqual(expected)
@@ -340,6 +362,7 @@ it("lists endpoints and topics", () => {
   expect(prepared.connect).toEqual(["inproc://b", "inproc://c"])
   expect(prepared.subscribe).toEqual([Buffer.from("é"), Buffer.from([0, 1])])
   expect(prepare("xsub", { subscribe: "a" }).subscribe).toEqual([Buffer.from("a")])
+  expect(prepare("dish", { join: ["é", ""] }).subscribe).toEqual([Buffer.from("é"), Buffer.alloc(0)])
 })
 
 it("copies bytes", () => {
@@ -563,8 +586,12 @@ const neverTold = new Set([
   "manual",
   "welcomeMessage",
   "verbosity",
-  "notify"
+  "notify",
+  "multicastLoop"
 ])
+
+const isDraft = (type: SocketType): type is DraftType =>
+  ["server", "client", "radio", "dish", "gather", "scatter", "datagram"].includes(type)
 
 /** What libzmq makes of a value: tenths of seconds, and zeromq.js of its bytes: text to the first NUL. */
 const kept = (name: string, value: unknown): unknown => {
@@ -579,9 +606,13 @@ describe.each(types)("%s: what was set comes back from libzmq", (type) => {
     const { beside, good } = cases[name as keyof Table]
     for (const [given, value] of good) {
       const { conflate, settings } = prepare(type, { ...required(type), ...beside, [name]: given })
-      const socket = open(type, { context: sharedContext(), noDrop: false, conflate })
+      const socket = open(type, { context: sharedContext(), noDrop: false, conflate }, (_, opening) =>
+        isDraft(type) ? openDraft(type, opening) : openStable(type, opening)
+      )
       try {
         for (const setting of settings) socket.set(setting)
+        // It has its options from when it is bound.
+        if (type === "datagram") socket.bind("udp://127.0.0.1:5564")
         const { raw } = socket as unknown as { readonly raw: Record<string, unknown> }
         if (!neverTold.has(name)) expect(raw[name]).toEqual(kept(name, value))
       } finally {

@@ -286,6 +286,26 @@ describe("STREAM", () => {
     })
   )
 
+  it.effect("STREAM sends one frame to a peer: with more libzmq would lose what follows", () =>
+    Effect.gen(function* () {
+      const server = yield* Zmq.rawStream({ bind: freshEndpoint("tcp") })
+      const client = yield* Zmq.rawStream({ connect: boundTo(server) })
+      const [id] = yield* server.recv
+      expect(yield* outcome(server.send([id, "a", "b"]))).toBe("EncodeError")
+      expect(
+        yield* outcome(
+          server.sendAll([
+            [id, "c"],
+            [id, "d", "e"]
+          ])
+        )
+      ).toBe("EncodeError")
+      yield* server.send([id, "f"])
+      let text = ""
+      while (text !== "cf") text += (yield* client.recv)[1]
+    })
+  )
+
   it.effect("hears nothing of comings and goings without `notify`", () =>
     Effect.gen(function* () {
       const server = yield* Zmq.rawStream({ bind: freshEndpoint("tcp"), notify: false })

@@ -9,6 +9,7 @@ import { statSync } from "node:fs"
 import { isIP, isIPv4, isIPv6 } from "node:net"
 import { dirname } from "node:path"
 import type { EndpointReason } from "../ZmqError.ts"
+import type { SocketType } from "./options.ts"
 
 export interface EndpointFault {
   readonly reason: EndpointReason
@@ -22,12 +23,14 @@ const fault = (reason: EndpointReason, advice: string): EndpointFault => ({ reas
 const invalid = (advice: string): EndpointFault => fault("InvalidEndpoint", advice)
 
 /** What is wrong with an endpoint before libzmq sees it, or undefined. */
-export const checkBind = (endpoint: string): EndpointFault | undefined => check("bind", endpoint)
+export const checkBind = (endpoint: string, type?: SocketType): EndpointFault | undefined =>
+  check("bind", endpoint, type)
 
 /** What is wrong with an endpoint before libzmq sees it, or undefined. */
-export const checkConnect = (endpoint: string): EndpointFault | undefined => check("connect", endpoint)
+export const checkConnect = (endpoint: string, type?: SocketType): EndpointFault | undefined =>
+  check("connect", endpoint, type)
 
-const check = (operation: "bind" | "connect", endpoint: unknown): EndpointFault | undefined => {
+const check = (operation: "bind" | "connect", endpoint: unknown, type?: SocketType): EndpointFault | undefined => {
   if (typeof endpoint !== "string" || endpoint === "") {
     return invalid('Give a string like "tcp://127.0.0.1:5555", "ipc:///tmp/a.sock" or "inproc://a"')
   }
@@ -35,6 +38,9 @@ const check = (operation: "bind" | "connect", endpoint: unknown): EndpointFault 
   const parts = parse(endpoint)
   if (parts === undefined) return invalid(`Start with a transport, like "tcp://${endpoint}"`)
   const { address, transport } = parts
+  if (type === "datagram" && transport !== "udp") {
+    return fault("UnsupportedTransport", 'Use udp, like "udp://127.0.0.1:5555": a DGRAM has no other transport')
+  }
   switch (transport) {
     case "tcp":
       return checkTcp(operation, address)
@@ -47,7 +53,7 @@ const check = (operation: "bind" | "connect", endpoint: unknown): EndpointFault 
     case "tipc":
       return checkTipc(operation, address)
     case "udp":
-      return fault("UnsupportedTransport", "Use tcp, because udp is for RADIO, DISH and DGRAM sockets only")
+      return checkUdp(operation, address, type)
     default:
       return transport.toLowerCase() !== transport && known.has(transport.toLowerCase())
         ? fault("UnsupportedTransport", `Write the transport in lower case: ${transport.toLowerCase()}`)
@@ -129,14 +135,68 @@ const isHost = (host: string, operation: "bind" | "connect"): boolean => {
   return operation === "bind" ? /^[^\s/;*:[\]]+(:[^\s/;*:[\]]+)?$/.test(host) : /^[A-Za-z0-9][\w.-]*$/.test(host)
 }
 
-/** The host name in a tcp endpoint to connect that is not a numeric address (needs DNS), or undefined. */
+/** The host name in a tcp, ws or udp endpoint to connect that is not a numeric address (needs DNS), or undefined. */
 export const hostToResolve = (endpoint: string): string | undefined => {
-  if (check("connect", endpoint) !== undefined) return undefined
   const parts = parse(endpoint)
-  if (parts?.transport !== "tcp" && parts?.transport !== "ws") return undefined
+  if (parts?.transport !== "tcp" && parts?.transport !== "ws" && parts?.transport !== "udp") return undefined
+  if (check("connect", endpoint, parts.transport === "udp" ? "radio" : undefined) !== undefined) return undefined
   const address = parts.transport === "ws" ? parts.address.replace(/\/.*$/s, "") : parts.address
   const { host } = splitPort(address.slice(address.lastIndexOf(";") + 1))
   return host.startsWith("[") || isIP(host) !== 0 ? undefined : host
+}
+
+// -----------------------------------------------------------------------------
+// udp
+// -----------------------------------------------------------------------------
+
+const checkUdp = (
+  operation: "bind" | "connect",
+  address: string,
+  type: SocketType | undefined
+): EndpointFault | undefined => {
+  if (type !== "radio" && type !== "dish" && type !== "datagram") {
+    return fault("UnsupportedTransport", "Use tcp, because udp is for RADIO, DISH and DGRAM sockets only")
+  }
+  if (operation !== (type === "radio" ? "connect" : "bind")) {
+    return fault(
+      "IncompatibleTransport",
+      type === "radio"
+        ? "Connect a RADIO to udp: it is its DISH that binds"
+        : "Bind to udp: what connects to it is a RADIO, and a DGRAM names an address with each message"
+    )
+  }
+  const target = address.slice(address.lastIndexOf(";") + 1)
+  const { host, port } = splitPort(target)
+  // libzmq would not tell which port it took.
+  if (port === undefined || !isPort(port, 1)) {
+    return invalid('Add a port from 1 to 65535, like "udp://127.0.0.1:5555"')
+  }
+  // libzmq aborts when a DGRAM hears from an IPv6 address.
+  if (host.includes(":")) return invalid("Use an IPv4 address: udp is for IPv4 only")
+  if (host === "*" ? operation === "connect" : !isHost(host, operation)) {
+    return invalid(
+      operation === "bind"
+        ? 'Name an IPv4 address or an interface of this host, or a multicast group, or "*" for all addresses'
+        : 'Name the host to send to by its name or IPv4 address, like "127.0.0.1", or a multicast group'
+    )
+  }
+  if (target === address) return undefined
+  const nic = address.slice(0, address.lastIndexOf(";"))
+  if (!isMulticast(host)) return invalid('Leave out what is before the ";", which is for multicast groups only')
+  return nic !== "*" && (nic.includes(":") || !isHost(nic, "bind"))
+    ? invalid('Begin with an interface or its IPv4 address, like "udp://eth0;239.0.0.1:5555"')
+    : undefined
+}
+
+export const isMulticast = (host: string): boolean => {
+  const first = Number(host.split(".")[0])
+  return isIPv4(host) && first >= 224 && first < 240
+}
+
+/** The parts of a udp endpoint that is well formed. */
+export const udpTarget = (endpoint: string): { readonly host: string; readonly port: number } => {
+  const { host, port } = splitPort(endpoint.slice(Math.max("udp://".length, endpoint.lastIndexOf(";") + 1)))
+  return { host, port: Number(port) }
 }
 
 // -----------------------------------------------------------------------------
@@ -220,9 +280,13 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
     case "EADDRINUSE":
       return transport === "ipc" && !address.startsWith("@")
         ? fault("AddressInUse", "Use another path, or remove what is there: it could not be replaced")
-        : transport === "tcp" || transport === "ws"
-          ? fault("AddressInUse", 'Use another port, or "*" for any free one, or end what listens there')
-          : fault("AddressInUse", "Use another name, or unbind the socket that has this one")
+        : transport === "udp"
+          ? fault("AddressInUse", "Use another port, or end what listens there")
+          : transport === "tcp" || transport === "ws"
+            ? fault("AddressInUse", 'Use another port, or "*" for any free one, or end what listens there')
+            : fault("AddressInUse", "Use another name, or unbind the socket that has this one")
+    case "EISCONN":
+      return fault("AddressInUse", "Unbind the endpoint it has first, or open another socket: a DGRAM has one endpoint")
     case "EADDRNOTAVAIL":
       return fault(
         "AddressNotAvailable",

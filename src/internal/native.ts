@@ -11,7 +11,7 @@ import { isMainThread } from "node:worker_threads"
 import * as Context from "effect/Context"
 import * as zmq from "zeromq"
 import type { Message, Outgoing } from "../Message.ts"
-import type { Setting, SocketType } from "./options.ts"
+import type { Setting, SocketType, StableType } from "./options.ts"
 
 /**
  * What became of a message that was offered to libzmq. `full` means that there
@@ -90,11 +90,16 @@ export interface Opening {
 }
 
 /**
- * Opens native sockets. Tests provide their own to script what a socket does.
+ * Opens native sockets, with what it is given for that. Tests provide their own
+ * to script what a socket does.
  */
 export class Native extends Context.Reference<{
-  readonly open: (type: SocketType, opening: Opening) => NativeSocket
-}>("effect-zmq/Native", { defaultValue: () => ({ open: (type, opening) => new ZeromqSocket(type, opening) }) }) {}
+  readonly open: <T extends SocketType>(type: T, opening: Opening, real: Open<T>) => NativeSocket
+}>("effect-zmq/Native", { defaultValue: () => ({ open: (type, opening, real) => real(type, opening) }) }) {}
+
+export type Open<T extends SocketType> = (type: T, opening: Opening) => NativeSocket
+
+export const openStable: Open<StableType> = (type, opening) => new ZeromqSocket(type, opening)
 
 /** A context of libzmq: its I/O threads, and the names of its inproc endpoints. */
 export type NativeContext = zmq.Context
@@ -178,14 +183,14 @@ const constructors = {
   rawStream: zmq.Stream
 } as const
 
-interface Observer {
+export interface Observer {
   readonly closed: boolean
   receive(): Promise<ConnectionEvent | undefined>
   close(): void
 }
 
 /** The parts of the native class that zeromq.js types as protected, or only on some sockets. */
-interface RawSocket {
+export interface RawSocket {
   readonly readable: boolean
   readonly writable: boolean
   readonly lastEndpoint: string | null
@@ -212,7 +217,7 @@ const ZMQ_SNDTIMEO = 28
 // - ask: only the attempt tells, as ROUTER depends on the peer that is named,
 //   and REQ and REP on whose turn it is.
 type Admission = "always" | "writable" | "ask"
-const admissionOf = (type: SocketType, noDrop: boolean): Admission => {
+const admissionOf = (type: StableType, noDrop: boolean): Admission => {
   switch (type) {
     case "pub":
     case "xpub":
@@ -234,7 +239,7 @@ const admissionOf = (type: SocketType, noDrop: boolean): Admission => {
 }
 
 /** What the error says, by the code that its text contains. */
-const refusal = (text: string): Offer => {
+export const refusal = (text: string): Offer => {
   if (text.includes("EAGAIN")) return "full"
   if (text.includes("EHOSTUNREACH")) return "unroutable"
   if (text.includes("EFSM")) return "outOfTurn"
@@ -265,6 +270,18 @@ if (!isMainThread) {
     for (const raw of openInThread) raw.close()
     endObservers()
   })
+}
+export const opened = (raw: RawSocket): void => {
+  if (!isMainThread) openInThread.add(raw)
+}
+export const closeRaw = (raw: RawSocket, observer?: Observer): void => {
+  openInThread.delete(raw)
+  const watched = observer && watchedInThread.get(observer)
+  if (watched !== undefined) {
+    const { linger } = raw
+    watched.doneAt = linger < 0 ? Number.MAX_SAFE_INTEGER : Date.now() + linger
+  }
+  raw.close()
 }
 
 // See `tellEvents`: an observer may end only after its socket, which libzmq's
@@ -313,12 +330,12 @@ class ZeromqSocket implements NativeSocket {
   private endless = false
   onReturned: (message: Outgoing) => void = ignore
 
-  constructor(type: SocketType, { context, noDrop, conflate }: Opening) {
+  constructor(type: StableType, { context, noDrop, conflate }: Opening) {
     // Without other options: a constructor that throws half-way leaves a socket
     // that crashes the process at exit (SIGSEGV).
     const Type = type === "pub" && conflate ? zmq.Publisher : constructors[type]
     this.raw = new Type({ context }) as unknown as RawSocket
-    if (!isMainThread) openInThread.add(this.raw)
+    opened(this.raw)
     this.admission = admissionOf(type, noDrop)
     this.byPeer = type === "router" || type === "rawStream"
     // With a time limit of 0 a send is decided before the call returns.
@@ -383,22 +400,16 @@ class ZeromqSocket implements NativeSocket {
           this.raw.send(message).catch(() => this.onReturned(message))
           return "sent"
         case "ask":
-          return this.outcome(withoutStack(() => this.raw.send(message)))
+          return this.answered(answerOf(() => this.raw.send(message)))
       }
     } catch {
       return "closed"
     }
   }
 
-  // The promise is settled when `send` returns, and whoever waits a microtask
-  // to read it can be interrupted in between, with the message gone. Node has
-  // no other public way to look at a settled promise.
-  private outcome(sent: Promise<void>): Offer {
-    sent.catch(ignore)
-    const state = inspect(sent, asOneLine)
-    if (state.includes("<rejected>")) return refusal(state)
-    this.retryDelay = 1
-    return "sent"
+  private answered(answer: Offer): Offer {
+    if (answer === "sent") this.retryDelay = 1
+    return answer
   }
 
   // Waiting for each answer in turn costs less than asking for room before each
@@ -488,21 +499,19 @@ class ZeromqSocket implements NativeSocket {
   }
 
   watch(onEvent: (event: ConnectionEvent) => void): void {
-    const { events } = this.raw
-    this.observer = events
-    if (!isMainThread) watchedInThread.set(events, { raw: this.raw, doneAt: Number.POSITIVE_INFINITY })
-    void tellEvents(events, onEvent).finally(() => watchedInThread.delete(events))
+    this.observer = watchRaw(this.raw, onEvent)
   }
 
   close(): void {
-    openInThread.delete(this.raw)
-    const watched = this.observer && watchedInThread.get(this.observer)
-    if (watched !== undefined) {
-      const { linger } = this.raw
-      watched.doneAt = linger < 0 ? Number.MAX_SAFE_INTEGER : Date.now() + linger
-    }
-    this.raw.close()
+    closeRaw(this.raw, this.observer)
   }
+}
+
+export const watchRaw = (raw: RawSocket, onEvent: (event: ConnectionEvent) => void): Observer => {
+  const { events } = raw
+  if (!isMainThread) watchedInThread.set(events, { raw, doneAt: Number.POSITIVE_INFINITY })
+  void tellEvents(events, onEvent).finally(() => watchedInThread.delete(events))
+  return events
 }
 
 // An observer must not be closed before libzmq is done with its socket: libzmq
@@ -521,8 +530,22 @@ const tellEvents = async (observer: Observer, onEvent: (event: ConnectionEvent) 
   }
 }
 
+/**
+ * What became of a message that was sent with a time limit of 0.
+ *
+ * The promise is settled when `send` returns, and whoever waits a microtask to
+ * read it can be interrupted in between, with the message gone. Node has no
+ * other public way to look at a settled promise.
+ */
+export const answerOf = (send: () => Promise<void>): Offer => {
+  const sent = withoutStack(send)
+  sent.catch(ignore)
+  const state = inspect(sent, asOneLine)
+  return state.includes("<rejected>") ? refusal(state) : "sent"
+}
+
 /** zeromq.js throws some failures and rejects with others: always reject. */
-const attempt = <A>(run: () => Promise<A>): Promise<A> => {
+export const attempt = <A>(run: () => Promise<A>): Promise<A> => {
   try {
     return run()
   } catch (error) {

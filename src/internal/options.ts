@@ -13,7 +13,7 @@ import { OptionError } from "../ZmqError.ts"
 import { expectedKey, isKey, publicKeyOf } from "./keys.ts"
 import { expectedSecurity, forms, secured } from "./security.ts"
 
-const every = [
+const stable = [
   "pull",
   "push",
   "pub",
@@ -27,14 +27,28 @@ const every = [
   "xsub",
   "rawStream"
 ] as const
-const receivers = ["pull", "sub", "req", "rep", "dealer", "router", "pair", "xpub", "xsub", "rawStream"] as const
-const senders = ["push", "pub", "req", "rep", "dealer", "router", "pair", "xpub", "xsub", "rawStream"] as const
+const draft = ["server", "client", "radio", "dish", "gather", "scatter", "datagram"] as const
 
+export type StableType = (typeof stable)[number]
+export type DraftType = (typeof draft)[number]
+export type SocketType = StableType | DraftType
+
+const every = [...stable, ...draft] as const
+const allBut = <T extends SocketType, U extends T>(types: ReadonlyArray<T>, out: U) =>
+  types.filter((type): type is Exclude<T, U> => type !== out)
+// A DGRAM has no connections.
+const connecting = allBut(every, "datagram")
 // A STREAM speaks plain TCP, where no mechanism is: libzmq takes these options,
 // and lets everybody in (measured).
-const withHandshake = every.filter((type) => type !== "rawStream")
-
-export type SocketType = (typeof every)[number]
+const withHandshake = allBut(connecting, "rawStream")
+const receivers = [
+  ...(["pull", "sub", "req", "rep", "dealer", "router", "pair", "xpub", "xsub", "rawStream"] as const),
+  ...(["server", "client", "dish", "gather", "datagram"] as const)
+]
+const senders = [
+  ...(["push", "pub", "req", "rep", "dealer", "router", "pair", "xpub", "xsub", "rawStream"] as const),
+  ...(["server", "client", "radio", "scatter", "datagram"] as const)
+]
 
 /** One assignment to the native socket. */
 export interface Setting {
@@ -240,6 +254,24 @@ const topics: Kind<ReadonlyArray<Buffer>> = {
   }
 }
 
+/**
+ * libzmq takes 255 bytes, and frees a group of more than 14 once for each of the
+ * peers that it goes to (dist.cpp does not count them): the process crashes.
+ */
+export const longestGroup = 14
+
+/** The bytes of a group, or `undefined`. libzmq would cut it at a NUL. */
+export const toGroup = (given: unknown): Buffer | undefined => {
+  if (typeof given !== "string" || given.includes("\0")) return undefined
+  const bytes = Buffer.from(given)
+  return bytes.length <= longestGroup ? bytes : undefined
+}
+
+const groups: Kind<ReadonlyArray<Buffer>> = {
+  expected: `a group, a string of at most ${longestGroup} bytes of UTF-8 without NUL, or a list of them`,
+  read: (given) => oneOrMore(given, toGroup)
+}
+
 const isNetwork = (given: string): boolean => {
   const [address = "", bits, ...rest] = given.split("/")
   const family = isIP(address)
@@ -295,41 +327,47 @@ const noLimit = { value: 0, meaning: "no limit" }
  */
 export const table = {
   bind: ours(every, "", endpoints),
-  connect: ours(every, "", endpoints),
+  connect: ours(connecting, "", endpoints),
   subscribe: ours(["sub", "xsub"], "ZMQ_SUBSCRIBE", topics),
+  join: ours(["dish"], "", groups),
   receiveTimeout: ours(receivers, "ZMQ_RCVTIMEO", timeLimit),
   sendTimeout: ours(senders, "ZMQ_SNDTIMEO", timeLimit),
-  monitor: ours(every, "zmq_socket_monitor", boolean),
+  monitor: ours(connecting, "zmq_socket_monitor", boolean),
 
-  ipv6: native(every, "ZMQ_IPV6", boolean),
+  ipv6: native(connecting, "ZMQ_IPV6", boolean),
   linger: native(
     every,
     "ZMQ_LINGER",
     duration({ infinity: { value: -1, meaning: "for ever" } }),
     // All that a subscriber can have left to deliver is a subscription, which
-    // ends with it anyway; libzmq's own default is 0 for these two.
-    (type) => (type === "sub" || type === "xsub" ? 0 : 5000)
+    // ends with it anyway; libzmq's own default is 0 for these.
+    (type) => (type === "sub" || type === "xsub" || type === "dish" ? 0 : 5000)
   ),
-  immediate: native(every, "ZMQ_IMMEDIATE", boolean),
+  immediate: native(connecting, "ZMQ_IMMEDIATE", boolean),
   reconnectInterval: native(
-    every,
+    connecting,
     "ZMQ_RECONNECT_IVL",
     duration({ infinity: { value: -1, meaning: "no reconnection" } })
   ),
-  reconnectMaxInterval: native(every, "ZMQ_RECONNECT_IVL_MAX", duration({})),
-  connectTimeout: native(every, "ZMQ_CONNECT_TIMEOUT", duration({ infinity: { value: 0, meaning: osDecides } })),
-  handshakeInterval: native(every, "ZMQ_HANDSHAKE_IVL", duration({ infinity: noLimit })),
-  heartbeatInterval: native(every, "ZMQ_HEARTBEAT_IVL", duration({ infinity: { value: 0, meaning: "no heartbeats" } })),
-  heartbeatTimeout: native(every, "ZMQ_HEARTBEAT_TIMEOUT", duration({ infinity: noLimit })),
+  reconnectMaxInterval: native(connecting, "ZMQ_RECONNECT_IVL_MAX", duration({})),
+  connectTimeout: native(connecting, "ZMQ_CONNECT_TIMEOUT", duration({ infinity: { value: 0, meaning: osDecides } })),
+  handshakeInterval: native(connecting, "ZMQ_HANDSHAKE_IVL", duration({ infinity: noLimit })),
+  heartbeatInterval: native(
+    connecting,
+    "ZMQ_HEARTBEAT_IVL",
+    duration({ infinity: { value: 0, meaning: "no heartbeats" } })
+  ),
+  heartbeatTimeout: native(connecting, "ZMQ_HEARTBEAT_TIMEOUT", duration({ infinity: noLimit })),
   heartbeatTimeToLive: native(
-    every,
+    connecting,
     "ZMQ_HEARTBEAT_TTL",
     // libzmq counts tenths of a second, rounded down: less than one would be none.
     duration({ infinity: noLimit, least: 100, max: 6_553_599 })
   ),
-  backlog: native(every, "ZMQ_BACKLOG", integer(0, int32, "connections")),
+  backlog: native(connecting, "ZMQ_BACKLOG", integer(0, int32, "connections")),
   maxMessageSize: native(
-    every,
+    // A RADIO receives none; what its peers may say is bounded in draftNative.ts.
+    allBut(connecting, "radio"),
     "ZMQ_MAXMSGSIZE",
     integer(0, Number.MAX_SAFE_INTEGER, "bytes", { value: -1, meaning: "no limit" })
   ),
@@ -340,33 +378,37 @@ export const table = {
 
   // The kernel refuses zero and what is above these limits, and then libzmq
   // never gets a connection and never says so (measured).
-  tcpKeepalive: native(every, "ZMQ_TCP_KEEPALIVE", {
+  tcpKeepalive: native(connecting, "ZMQ_TCP_KEEPALIVE", {
     ...integer(-1, 1, ""),
     expected: `1 for on, 0 for off, or -1 for ${osDecides}`
   }),
   tcpKeepaliveCount: native(
-    every,
+    connecting,
     "ZMQ_TCP_KEEPALIVE_CNT",
     integer(1, 127, "probes", { value: -1, meaning: osDecides })
   ),
   tcpKeepaliveIdle: native(
-    every,
+    connecting,
     "ZMQ_TCP_KEEPALIVE_IDLE",
     duration({ infinity: { value: -1, meaning: osDecides }, seconds: true, min: 1, max: 32_767 })
   ),
   tcpKeepaliveInterval: native(
-    every,
+    connecting,
     "ZMQ_TCP_KEEPALIVE_INTVL",
     duration({ infinity: { value: -1, meaning: osDecides }, seconds: true, min: 1, max: 32_767 })
   ),
-  tcpMaxRetransmitTimeout: native(every, "ZMQ_TCP_MAXRT", duration({ infinity: { value: 0, meaning: osDecides } })),
-  tcpAcceptFilter: native(every, "ZMQ_TCP_ACCEPT_FILTER", networks),
-  typeOfService: native(every, "ZMQ_TOS", {
+  tcpMaxRetransmitTimeout: native(
+    connecting,
+    "ZMQ_TCP_MAXRT",
+    duration({ infinity: { value: 0, meaning: osDecides } })
+  ),
+  tcpAcceptFilter: native(connecting, "ZMQ_TCP_ACCEPT_FILTER", networks),
+  typeOfService: native(connecting, "ZMQ_TOS", {
     ...integer(0, 255, ""),
     expected: "the type-of-service byte of the IP header, a whole number from 0 to 255"
   }),
-  interface: native(every, "ZMQ_BINDTODEVICE", text(15)),
-  loopbackFastPath: native(every, "ZMQ_LOOPBACK_FASTPATH", boolean),
+  interface: native(connecting, "ZMQ_BINDTODEVICE", text(15)),
+  loopbackFastPath: native(connecting, "ZMQ_LOOPBACK_FASTPATH", boolean),
 
   security: ours(withHandshake, "", security),
   plainServer: native(withHandshake, "ZMQ_PLAIN_SERVER", boolean),
@@ -379,15 +421,25 @@ export const table = {
   zapDomain: native(withHandshake, "ZMQ_ZAP_DOMAIN", text(255)),
   zapEnforceDomain: native(withHandshake, "ZMQ_ZAP_ENFORCE_DOMAIN", boolean),
 
-  rate: native(every, "ZMQ_RATE", integer(1, int32, "kilobits a second")),
-  recoveryInterval: native(every, "ZMQ_RECOVERY_IVL", duration({})),
-  multicastMaxTransportDataUnit: native(every, "ZMQ_MULTICAST_MAXTPDU", integer(1, int32, "bytes")),
-  multicastHops: native(senders, "ZMQ_MULTICAST_HOPS", integer(1, 255, "hops")),
+  rate: native(connecting, "ZMQ_RATE", integer(1, int32, "kilobits a second")),
+  recoveryInterval: native(connecting, "ZMQ_RECOVERY_IVL", duration({})),
+  multicastMaxTransportDataUnit: native(connecting, "ZMQ_MULTICAST_MAXTPDU", integer(1, int32, "bytes")),
+  multicastHops: native(allBut(senders, "datagram"), "ZMQ_MULTICAST_HOPS", integer(1, 255, "hops")),
+
+  multicastLoop: native(["radio"], "ZMQ_MULTICAST_LOOP", boolean),
 
   receiveHighWaterMark: native(receivers, "ZMQ_RCVHWM", integer(0, int32, "messages (0 is no limit)")),
-  receiveBufferSize: native(receivers, "ZMQ_RCVBUF", integer(0, int32, "bytes", { value: -1, meaning: osDecides })),
+  receiveBufferSize: native(
+    allBut(receivers, "datagram"),
+    "ZMQ_RCVBUF",
+    integer(0, int32, "bytes", { value: -1, meaning: osDecides })
+  ),
   sendHighWaterMark: native(senders, "ZMQ_SNDHWM", integer(0, int32, "messages (0 is no limit)")),
-  sendBufferSize: native(senders, "ZMQ_SNDBUF", integer(0, int32, "bytes", { value: -1, meaning: osDecides })),
+  sendBufferSize: native(
+    allBut(senders, "datagram"),
+    "ZMQ_SNDBUF",
+    integer(0, int32, "bytes", { value: -1, meaning: osDecides })
+  ),
 
   conflate: native(["pull", "push", "pub", "sub", "dealer"], "ZMQ_CONFLATE", boolean),
   routingId: native(["req", "rep", "dealer", "router"], "ZMQ_ROUTING_ID", routingId),
@@ -396,7 +448,7 @@ export const table = {
   relaxed: native(["req"], "ZMQ_REQ_RELAXED", boolean, () => true),
   mandatory: native(["router"], "ZMQ_ROUTER_MANDATORY", boolean, () => true),
   handover: native(["router"], "ZMQ_ROUTER_HANDOVER", boolean),
-  noDrop: native(["pub", "xpub"], "ZMQ_XPUB_NODROP", boolean),
+  noDrop: native(["pub", "xpub", "radio"], "ZMQ_XPUB_NODROP", boolean),
   invertMatching: native(["pub", "sub", "xpub"], "ZMQ_INVERT_MATCHING", boolean),
   manual: native(["xpub"], "ZMQ_XPUB_MANUAL", boolean),
   welcomeMessage: native(["xpub"], "ZMQ_XPUB_WELCOME_MSG", bytes),
@@ -459,7 +511,7 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
     settings,
     bind: (values.bind as ReadonlyArray<string> | undefined) ?? [],
     connect: (values.connect as ReadonlyArray<string> | undefined) ?? [],
-    subscribe: (values.subscribe as ReadonlyArray<Buffer> | undefined) ?? [],
+    subscribe: ((values.subscribe ?? values.join) as ReadonlyArray<Buffer> | undefined) ?? [],
     receiveTimeout: (values.receiveTimeout as number | undefined) ?? Infinity,
     sendTimeout: (values.sendTimeout as number | undefined) ?? Infinity,
     receiveHighWaterMark: (values.receiveHighWaterMark as number | undefined) ?? 1000,

@@ -228,31 +228,31 @@ export class Receiving {
   }
 
   /** The next message if there is one now. */
-  get tryReceive(): Effect.Effect<Option.Option<Message>, ReceiveError> {
+  tryReceive<A>(make: (message: Message) => A): Effect.Effect<Option.Option<A>, ReceiveError> {
     const operation = "tryRecv"
     const { mailbox } = this.inbox
     const take = () => {
       this.rule?.received()
-      return Option.some(mailbox.take())
+      return Option.some(make(mailbox.take()))
     }
-    const nothing = Effect.succeed(Option.none<Message>())
+    const nothing = Effect.succeed(Option.none<A>())
     const received = this.receiver({ operation, take, final: true, timeLimit: 0, nothing })
     return this.rule === undefined ? received : this.inTurn(operation, received)
   }
 
   /** All messages that are there now. */
-  get drain(): Effect.Effect<Array<Message>, Closed> {
+  drain<A>(make: (message: Message) => A): Effect.Effect<Array<A>, Closed> {
     const { inbox } = this
     const { mailbox } = inbox
     // Until this operation the messages stay in the mailbox, as many as they are.
     const takeAll = Effect.sync(() => {
       if (mailbox.closed && mailbox.available === 0) throw notYet
-      const messages: Array<Message> = []
-      while (mailbox.available > 0) messages.push(mailbox.take())
+      const messages: Array<A> = []
+      while (mailbox.available > 0) messages.push(make(mailbox.take()))
       return messages
     })
     const closed = Effect.suspend(() => Effect.fail(new Closed({ operation: "drain" })))
-    return Effect.callback<Array<Message>, Closed>((resume) => {
+    return Effect.callback<Array<A>, Closed>((resume) => {
       let abandoned = false
       const more = (): void => {
         const before = mailbox.size

@@ -42,6 +42,9 @@ export const checkOutgoing = (operation: string, value: unknown, leastFrames = 1
   return new EncodeError({ operation, value, expected })
 }
 
+/** What is wrong with a value as a message of one socket type, or undefined. */
+export type Check = (operation: string, value: unknown) => EncodeError | undefined
+
 export const framesOf = (message: Outgoing): readonly [Frame, ...Array<Frame>] =>
   isFrame(message) ? [message] : message
 
@@ -57,11 +60,10 @@ export class Sending {
   readonly outbox: Outbox
   private readonly timeLimit: number
   readonly rule: SendRule
-  // Of a message that is a routing id alone libzmq would send nothing.
-  private readonly leastFrames: 1 | 2
+  private readonly check: Check
 
-  constructor(outbox: Outbox, timeLimit: number, rule: SendRule, leastFrames: 1 | 2 = 1) {
-    this.leastFrames = leastFrames
+  constructor(outbox: Outbox, timeLimit: number, rule: SendRule, check: Check = checkOutgoing) {
+    this.check = check
     this.outbox = outbox
     this.timeLimit = timeLimit
     this.rule = rule
@@ -71,7 +73,7 @@ export class Sending {
   send(operation: string, message: Outgoing, rule: SendRule = this.rule): Effect.Effect<void, SendError> {
     return this.orWait(
       Effect.sync(() => {
-        const wrong = checkOutgoing(operation, message, this.leastFrames) ?? rule.check(operation)
+        const wrong = this.check(operation, message) ?? rule.check(operation)
         if (wrong !== undefined) throw new NotSent(wrong)
         const offer = this.outbox.offer(message)
         if (offer !== "sent") throw offer === "full" ? full : new NotSent(offer)
@@ -87,7 +89,7 @@ export class Sending {
   trySend(operation: string, message: Outgoing): Effect.Effect<boolean, Exclude<SendError, Again>> {
     return Effect.catchCause(
       Effect.sync(() => {
-        const wrong = checkOutgoing(operation, message, this.leastFrames) ?? this.rule.check(operation)
+        const wrong = this.check(operation, message) ?? this.rule.check(operation)
         if (wrong !== undefined) throw new NotSent(wrong)
         const offer = this.outbox.offer(message)
         if (offer === "full") return false
@@ -126,7 +128,7 @@ export class Sending {
         let room = messagesPerBurst
         const peek = () => {
           if (next.done || broken !== undefined || room-- === 0) return undefined
-          wrong = checkOutgoing(operation, next.value, this.leastFrames)
+          wrong = this.check(operation, next.value)
           return wrong === undefined ? (next.value as Outgoing) : undefined
         }
         const offered = this.outbox.offerAll({ peek, sent })

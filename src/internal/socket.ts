@@ -15,7 +15,7 @@ import { Connections } from "./connections.ts"
 import type { ContextCore } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve } from "./endpoint.ts"
 import { Inbox } from "./inbox.ts"
-import { Native, type NativeSocket } from "./native.ts"
+import { Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
@@ -80,7 +80,7 @@ export class SocketCore {
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     this.inbox = new Inbox(native, capacity, options.conflate)
-    this.outbox = new Outbox(native, type === "router" || type === "rawStream")
+    this.outbox = new Outbox(native, type === "router" || type === "rawStream" || type === "server")
     this.subscriptions = new Subscriptions(
       type === "xsub"
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))
@@ -120,11 +120,11 @@ export class SocketCore {
 
   /** Throws BindError. */
   bind(endpoint: string): string {
-    const fault = checkBind(endpoint) ?? this.checkZap(endpoint)
+    const fault = checkBind(endpoint, this.type) ?? this.checkZap(endpoint)
     if (fault !== undefined) throw new BindError({ operation: "bind", endpoint, ...fault })
     try {
       this.watchFor(endpoint)
-      if (this.watching && !isInproc(endpoint)) this.binds++
+      if (this.watching && isNetwork(endpoint)) this.binds++
       const resolved = this.native.bind(endpoint)
       this.bound.push({ given: endpoint, resolved })
       if (isInproc(resolved)) this.context.binders.set(resolved, this)
@@ -153,7 +153,7 @@ export class SocketCore {
 
   /** Throws ConnectError. */
   connect(endpoint: string): void {
-    const fault = checkConnect(endpoint) ?? this.checkIpv6(endpoint)
+    const fault = checkConnect(endpoint, this.type) ?? this.checkIpv6(endpoint)
     if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
     try {
       this.watchFor(endpoint)
@@ -216,11 +216,11 @@ export class SocketCore {
     return true
   }
 
-  // From the first endpoint on, so that no event is missed. inproc has none. In
+  // From the first endpoint on, so that no event is missed. inproc and udp have none. In
   // a worker thread only when somebody asks for them: `worker.terminate()` takes
   // the whole process with it while a socket is watched (zeromq.js issue 411).
   private watchFor(endpoint: string): void {
-    if (isInproc(endpoint)) return
+    if (isSilent(endpoint)) return
     if (!(this.options.monitor ?? isMainThread)) this.unseen ||= !this.watching
     else if (!this.watch()) throw Object.assign(new Error("no room to watch connections"), { code: "EMFILE" })
   }
@@ -279,29 +279,29 @@ export class SocketCore {
   }
 
   /**
-   * A SUB tells a peer that has come to it what it has subscribed to when libzmq
-   * attends to it, and nobody may be receiving yet.
+   * A SUB tells a peer that has come to it what it has subscribed to, and a DISH
+   * what it has joined, when libzmq attends to it; nobody may be receiving yet.
    */
   attend(): void {
-    const subscribes = this.type === "sub" || this.type === "xsub"
+    const subscribes = this.type === "sub" || this.type === "xsub" || this.type === "dish"
     if (subscribes && !this.closed && !this.inbox.receiving) this.native.attend()
   }
 
   /** Whether all that it connected to is there; or, where it only bound, any peer. */
   isConnected(): boolean {
     if (this.connected.length === 0) return this.peers.size > 0
-    return this.connected.every((endpoint) => isInproc(endpoint) || this.peers.has(endpoint))
+    return this.connected.every((endpoint) => isSilent(endpoint) || this.peers.has(endpoint))
   }
 
-  /** Whether there are as many peers. What it connected to over inproc is there. */
+  /** Whether there are as many peers. What it connected to over inproc or udp is there. */
   hasPeers(count: number): boolean {
-    return this.peers.size + this.connected.filter(isInproc).length >= count
+    return this.peers.size + this.connected.filter(isSilent).length >= count
   }
 
   /** How many peers there are at most. */
   get mostPeers(): number {
-    const known = this.watching && !this.unseen && !this.bound.some(({ resolved }) => isInproc(resolved))
-    return known ? this.peers.size + this.connected.filter(isInproc).length : Number.POSITIVE_INFINITY
+    const known = this.watching && !this.unseen && !this.bound.some(({ resolved }) => isSilent(resolved))
+    return known ? this.peers.size + this.connected.filter(isSilent).length : Number.POSITIVE_INFINITY
   }
 
   /** Throws InvalidState if the peers cannot be known. */
@@ -319,11 +319,12 @@ export class SocketCore {
           "Connections are not watched from the beginning in a worker thread, nor with `monitor: false`: open the socket without endpoints, run its `events`, and then bind or connect"
       })
     }
-    if (this.bound.length === 0 || !this.bound.every(({ resolved }) => isInproc(resolved))) return
+    if (this.bound.length === 0 || !this.bound.every(({ resolved }) => isSilent(resolved))) return
     if (this.connected.length > 0) return
     throw new InvalidState({
       operation,
-      expected: "libzmq tells nothing of who connects to an inproc endpoint: await it on the socket that connects"
+      expected:
+        "libzmq tells nothing of who connects to an inproc or udp endpoint: await it on the socket that connects"
     })
   }
 
@@ -351,7 +352,9 @@ export class SocketCore {
 }
 
 const isInproc = (endpoint: string): boolean => endpoint.startsWith("inproc:")
-const isNetwork = (endpoint: string): boolean => !isInproc(endpoint)
+// Whose connections libzmq tells nothing of.
+const isSilent = (endpoint: string): boolean => /^(inproc|udp):/.test(endpoint)
+const isNetwork = (endpoint: string): boolean => !isSilent(endpoint)
 
 // How many binds libzmq may tell of before the event loop turns.
 const mostUnheard = 100
@@ -439,7 +442,11 @@ const openNative = (open: () => NativeSocket, type: SocketType): NativeSocket =>
 }
 
 /** Opens a socket with its options set, bound and connected; or fails, with nothing left open. */
-export const openSocket = (type: SocketType, options: unknown): Effect.Effect<SocketCore, SocketError, Scope.Scope> =>
+export const openSocket = <T extends SocketType>(
+  type: T,
+  options: unknown,
+  real: Open<T>
+): Effect.Effect<SocketCore, SocketError, Scope.Scope> =>
   Effect.gen(function* () {
     const { open } = yield* Native
     const context = yield* Context
@@ -450,7 +457,7 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
       attempt(isSocketError, () => {
         if (context.closed) throw new OpenError({ socketType: type, reason: "ContextClosed" })
         const { noDrop, conflate } = prepared
-        const native = openNative(() => open(type, { context: context.native, noDrop, conflate }), type)
+        const native = openNative(() => open(type, { context: context.native, noDrop, conflate }, real), type)
         const core = new SocketCore(type, prepared, native, context, log)
         try {
           apply(core)

@@ -23,9 +23,10 @@ import {
 } from "./codec.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "./exchange.ts"
 import { link } from "./link.ts"
-import type { SocketType } from "./options.ts"
+import { openStable } from "./native.ts"
+import type { StableType } from "./options.ts"
 import { Receiving } from "./receive.ts"
-import { noRule, Sending } from "./send.ts"
+import { checkOutgoing, noRule, Sending } from "./send.ts"
 import { openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
 import { forEachMessage, makeStream } from "./stream.ts"
 
@@ -34,10 +35,11 @@ const isConnectError = (error: unknown): error is ConnectError => error instance
 const isInvalidState = (error: unknown): error is InvalidState => error instanceof InvalidState
 const isNever = (_: unknown): _ is never => false
 
-const socketOf = (core: SocketCore) => {
+/** What all sockets have, with the operations of a type. */
+export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: object): S => {
   const unbind = (endpoint: string) => whenOpen(core, "unbind", isBindError, () => core.unbind(endpoint))
   const disconnect = (endpoint: string) => whenOpen(core, "disconnect", isConnectError, () => core.disconnect(endpoint))
-  return {
+  const socket = {
     type: core.type,
     bind: (endpoint: string) =>
       Effect.andThen(
@@ -66,8 +68,18 @@ const socketOf = (core: SocketCore) => {
       )
     ),
     awaitConnected: awaiting(core, "awaitConnected", () => core.isConnected()),
-    awaitPeers: (count: number) => awaiting(core, "awaitPeers", () => core.hasPeers(count))
+    awaitPeers: (count: number) => awaiting(core, "awaitPeers", () => core.hasPeers(count)),
+    ...operations
   }
+  const made: object = Object.assign(Object.create(Inspectable.BaseProto), socket)
+  link(made, core)
+  return Object.defineProperties(made, {
+    endpoints: { get: () => core.endpoints, enumerable: true },
+    stats: { get: () => core.stats, enumerable: true },
+    toJSON: {
+      value: () => ({ _id: `Zmq.${core.type}`, endpoints: core.endpoints, closed: core.closed, stats: core.stats })
+    }
+  }) as unknown as S
 }
 
 const awaiting = (core: SocketCore, operation: string, isSo: () => boolean) =>
@@ -97,11 +109,11 @@ const receivesOf = (receiving: Receiving) => ({
   recvJson: receiving.receive("recvJson", decodeJson("recvJson")),
   recvSchema: <A>(schema: Schema.Decoder<A>) => receiving.receive("recvSchema", decodeSchema("recvSchema", schema)),
   recvAs: <A>(codec: Codec<A>) => receiving.receive("recvAs", decodeAs("recvAs", codec)),
-  tryRecv: receiving.tryReceive
+  tryRecv: receiving.tryReceive(wholeMessage)
 })
 
 // Only where it is asked for: a span for each message costs more than the message.
-const inSpan = <Args extends Array<unknown>, A, E, R>(
+export const inSpan = <Args extends Array<unknown>, A, E, R>(
   name: string | undefined,
   operation: "process" | "respond",
   handler: (...args: Args) => Effect.Effect<A, E, R>
@@ -114,9 +126,9 @@ const inSpan = <Args extends Array<unknown>, A, E, R>(
   return (...args: Args) => Effect.withSpan(handler(...args), name, options)
 }
 
-const receiverOf = (receiving: Receiving) => ({
+export const receiverOf = (receiving: Receiving) => ({
   ...receivesOf(receiving),
-  drain: receiving.drain,
+  drain: receiving.drain(wholeMessage),
   messages: makeStream(receiving, "messages", wholeMessage),
   strings: makeStream(receiving, "strings", decodeString("strings")),
   stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", decodeSchema("stream", schema)),
@@ -146,7 +158,7 @@ const sendsOf = (sending: Sending) => {
   }
 }
 
-const senderOf = (sending: Sending) => ({
+export const senderOf = (sending: Sending) => ({
   ...sendsOf(sending),
   sendAll: (messages: Iterable<Outgoing>) => sending.sendAll("sendAll", messages),
   sink: Sink.forEachArray((messages: readonly [Outgoing, ...Array<Outgoing>]) =>
@@ -171,12 +183,21 @@ const subscriberOf = (core: SocketCore) => {
   }
 }
 
-const receivingOf = (core: SocketCore) => new Receiving(core.inbox, core.options.receiveTimeout)
-const sendingOf = (core: SocketCore, leastFrames: 1 | 2 = 1) =>
-  new Sending(core.outbox, core.options.sendTimeout, noRule, leastFrames)
+export const receivingOf = (core: SocketCore) => new Receiving(core.inbox, core.options.receiveTimeout)
+const sendingOf = (core: SocketCore) => new Sending(core.outbox, core.options.sendTimeout, noRule)
+// A STREAM that is given a third frame says that it is sent, and loses those that follow.
+const sendingBytes = (core: SocketCore) =>
+  new Sending(core.outbox, core.options.sendTimeout, noRule, (operation, value) =>
+    Array.isArray(value) && value.length > 2
+      ? new EncodeError({ operation, value, expected: "a list of the peer's routing id and one frame of bytes for it" })
+      : checkOutgoing(operation, value, 2)
+  )
+// Of a message that is a routing id alone libzmq would send nothing.
+const sendingToPeers = (core: SocketCore) =>
+  new Sending(core.outbox, core.options.sendTimeout, noRule, (operation, value) => checkOutgoing(operation, value, 2))
 
 // What a type has besides what all sockets have.
-const operations: { readonly [Type in SocketType]: (core: SocketCore) => object } = {
+const operations: { readonly [Type in StableType]: (core: SocketCore) => object } = {
   pull: (core) => receiverOf(receivingOf(core)),
   push: (core) => senderOf(sendingOf(core)),
   pub: (core) => ({ ...senderOf(sendingOf(core)), ...publisherOf(core) }),
@@ -212,7 +233,7 @@ const operations: { readonly [Type in SocketType]: (core: SocketCore) => object 
     }
   },
   router: (core) => {
-    const sending = sendingOf(core, 2)
+    const sending = sendingToPeers(core)
     const receiving = receivingOf(core)
     return {
       ...receiverOf(receiving),
@@ -224,25 +245,15 @@ const operations: { readonly [Type in SocketType]: (core: SocketCore) => object 
   pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
   xpub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...publisherOf(core) }),
   xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...subscriberOf(core) }),
-  rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core, 2)) })
+  rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingBytes(core)) })
 }
 
 // The operations are written once, for all types: which of them fail with what
 // is for the interfaces in `Zmq.ts` to say.
 const open =
-  <S extends Zmq.Socket>(type: S["type"]) =>
+  <S extends Zmq.Socket & { readonly type: StableType }>(type: S["type"]) =>
   (options?: object): Effect.Effect<S, SocketError, Scope.Scope> =>
-    Effect.map(openSocket(type, options), (core) => {
-      const socket: object = Object.create(Inspectable.BaseProto)
-      link(socket, core)
-      return Object.defineProperties(Object.assign(socket, socketOf(core), operations[type](core)), {
-        endpoints: { get: () => core.endpoints, enumerable: true },
-        stats: { get: () => core.stats, enumerable: true },
-        toJSON: {
-          value: () => ({ _id: `Zmq.${type}`, endpoints: core.endpoints, closed: core.closed, stats: core.stats })
-        }
-      }) as unknown as S
-    })
+    Effect.map(openSocket<StableType>(type, options, openStable), (core) => socketOf<S>(core, operations[type](core)))
 
 export const pull = open<Zmq.Pull>("pull")
 export const push = open<Zmq.Push>("push")

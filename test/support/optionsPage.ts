@@ -1,14 +1,17 @@
 /** The page docs/options.md, from the table of options: `npx vitest run test/options.test.ts -u` writes it. */
 import { type SocketType, table } from "../../src/internal/options.ts"
 
-const short = (types: ReadonlyArray<SocketType>, all: number): string =>
-  types.length === all ? "all" : types.join(", ")
+const short = (types: ReadonlyArray<SocketType>, all: ReadonlyArray<SocketType>): string => {
+  const missing = all.filter((type) => !types.includes(type))
+  if (missing.length === 0) return "all"
+  return missing.length > 2 ? types.join(", ") : `all but ${missing.join(" and ")}`
+}
 
 const inCell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;")
 
 export const optionsPage = (): string => {
   const rows = Object.entries(table)
-  const all = Math.max(...rows.map(([, row]) => row.types.length))
+  const all: ReadonlyArray<SocketType> = table.bind.types
   const lines = rows.map(([name, { expected, fallback, libzmq, types }]) => {
     const ours = [...new Set(types.map((type) => fallback?.(type)))].filter((value) => value !== undefined)
     const defaults = ours.length === 0 ? "" : ours.map((value) => `\`${String(value)}\``).join(" or ")

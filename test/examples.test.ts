@@ -57,6 +57,7 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
     "the next message"
   ],
   "layers-and-testing.ts": ["the worker sent PAINT IT", "an hour later: Again"],
+  "contexts.ts": ["two of left; 1 left", "two of right; 1 left", "left: 35 bytes", "right: 38 bytes"],
   "events.ts": [
     "heard: weather.oslo 21 degrees",
     "station: listening",

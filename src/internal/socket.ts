@@ -269,7 +269,7 @@ export class SocketCore {
       const { code, error, reason } = event
       // Whoever looks in at a bound port and leaves is none of our peers.
       const level = reason === "Connection" && this.bound.length > 0 ? "Debug" : "Warn"
-      const annotations = { endpoint, reason, ...(code === undefined ? {} : { code }) }
+      const annotations = { socket: this.type, endpoint, reason, ...(code === undefined ? {} : { code }) }
       this.log(
         level,
         `effect-zmq: a ${this.type} socket and its peer did not accept each other: ${error.message}`,

@@ -43,7 +43,7 @@
  */
 import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import * as internal from "./internal/codec.ts"
+import * as internal from "./internal/codec/codec.ts"
 import type { Frame, Message, Outgoing } from "./Message.ts"
 import type { DecodeError, EncodeError } from "./ZmqError.ts"
 

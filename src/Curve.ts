@@ -45,9 +45,9 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as text from "./internal/certificate.ts"
-import { expectedKey, isKey, publicKeyOf, randomSecret } from "./internal/keys.ts"
-import { decode, encode } from "./internal/z85.ts"
+import * as text from "./internal/security/certificate.ts"
+import { expectedKey, isKey, publicKeyOf, randomSecret } from "./internal/security/keys.ts"
+import { decode, encode } from "./internal/security/z85.ts"
 
 // -----------------------------------------------------------------------------
 // keys

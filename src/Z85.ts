@@ -16,7 +16,7 @@
  */
 import { EncodingError } from "effect/encoding/EncodingError"
 import * as Result from "effect/Result"
-import * as z85 from "./internal/z85.ts"
+import * as z85 from "./internal/security/z85.ts"
 
 /**
  * Encodes bytes, whose length must be a multiple of 4.

@@ -66,9 +66,9 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Curve from "./Curve.ts"
-import { makeZap } from "./internal/zap.ts"
-import { watchCertificates } from "./internal/zapCertificates.ts"
-import * as model from "./internal/zapModel.ts"
+import { watchCertificates } from "./internal/zap/certificates.ts"
+import * as model from "./internal/zap/model.ts"
+import { makeZap } from "./internal/zap/zap.ts"
 import type { OptionError, SocketError } from "./ZmqError.ts"
 
 // -----------------------------------------------------------------------------

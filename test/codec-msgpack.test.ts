@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process"
 import { describe, expect, it } from "@effect/vitest"
 import { Arbitrary, DateTime, Duration, Effect, HashMap, Option, Result, Schema } from "effect"
 import { Codec } from "effect-zmq"
-import { decodeMsgpack, encodeMsgpack, MsgpackError } from "../src/internal/msgpack.ts"
+import { decodeMsgpack, encodeMsgpack, MsgpackError } from "../src/internal/codec/msgpack.ts"
 import { scriptPath } from "./support/child.ts"
 
 const hex = (value: unknown): string => encodeMsgpack(value).toString("hex")

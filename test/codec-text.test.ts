@@ -2,7 +2,7 @@
 import { constants } from "node:buffer"
 import { expect, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
-import { text } from "../src/internal/codec.ts"
+import { text } from "../src/internal/codec/codec.ts"
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const expected = (frame: Buffer): string | undefined => {

@@ -18,7 +18,7 @@ import {
 } from "effect"
 import { TestClock } from "effect/testing"
 import { Curve, Null, Plain, Zap, Zmq } from "effect-zmq"
-import { runHandler } from "../src/internal/zapHandler.ts"
+import { runHandler } from "../src/internal/zap/handler.ts"
 import { boundTo, failureOf, freshEndpoint, nextTurn, numbers, openFiles, texts, until } from "./support/sockets.ts"
 import { alone, captured, decisionsOf, knocking, next, secured } from "./support/zap.ts"
 import { greeting, knock, message, partsOf, patiently, ready, recorder } from "./support/zmtp.ts"

@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import { type ContextSettings, canOpen, endWaiting, makeContext, type NativeContext, sharedContext } from "./native.ts"
-import { Reliance } from "./zapReliance.ts"
+import { Reliance } from "./zap/reliance.ts"
 
 export class ContextCore {
   readonly settings: ContextSettings

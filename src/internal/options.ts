@@ -10,8 +10,8 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { OptionError } from "../ZmqError.ts"
-import { expectedKey, isKey, publicKeyOf } from "./keys.ts"
-import { expectedSecurity, forms, secured } from "./security.ts"
+import { expectedKey, isKey, publicKeyOf } from "./security/keys.ts"
+import { expectedSecurity, forms, secured } from "./security/security.ts"
 
 const stable = [
   "pull",

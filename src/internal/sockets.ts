@@ -20,7 +20,7 @@ import {
   encodeAs,
   encodeJson,
   encodeSchema
-} from "./codec.ts"
+} from "./codec/codec.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "./exchange.ts"
 import { link } from "./link.ts"
 import { openStable } from "./native.ts"

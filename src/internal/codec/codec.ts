@@ -4,13 +4,13 @@ import * as Exit from "effect/Exit"
 import * as SchemaBinary from "effect/encoding/SchemaBinary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Codec, FrameCodec } from "../Codec.ts"
-import type { Frame, Message, Outgoing } from "../Message.ts"
-import { DecodeError, EncodeError } from "../ZmqError.ts"
+import type { Codec, FrameCodec } from "../../Codec.ts"
+import type { Frame, Message, Outgoing } from "../../Message.ts"
+import { DecodeError, EncodeError } from "../../ZmqError.ts"
+import type { Decode } from "../receive.ts"
+import { isFrame } from "../send.ts"
 import { decodeMsgpack, encodeMsgpack } from "./msgpack.ts"
 import { toCodecMsgpack } from "./msgpackSchema.ts"
-import type { Decode } from "./receive.ts"
-import { isFrame } from "./send.ts"
 
 /** Why a value or a message is refused: what was expected instead. */
 export class Refusal {

@@ -1,10 +1,10 @@
 /** The frames of ZAP 1.0 (RFC 27): what libzmq asks, and what it is answered. */
 import * as Redacted from "effect/Redacted"
-import type { PublicKey } from "../Curve.ts"
-import type { Message, Outgoing } from "../Message.ts"
-import type { Request } from "../Zap.ts"
-import { isKey } from "./keys.ts"
-import { encode } from "./z85.ts"
+import type { PublicKey } from "../../Curve.ts"
+import type { Message, Outgoing } from "../../Message.ts"
+import type { Request } from "../../Zap.ts"
+import { isKey } from "../security/keys.ts"
+import { encode } from "../security/z85.ts"
 
 /**
  * What RFC 27 has for a refusal. libzmq passes 400 and 500 on to the peer, whose

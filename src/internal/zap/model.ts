@@ -1,6 +1,6 @@
 /** The values of the module `Zap` that its parts make. */
 import * as Data from "effect/Data"
-import type * as Zap from "../Zap.ts"
+import type * as Zap from "../../Zap.ts"
 
 const verdict = Data.taggedEnum<Zap.Verdict>()
 

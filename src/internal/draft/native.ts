@@ -3,15 +3,13 @@
  * that knows the package `zeromq`.
  *
  * All of them but DGRAM are thread-safe sockets of libzmq, which cannot be
- * waited for: see `draftWatch.ts`.
+ * waited for: see `watch.ts`.
  *
  * A message that names a peer, a group or an address has it as its first frame,
  * as with a ROUTER: the routing id as four bytes, big-endian.
  */
 import { createRequire } from "node:module"
-import type { Frame, Message, Outgoing } from "../Message.ts"
-import { isInproc, namesOf } from "./draftInproc.ts"
-import { Pace, stir, unwatch, type Watched, watch } from "./draftWatch.ts"
+import type { Frame, Message, Outgoing } from "../../Message.ts"
 import {
   answerOf,
   attempt,
@@ -27,8 +25,10 @@ import {
   refusal,
   type Source,
   watchRaw
-} from "./native.ts"
-import type { DraftType, Setting } from "./options.ts"
+} from "../native.ts"
+import type { DraftType, Setting } from "../options.ts"
+import { isInproc, namesOf } from "./inproc.ts"
+import { Pace, stir, unwatch, type Watched, watch } from "./watch.ts"
 
 /** `zeromq/draft`, which is loaded with the first draft socket: it warns that it is a draft. */
 const constructorsOf = (): { readonly [name in ConstructorName]: new (options: object) => unknown } =>

@@ -7,12 +7,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
-import type { Message, Outgoing } from "../Message.ts"
-import type * as Zmq from "../Zmq.ts"
-import { BindError, type SocketError } from "../ZmqError.ts"
-import type { ContextCore } from "./context.ts"
-import * as sockets from "./sockets.ts"
-import { zapEndpoint as endpoint } from "./zapReliance.ts"
+import type { Message, Outgoing } from "../../Message.ts"
+import type * as Zmq from "../../Zmq.ts"
+import { BindError, type SocketError } from "../../ZmqError.ts"
+import type { ContextCore } from "../context.ts"
+import * as sockets from "../sockets.ts"
+import { zapEndpoint as endpoint } from "./reliance.ts"
 
 interface Handler {
   readonly router: Zmq.Router

@@ -9,11 +9,11 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Authenticator, CurveRequest } from "../Zap.ts"
-import { OptionError } from "../ZmqError.ts"
-import { read } from "./certificate.ts"
-import { accept } from "./zapModel.ts"
-import { unknownKey } from "./zapPolicy.ts"
+import type { Authenticator, CurveRequest } from "../../Zap.ts"
+import { OptionError } from "../../ZmqError.ts"
+import { read } from "../security/certificate.ts"
+import { accept } from "./model.ts"
+import { unknownKey } from "./policy.ts"
 
 // A certificate has a few hundred bytes.
 const largest = 65_536

@@ -13,11 +13,11 @@ import type {
   Policy,
   Reason,
   Request
-} from "../Zap.ts"
-import { OptionError } from "../ZmqError.ts"
-import { isKey } from "./keys.ts"
-import { expectedRule, matches, type Origin, originOf, parseRule, type Rule } from "./zapAddress.ts"
-import { accept, deny } from "./zapModel.ts"
+} from "../../Zap.ts"
+import { OptionError } from "../../ZmqError.ts"
+import { isKey } from "../security/keys.ts"
+import { expectedRule, matches, type Origin, originOf, parseRule, type Rule } from "./address.ts"
+import { accept, deny } from "./model.ts"
 
 type Decider = Authenticator<never, unknown, unknown>
 

@@ -55,6 +55,19 @@ console.log("1000 messages there and back in order")
 JS
 node round-trip.mjs
 
+say "every module of the package, from plain JavaScript"
+cat >modules.mjs <<'JS'
+import { createRequire } from "node:module"
+import { Effect } from "effect"
+const { exports } = createRequire(import.meta.url)("effect-zmq/package.json")
+const modules = Object.keys(exports).filter((path) => path !== "./package.json")
+for (const path of modules) await import(path.replace(".", "effect-zmq"))
+const { Draft } = await import("effect-zmq")
+await Effect.runPromise(Effect.scoped(Draft.server({ bind: "tcp://127.0.0.1:*" })))
+console.log(modules.join(" "))
+JS
+node --no-warnings modules.mjs
+
 for resolution in nodenext bundler; do
   say "types, moduleResolution $resolution"
   cat >program.mts <<'TS'

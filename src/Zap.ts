@@ -33,6 +33,10 @@
  * malformed. If the authenticator itself ends, whatever the reason, those who
  * come are denied for as long as a socket is open that relies on it.
  *
+ * That holds for the sockets of its own thread, and until they close: all worker
+ * threads share the context of the process, and a socket that has closed may go
+ * on connecting for its `linger`. With a domain libzmq itself denies there.
+ *
  * Before it begins, libzmq lets nobody in to a socket whose `security` has a
  * domain, and **everybody** to a `Curve.server` without one, and to a socket with
  * a `zapDomain` but no `zapEnforceDomain`. So use `security`, and give it a
@@ -264,8 +268,9 @@ type AuthenticatorInput<Req extends Request> = Authenticator<Req> | Effect.Effec
  */
 export interface Policy extends AddressRules {
   /**
-   * Decides about peers without credentials. Default: if there is an `allow` or a
-   * `deny`, whom that lets through, and otherwise nobody.
+   * Decides about peers without credentials. Default: whom `allow` lets through;
+   * if there is none, whom `deny` lets through, unless `plain` or `curve` ask for
+   * credentials here; and otherwise nobody.
    */
   readonly null?: AuthenticatorInput<NullRequest> | undefined
   /** Decides about names and passwords: a table of them, or an authenticator. Default: nobody. */

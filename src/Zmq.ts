@@ -319,7 +319,8 @@ export interface Publisher {
    * that begins with `topic`: what is sent then is not lost on a subscriber that
    * was late. On an XPUB libzmq reports, and counts, each topic once, unless its
    * `verbosity` is `"allSubsUnsubs"`. A program without this library that
-   * subscribes twice to a topic may count twice. `InvalidState` with the options
+   * subscribes twice to a topic may count twice, and one that ends what it never
+   * had takes one away. `InvalidState` with the options
    * `conflate`, `manual` and `invertMatching`, with which nothing is known of
    * subscribers.
    *

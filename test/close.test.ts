@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Logger, Metric, Option, References, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { prepare } from "../src/internal/options.ts"
-import { runScript } from "./support/child.ts"
+import { nodeArguments, runCommand, runScript } from "./support/child.ts"
 import {
   boundTo,
   failureOf,
@@ -254,6 +254,16 @@ describe("a process ends by itself, with code 0 and no word on stderr", () => {
   it.live("after worker threads that used sockets and closed their scopes (SIGABRT)", () => ends(["worker threads"]))
 
   it.live("after a worker thread that exits with everything pending (SIGABRT)", () => ends(["worker that exits"]))
+
+  for (const left of [0, 1, 2, 3, 4, 6]) {
+    it.live(`that has ${left} file descriptors left (SIGABRT, and a reaper that closes nothing any more)`, () =>
+      Effect.gen(function* () {
+        const node = [process.execPath, ...nodeArguments("descriptors.ts"), `${left}`]
+        const ended = yield* runCommand("/bin/sh", ["-c", 'ulimit -n 200 && exec "$@"', "sh", ...node])
+        expect(ended).toMatchObject({ code: 0, signal: null, stderr: "", stdout: "closed\n" })
+      })
+    )
+  }
 
   it.live("after worker threads that exit while they watch connections (EADDRINUSE for ever after)", () =>
     ends(["worker that watches and exits"])

@@ -204,10 +204,10 @@ describe("what is refused", () => {
       expect(refused(claim.repeat(200))).toBe(short)
     }
     // Lists that could be as long as they say, in one another: nothing is made room for.
-    const nested = Buffer.concat([Buffer.from("dd000f0000".repeat(500), "hex"), Buffer.alloc(0x0f0000 + 10, 0xc1)])
+    const nested = Buffer.concat([Buffer.from("dd00004000".repeat(500), "hex"), Buffer.alloc(0x4000 + 10, 0xc1)])
     const before = process.memoryUsage().rss
     expect(refused(nested)).toContain("0xc1")
-    expect(process.memoryUsage().rss - before).toBeLessThan(500 * 0x0f0000)
+    expect(process.memoryUsage().rss - before).toBeLessThan(500 * 0x4000 * 8)
   })
 
   it("is a value nested deeper than 512", () => {
@@ -357,6 +357,18 @@ describe("through a schema", () => {
 const python = "/usr/bin/python3"
 const hasPeer = spawnSync(python, ["-c", "import msgpack"]).status === 0
 const missing = `${python} cannot import msgpack: install the package python3-msgpack`
+
+it.each([
+  ["a list", 0xdd, 1],
+  ["a map", 0xdf, 2]
+])("%s of more than ten million values is refused before any is made", (_, type, each) => {
+  const frame = Buffer.alloc(5 + 12_000_000)
+  frame[0] = type
+  frame.writeUInt32BE(12_000_000 / each, 1)
+  expect(() => decodeMsgpack(frame)).toThrow("more than 10000000 values")
+  frame.writeUInt32BE(9_000_000 / each, 1)
+  expect(() => decodeMsgpack(frame.subarray(0, 1000))).toThrow("no more bytes")
+})
 
 it("Python's msgpack is there to compare with, or this is not CI", () => {
   expect(hasPeer || process.env.CI !== "true", missing).toBe(true)

@@ -228,6 +228,16 @@ describe("RADIO and DISH", () => {
     )
   }
 
+  it.live("a RADIO that waits for slow peers has no udp peers, which a message may be too large for by then", () =>
+    Effect.gen(function* () {
+      const radio = yield* Draft.radio({ noDrop: true })
+      const exit = yield* Effect.exit(Effect.scoped(radio.connect(yield* udp)))
+      expect(exit).toMatchObject({
+        cause: { reasons: [{ error: { _tag: "ConnectError", reason: "IncompatibleTransport" } }] }
+      })
+    })
+  )
+
   it.live("a RADIO sends to all, over tcp and udp at once, and from one DISH each group comes in order", () =>
     Effect.gen(function* () {
       const dishes = [

@@ -255,3 +255,26 @@ it("a layer needs what its authenticators need, and fails with what makes them f
   ]
   expect(wrong).toHaveLength(0)
 })
+
+describe("peers without credentials", () => {
+  const judge = (options: Zap.Options) =>
+    Effect.gen(function* () {
+      const { policies } = yield* check(options)
+      const request = { domain: "", address: "127.0.0.1", identity: Buffer.alloc(0), mechanism: "NULL" } as const
+      return policies.judge(request)._tag
+    })
+  const key = encode(Buffer.alloc(32, 1)) as never
+
+  it.effect(
+    "are let in by an address that is allowed, and by one that is not denied if nothing asks for more",
+    () =>
+      Effect.gen(function* () {
+        expect(yield* judge({})).toBe("Deny")
+        expect(yield* judge({ allow: ["127.0.0.1"] })).toBe("Accept")
+        expect(yield* judge({ deny: ["192.0.2.1"] })).toBe("Accept")
+        expect(yield* judge({ deny: ["192.0.2.1"], curve: [key] })).toBe("Deny")
+        expect(yield* judge({ deny: ["192.0.2.1"], plain: Zap.anybody })).toBe("Deny")
+        expect(yield* judge({ allow: ["127.0.0.1"], curve: [key] })).toBe("Accept")
+      }).pipe(Effect.scoped) as Effect.Effect<void, OptionError>
+  )
+})

@@ -1,4 +1,6 @@
 /** Contexts: which sockets are open in each, and what becomes of it afterwards. */
+import { closeSync, openSync } from "node:fs"
+import { devNull } from "node:os"
 import type * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import { type ContextSettings, canOpen, endWaiting, makeContext, type NativeContext, sharedContext } from "./native.ts"
@@ -10,7 +12,7 @@ export class ContextCore {
   readonly zap = new Reliance()
   /** What is bound over inproc, by its name. */
   readonly binders = new Map<string, { readonly attend: () => void }>()
-  /** What was ever connected to over inproc. */
+  /** What was ever connected to over inproc, in a context that is used again. */
   readonly connectedTo = new Set<string>()
   closed = false
   private readonly make: () => NativeContext
@@ -27,6 +29,10 @@ export class ContextCore {
     return this.made
   }
 
+  noteConnected(name: string): void {
+    if (this !== processContext) this.connectedTo.add(name)
+  }
+
   // Not what is behind the sockets: their keys, for example.
   toJSON(): object {
     return { _id: "Zmq.Context", ...this.settings, sockets: this.sockets.size, closed: this.closed }
@@ -35,9 +41,9 @@ export class ContextCore {
 
   /** Whether there is room for as many sockets, besides those that are open. */
   hasRoom(count: number): boolean {
-    const { maxSockets } = this.native
-    // Those that are watched take three places, and closed ones theirs for a while.
-    return this.sockets.size * 4 < maxSockets / 2 || canOpen(this.native, count)
+    // Only where places are few they must be tried: those of closed sockets are
+    // taken for a while. libzmq needs a descriptor or two of its own.
+    return this.native.maxSockets > manySockets ? hasDescriptors(count + 2) : canOpen(this.native, count + 2)
   }
 
   /** Gives it away. */
@@ -45,6 +51,21 @@ export class ContextCore {
     const { made } = this
     this.made = undefined
     return made
+  }
+}
+
+const manySockets = 10_000
+
+/** Whether as many file descriptors are left. */
+export const hasDescriptors = (count: number): boolean => {
+  const opened: Array<number> = []
+  try {
+    for (let i = 0; i < count; i++) opened.push(openSync(devNull, "r"))
+    return true
+  } catch {
+    return false
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor)
   }
 }
 

@@ -195,6 +195,7 @@ export interface RawSocket {
   readonly writable: boolean
   readonly lastEndpoint: string | null
   readonly events: Observer
+  readonly context: NativeContext
   linger: number
   receive(): Promise<Message>
   send(message: unknown): Promise<void>
@@ -261,9 +262,12 @@ const sendOnAny = (zmq.Push.prototype as unknown as RawSocket).send
 // process with it (zeromq.js issue 411). So close what is open when one exits;
 // `worker.terminate()` alone gives no chance to.
 const openInThread = new Set<RawSocket>()
-// Observers that have not ended, with the time when libzmq is done with their
-// socket at the latest: Infinity while it is open.
-const watchedInThread = new Map<Observer, { readonly raw: RawSocket; doneAt: number }>()
+// Observers that have not ended, with the milliseconds for which their socket
+// may still send, if it is closed.
+const watchedInThread = new Map<
+  Observer,
+  { readonly raw: RawSocket; readonly context: NativeContext; linger?: number }
+>()
 if (!isMainThread) {
   process.once("exit", () => {
     for (const { raw } of watchedInThread.values()) if (openInThread.has(raw)) raw.linger = 0
@@ -279,7 +283,7 @@ export const closeRaw = (raw: RawSocket, observer?: Observer): void => {
   const watched = observer && watchedInThread.get(observer)
   if (watched !== undefined) {
     const { linger } = raw
-    watched.doneAt = linger < 0 ? Number.MAX_SAFE_INTEGER : Date.now() + linger
+    watched.linger = linger < 0 ? Number.POSITIVE_INFINITY : linger
   }
   raw.close()
 }
@@ -289,12 +293,20 @@ export const closeRaw = (raw: RawSocket, observer?: Observer): void => {
 // by a socket that was closed last is free once it has closed the others.
 const endObservers = (): void => {
   if (watchedInThread.size === 0) return
-  const cell = new Int32Array(new SharedArrayBuffer(4))
-  const pause = (millis: number) => Atomics.wait(cell, 0, 0, millis)
-  const closing = [...watchedInThread.values()].filter(({ doneAt }) => doneAt !== Number.POSITIVE_INFINITY)
-  pause(Math.min(longestWait, Math.max(0, ...closing.map(({ doneAt }) => doneAt - Date.now()))))
+  const watched = [...watchedInThread.values()]
+  const contexts = new Set(watched.map(({ context }) => context))
+  for (const context of contexts) passThrough(context)
+  // All are being closed by now. What some have yet to send takes its time.
+  pause(Math.min(longestWait, Math.max(0, ...watched.map(({ linger }) => linger ?? 0))))
+  // Closing takes a way through several threads, hence more than once.
+  for (let times = 0; times < 5; times++) for (const context of contexts) passThrough(context)
+  for (const observer of watchedInThread.keys()) observer.close()
+}
+
+/** Waits until the reaper of a context has closed what was closed before. */
+const passThrough = (context: NativeContext): void => {
   const bind = (endpoint: string): string | undefined => {
-    const raw = new zmq.Pull({ linger: 0 })
+    const raw = new zmq.Pull({ linger: 0, context })
     try {
       raw.bindSync(endpoint)
       return raw.lastEndpoint ?? undefined
@@ -304,14 +316,13 @@ const endObservers = (): void => {
       raw.close()
     }
   }
-  // Closing takes a way through several threads, hence more than once.
-  for (let times = 0; times < 3; times++) {
-    const endpoint = bind("tcp://127.0.0.1:*")
-    for (let waited = 0; endpoint !== undefined && bind(endpoint) === undefined && waited < longestWait; waited++)
-      pause(1)
-  }
-  for (const observer of watchedInThread.keys()) observer.close()
+  const endpoint = bind("tcp://127.0.0.1:*")
+  // Another process may have taken the port.
+  for (let waited = 0; endpoint !== undefined && waited < 1000 && bind(endpoint) === undefined; waited++) pause(1)
 }
+
+const cell = new Int32Array(new SharedArrayBuffer(4))
+const pause = (millis: number): void => void Atomics.wait(cell, 0, 0, millis)
 const longestWait = 10_000
 
 // How many events are told before the event loop gets its turn.
@@ -509,7 +520,7 @@ class ZeromqSocket implements NativeSocket {
 
 export const watchRaw = (raw: RawSocket, onEvent: (event: ConnectionEvent) => void): Observer => {
   const { events } = raw
-  if (!isMainThread) watchedInThread.set(events, { raw, doneAt: Number.POSITIVE_INFINITY })
+  if (!isMainThread) watchedInThread.set(events, { raw, context: raw.context })
   void tellEvents(events, onEvent).finally(() => watchedInThread.delete(events))
   return events
 }

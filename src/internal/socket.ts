@@ -12,7 +12,7 @@ import type { Stats } from "../Stats.ts"
 import { Context } from "../ZmqContext.ts"
 import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
 import { Connections } from "./connections.ts"
-import type { ContextCore } from "./context.ts"
+import { type ContextCore, hasDescriptors } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve } from "./endpoint.ts"
 import { Inbox } from "./inbox.ts"
 import { Native, type NativeSocket, type Open } from "./native.ts"
@@ -124,6 +124,8 @@ export class SocketCore {
     if (fault !== undefined) throw new BindError({ operation: "bind", endpoint, ...fault })
     try {
       this.watchFor(endpoint)
+      // libzmq aborts the process when it has none for what it binds (ip_resolver.cpp:542).
+      if (isNetwork(endpoint) && !hasDescriptors(4)) throw tooMany("no file descriptor to bind with")
       if (this.watching && isNetwork(endpoint)) this.binds++
       const resolved = this.native.bind(endpoint)
       this.bound.push({ given: endpoint, resolved })
@@ -162,7 +164,7 @@ export class SocketCore {
       if (!this.connected.includes(endpoint)) this.native.connect(endpoint)
       this.connected.push(endpoint)
       if (isInproc(endpoint)) {
-        this.context.connectedTo.add(endpoint)
+        this.context.noteConnected(endpoint)
         this.context.binders.get(endpoint)?.attend()
       }
       this.connections.changed.raise()
@@ -222,7 +224,7 @@ export class SocketCore {
   private watchFor(endpoint: string): void {
     if (isSilent(endpoint)) return
     if (!(this.options.monitor ?? isMainThread)) this.unseen ||= !this.watching
-    else if (!this.watch()) throw Object.assign(new Error("no room to watch connections"), { code: "EMFILE" })
+    else if (!this.watch()) throw tooMany("no room to watch connections")
   }
 
   /**
@@ -350,6 +352,8 @@ export class SocketCore {
     this.connections.close()
   }
 }
+
+const tooMany = (text: string): Error => Object.assign(new Error(text), { code: "EMFILE" })
 
 const isInproc = (endpoint: string): boolean => endpoint.startsWith("inproc:")
 // Whose connections libzmq tells nothing of.

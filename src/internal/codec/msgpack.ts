@@ -3,8 +3,8 @@
  *
  * Integers are integers whatever their size, as typed peers want them: those
  * beyond 2^53 are a bigint here. Text is strict UTF-8. What a frame claims is
- * never believed before the bytes are there, so that no frame takes more memory
- * than its size accounts for.
+ * never believed before the bytes are there, and a frame has ten million values
+ * at most, so that none takes more memory than its size accounts for.
  */
 import { isUtf8 } from "node:buffer"
 
@@ -13,9 +13,14 @@ export class MsgpackError extends Error {
   override readonly name = "MsgpackError"
 }
 
+// A value may take fifty times the bytes of its frame. V8 ends the process when
+// a list grows beyond a hundred million of them.
+const mostValues = 10_000_000
+
 // As PyZMQ's users know it from `msgpack`. A value that holds itself ends here.
 const deepest = 512
 
+const cutOff = () => new MsgpackError("no more bytes, in the middle of a value")
 const tooDeep = () => new MsgpackError(`values nested deeper than ${deepest}`)
 
 const viewOf = (buffer: Buffer): DataView => new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
@@ -246,9 +251,17 @@ class Reader {
   private readonly frame: Buffer
   private at = 0
   private depth = 0
+  private values = 0
 
   constructor(frame: Buffer) {
     this.frame = frame
+  }
+
+  /** As many values are to come, of at least a byte each. */
+  private expect(count: number): void {
+    if (count > this.frame.length - this.at) throw cutOff()
+    this.values += count
+    if (this.values > mostValues) throw new MsgpackError(`more than ${mostValues} values in a frame`)
   }
 
   decode(): unknown {
@@ -337,7 +350,7 @@ class Reader {
   /** Goes over so many bytes; returns where they start. */
   private skip(bytes: number): number {
     const start = this.at
-    if (bytes > this.frame.length - start) throw new MsgpackError("no more bytes, in the middle of a value")
+    if (bytes > this.frame.length - start) throw cutOff()
     this.at = start + bytes
     return start
   }
@@ -380,6 +393,7 @@ class Reader {
 
   private array(count: number): Array<unknown> {
     if (++this.depth > deepest) throw tooDeep()
+    this.expect(count)
     // Grown and not made at once: the elements it claims may not be there.
     const values: Array<unknown> = []
     for (let i = 0; i < count; i++) values.push(this.read())
@@ -389,6 +403,7 @@ class Reader {
 
   private map(count: number): Record<string, unknown> {
     if (++this.depth > deepest) throw tooDeep()
+    this.expect(2 * count)
     const record: Record<string, unknown> = {}
     for (let i = 0; i < count; i++) {
       const key = this.read()

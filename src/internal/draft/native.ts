@@ -350,9 +350,19 @@ class RadioSocket extends ThreadSafeSocket {
     this.raw.maxMessageSize = longestCommand
   }
 
+  private waits = false
+
   override set(setting: Setting): void {
     if (setting.option.startsWith("curve")) this.raw.maxMessageSize = longestEncrypted
+    if (setting.option === "noDrop") this.waits = setting.value === true
     super.set(setting)
+  }
+
+  // A message may be too large for a udp peer that came while it waited for a
+  // slow one, and libzmq would write beyond its buffer.
+  override connect(endpoint: string): void {
+    if (this.waits && endpoint.startsWith("udp://")) throw errorOf("ENOCOMPATPROTO")
+    super.connect(endpoint)
   }
 
   protected override sendRaw(message: Outgoing): Promise<void> {

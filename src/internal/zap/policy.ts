@@ -55,9 +55,12 @@ export class Policies {
     if (refusal !== undefined) return { _tag: "Deny", reason: "Address", detail: refusal }
     const decider = domain.deciders[request.mechanism]
     if (decider !== undefined) return { _tag: "Ask", decider }
-    // Of a peer without credentials the address is all there is.
+    // Of a peer without credentials the address is all there is. To ban one does
+    // not let in all the others where credentials are asked for.
     const { allow, deny } = domain.rules
-    if (request.mechanism === "NULL" && (allow !== undefined || deny !== undefined)) return { _tag: "Accept" }
+    const isOpen =
+      allow !== undefined || (deny !== undefined && Object.values(domain.deciders).every((one) => one === undefined))
+    if (request.mechanism === "NULL" && isOpen) return { _tag: "Accept" }
     const detail = `nothing decides about ${request.mechanism} in this domain: give \`${request.mechanism.toLowerCase()}\``
     return { _tag: "Deny", reason: "NoAuthenticator", detail }
   }

@@ -6,7 +6,17 @@ import { Codec, Draft, Zmq } from "effect-zmq"
 import { Pace, unwatch, watch } from "../src/internal/draft/watch.ts"
 import { nodeArguments, runCommand } from "./support/child.ts"
 import { openNow, turns } from "./support/scripted.ts"
-import { boundTo, failureOf, freshEndpoint, numbers, outcome, pause, randomFrom, until } from "./support/sockets.ts"
+import {
+  boundTo,
+  failureOf,
+  freshEndpoint,
+  numbers,
+  outcome,
+  pause,
+  randomFrom,
+  until,
+  untilDefined
+} from "./support/sockets.ts"
 import { sweep } from "./support/sweep.ts"
 
 const transports = ["tcp", "ipc", "inproc"] as const
@@ -227,6 +237,23 @@ describe("RADIO and DISH", () => {
       })
     )
   }
+
+  it.live("tryRecv on a DISH finds what it joined behind packets of other groups", () =>
+    Effect.gen(function* () {
+      const dish = yield* Draft.dish({ bind: yield* udp, join: "a" })
+      const radio = yield* Draft.radio({ connect: [...dish.endpoints] })
+      const found = Effect.gen(function* () {
+        for (let i = 0; i < 5; i++) yield* radio.send("b", "for others")
+        yield* radio.send("a", "wanted")
+        yield* pause(5)
+        const first = yield* dish.tryRecv
+        // It may be on its way still.
+        if (Option.isNone(first)) yield* untilDefined(Effect.map(dish.tryRecv, Option.getOrUndefined))
+        return Option.isSome(first)
+      })
+      yield* until(found)
+    })
+  )
 
   it.live("a RADIO that waits for slow peers has no udp peers, which a message may be too large for by then", () =>
     Effect.gen(function* () {

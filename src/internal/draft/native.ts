@@ -98,6 +98,9 @@ export const openDraft: Open<DraftType> = (type, { context, noDrop }) => {
 
 const ignore = (): void => {}
 
+// How many packets of groups that were not joined may be passed over in one go.
+const mostPassedOver = 256
+
 const errorOf = (code: string): Error => Object.assign(new Error(code), { code })
 
 const asMessage = (parts: readonly [Buffer, ...ReadonlyArray<unknown>]): Message => parts as unknown as Message
@@ -177,15 +180,18 @@ class ThreadSafeSocket implements NativeSocket {
     }
   }
 
-  receiveBurst(max: number, onMessage: (message: Message) => void): Promise<void> | undefined {
+  receiveBurst(max: number, onMessage: (message: Message) => void, again = mostPassedOver): Promise<void> | undefined {
     let last: Promise<void> | undefined
     let count = 0
+    let given = 0
     try {
       for (const { raw, read } of this.origins) {
         while (count < max && raw.readable) {
           last = raw.receive().then((parts) => {
             const message = read(parts)
-            if (message !== undefined) onMessage(message)
+            if (message === undefined) return
+            given++
+            onMessage(message)
           }, ignore)
           count++
         }
@@ -195,7 +201,8 @@ class ThreadSafeSocket implements NativeSocket {
     }
     // Each is the first to be asked in its turn.
     if (this.origins.length > 1) this.origins.push(this.origins.shift()!)
-    return last
+    // What was there was for others: what is wanted may be behind it.
+    return last?.then(() => (given === 0 && again > 0 ? this.receiveBurst(max, onMessage, again - 1) : undefined))
   }
 
   recheck(): boolean {

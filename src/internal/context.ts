@@ -3,11 +3,12 @@ import { closeSync, openSync } from "node:fs"
 import { devNull } from "node:os"
 import type * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
-import { type ContextSettings, canOpen, endWaiting, makeContext, type NativeContext, sharedContext } from "./native.ts"
+import type { ContextOptions } from "../ZmqContext.ts"
+import { canOpen, endWaiting, makeContext, type NativeContext, sharedContext } from "./native.ts"
 import { Reliance } from "./zap/reliance.ts"
 
 export class ContextCore {
-  readonly settings: ContextSettings
+  readonly settings: ContextOptions
   readonly sockets = new Set<{ readonly shut: Effect.Effect<void>; readonly reliesOnZap: boolean }>()
   readonly zap = new Reliance()
   /** What is bound over inproc, by its name. */
@@ -18,7 +19,7 @@ export class ContextCore {
   private readonly make: () => NativeContext
   private made: NativeContext | undefined
 
-  constructor(settings: ContextSettings, make: () => NativeContext) {
+  constructor(settings: ContextOptions, make: () => NativeContext) {
     this.settings = settings
     this.make = make
   }
@@ -73,9 +74,9 @@ export const hasDescriptors = (count: number): boolean => {
 // end a context. One that is done with is used again, so that there are never
 // more than were open at once.
 const unused = new Map<string, Array<NativeContext>>()
-const keyOf = (settings: ContextSettings): string => JSON.stringify(Object.entries(settings).sort())
+const keyOf = (settings: ContextOptions): string => JSON.stringify(Object.entries(settings).sort())
 
-export const openContext = (settings: ContextSettings): ContextCore =>
+export const openContext = (settings: ContextOptions): ContextCore =>
   new ContextCore(settings, () => unused.get(keyOf(settings))?.pop() ?? makeContext(settings))
 
 /** To be called when all its sockets are closed. */

@@ -22,6 +22,9 @@ type Operation = "bind" | "unbind" | "connect" | "disconnect"
 const fault = (reason: EndpointReason, advice: string): EndpointFault => ({ reason, advice })
 const invalid = (advice: string): EndpointFault => fault("InvalidEndpoint", advice)
 
+/** Whether an endpoint is a name within its context. */
+export const isInproc = (endpoint: string): boolean => endpoint.startsWith("inproc:")
+
 /** What is wrong with an endpoint before libzmq sees it, or undefined. */
 export const checkBind = (endpoint: string, type?: SocketType): EndpointFault | undefined =>
   check("bind", endpoint, type)

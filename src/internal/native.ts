@@ -11,6 +11,7 @@ import { isMainThread } from "node:worker_threads"
 import * as Context from "effect/Context"
 import * as zmq from "zeromq"
 import type { Message, Outgoing } from "../Message.ts"
+import type { ContextOptions } from "../ZmqContext.ts"
 import type { Setting, SocketType, StableType } from "./options.ts"
 
 /**
@@ -104,16 +105,6 @@ export const openStable: Open<StableType> = (type, opening) => new ZeromqSocket(
 /** A context of libzmq: its I/O threads, and the names of its inproc endpoints. */
 export type NativeContext = zmq.Context
 
-/** Options of a context, by the names of zeromq.js. */
-export interface ContextSettings {
-  readonly ioThreads?: number | undefined
-  readonly maxSockets?: number | undefined
-  readonly ipv6?: boolean | undefined
-  readonly maxMessageSize?: number | undefined
-  readonly threadPriority?: number | undefined
-  readonly threadSchedulingPolicy?: number | undefined
-}
-
 // libzmq's default is few, as each socket that is watched takes three places,
 // and a place costs 12 bytes.
 const defaultMaxSockets = 1023
@@ -131,7 +122,7 @@ export const sharedContext = (): NativeContext => {
 }
 
 /** Throws what zeromq.js throws. The context lives as long as the process: nothing in zeromq.js ends one. */
-export const makeContext = (settings: ContextSettings): NativeContext => {
+export const makeContext = (settings: ContextOptions): NativeContext => {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
   const context = new zmq.Context(given)
   return settings.maxSockets === undefined ? withManySockets(context) : context
@@ -554,6 +545,9 @@ export const answerOf = (send: () => Promise<void>): Offer => {
   const state = inspect(sent, asOneLine)
   return state.includes("<rejected>") ? refusal(state) : "sent"
 }
+
+/** An error with a code, as zeromq.js has them. */
+export const errorOf = (code: string, text: string = code): Error => Object.assign(new Error(text), { code })
 
 /** zeromq.js throws some failures and rejects with others: always reject. */
 export const attempt = <A>(run: () => Promise<A>): Promise<A> => {

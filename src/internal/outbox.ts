@@ -1,4 +1,4 @@
-import type { Outgoing } from "../Message.ts"
+import type { Frame, Outgoing } from "../Message.ts"
 import { Line, Waiter } from "./line.ts"
 import type { NativeSocket, Offer, Source } from "./native.ts"
 
@@ -198,8 +198,8 @@ export class Outbox {
   }
 }
 
-const sizeOf = (frame: string | Uint8Array): number =>
-  typeof frame === "string" ? Buffer.byteLength(frame) : frame.length
+/** How many bytes a frame is. */
+export const sizeOf = (frame: Frame): number => (typeof frame === "string" ? Buffer.byteLength(frame) : frame.length)
 
 const peerOf = (message: Outgoing): string => {
   const id = typeof message === "string" || message instanceof Uint8Array ? message : message[0]

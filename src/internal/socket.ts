@@ -13,13 +13,14 @@ import { Context } from "../ZmqContext.ts"
 import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
 import { Connections } from "./connections.ts"
 import { type ContextCore, hasDescriptors } from "./context.ts"
-import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve } from "./endpoint.ts"
+import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve, isInproc } from "./endpoint.ts"
 import { Inbox } from "./inbox.ts"
-import { Native, type NativeSocket, type Open } from "./native.ts"
+import { errorOf, Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
 import { Subscribers } from "./subscribers.ts"
+import { zapEndpoint } from "./zap/reliance.ts"
 
 // How many messages a mailbox may hold that nobody has asked for yet. A small
 // high-water mark is a wish for fewer.
@@ -124,9 +125,11 @@ export class SocketCore {
     if (fault !== undefined) throw new BindError({ operation: "bind", endpoint, ...fault })
     try {
       this.watchFor(endpoint)
-      // libzmq aborts the process when it has none for what it binds (ip_resolver.cpp:542).
-      if (isNetwork(endpoint) && !hasDescriptors(4)) throw tooMany("no file descriptor to bind with")
-      if (this.watching && isNetwork(endpoint)) this.binds++
+      if (isNetwork(endpoint)) {
+        // libzmq aborts the process when it has none for what it binds (ip_resolver.cpp:542).
+        if (!hasDescriptors(4)) throw errorOf("EMFILE", "no file descriptor to bind with")
+        if (this.watching) this.binds++
+      }
       const resolved = this.native.bind(endpoint)
       this.bound.push({ given: endpoint, resolved })
       if (isInproc(resolved)) this.context.binders.set(resolved, this)
@@ -176,7 +179,7 @@ export class SocketCore {
   // With any other type libzmq aborts the process at the first handshake that
   // it asks about (session_base.cpp:343).
   private checkZap(endpoint: string): EndpointFault | undefined {
-    return endpoint !== "inproc://zeromq.zap.01" || this.type === "rep" || this.type === "router"
+    return endpoint !== zapEndpoint || this.type === "rep" || this.type === "router"
       ? undefined
       : {
           reason: "IncompatibleTransport",
@@ -224,7 +227,7 @@ export class SocketCore {
   private watchFor(endpoint: string): void {
     if (isSilent(endpoint)) return
     if (!(this.options.monitor ?? isMainThread)) this.unseen ||= !this.watching
-    else if (!this.watch()) throw tooMany("no room to watch connections")
+    else if (!this.watch()) throw errorOf("EMFILE", "no room to watch connections")
   }
 
   /**
@@ -353,9 +356,6 @@ export class SocketCore {
   }
 }
 
-const tooMany = (text: string): Error => Object.assign(new Error(text), { code: "EMFILE" })
-
-const isInproc = (endpoint: string): boolean => endpoint.startsWith("inproc:")
 // Whose connections libzmq tells nothing of.
 const isSilent = (endpoint: string): boolean => /^(inproc|udp):/.test(endpoint)
 const isNetwork = (endpoint: string): boolean => !isSilent(endpoint)

@@ -80,5 +80,3 @@ export const namesOf = (context: NativeContext): Names => {
   all.set(context, names)
   return names
 }
-
-export const isInproc = (endpoint: string): boolean => endpoint.startsWith("inproc:")

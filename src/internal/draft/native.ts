@@ -10,11 +10,13 @@
  */
 import { createRequire } from "node:module"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
+import { isInproc } from "../endpoint.ts"
 import {
   answerOf,
   attempt,
   type ConnectionEvent,
   closeRaw,
+  errorOf,
   type NativeContext,
   type NativeSocket,
   type Observer,
@@ -27,7 +29,7 @@ import {
   watchRaw
 } from "../native.ts"
 import type { DraftType, Setting } from "../options.ts"
-import { isInproc, namesOf } from "./inproc.ts"
+import { namesOf } from "./inproc.ts"
 import { Pace, stir, unwatch, type Watched, watch } from "./watch.ts"
 
 /** `zeromq/draft`, which is loaded with the first draft socket: it warns that it is a draft. */
@@ -100,8 +102,6 @@ const ignore = (): void => {}
 
 // How many packets of groups that were not joined may be passed over in one go.
 const mostPassedOver = 256
-
-const errorOf = (code: string): Error => Object.assign(new Error(code), { code })
 
 const asMessage = (parts: readonly [Buffer, ...ReadonlyArray<unknown>]): Message => parts as unknown as Message
 

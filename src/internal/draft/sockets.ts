@@ -19,6 +19,7 @@ import { decodeAs, decodeJson, decodeSchema, decodeString, encodeAs, encodeJson,
 import { checkBind, faultOf, isMulticast, udpTarget } from "../endpoint.ts"
 import { serve } from "../exchange.ts"
 import { type DraftType, longestGroup, toGroup } from "../options.ts"
+import { sizeOf } from "../outbox.ts"
 import type { Decode, Receiving } from "../receive.ts"
 import { isFrame, noRule, Sending } from "../send.ts"
 import { openSocket, type SocketCore, whenOpen } from "../socket.ts"
@@ -170,8 +171,6 @@ const headedSenderOf = <H>(sending: Sending, heading: Heading<H>, fits: Fits = (
 // libzmq puts a packet together in a buffer of this size, and does not look
 // whether it fits (udp_engine.cpp): the process crashes some time later.
 const largestPacket = 8192
-
-const sizeOf = (data: Frame): number => (typeof data === "string" ? Buffer.byteLength(data) : data.length)
 
 const fitsDatagram: Fits = (_, data) =>
   sizeOf(data) > largestPacket

@@ -255,10 +255,11 @@ describe("a process ends by itself, with code 0 and no word on stderr", () => {
 
   it.live("after a worker thread that exits with everything pending (SIGABRT)", () => ends(["worker that exits"]))
 
-  for (const left of [0, 1, 2, 3, 4, 6]) {
-    it.live(`that has ${left} file descriptors left (SIGABRT, and a reaper that closes nothing any more)`, () =>
+  const few = [0, 1, 2, 3, 4, 6].flatMap((left) => [[left, "watched"] as const, [left, "unwatched"] as const])
+  for (const [left, how] of few) {
+    it.live(`that has ${left} file descriptors left, ${how} (SIGABRT, and a reaper that closes nothing any more)`, () =>
       Effect.gen(function* () {
-        const node = [process.execPath, ...nodeArguments("descriptors.ts"), `${left}`]
+        const node = [process.execPath, ...nodeArguments("descriptors.ts"), `${left}`, how]
         const ended = yield* runCommand("/bin/sh", ["-c", 'ulimit -n 200 && exec "$@"', "sh", ...node])
         expect(ended).toMatchObject({ code: 0, signal: null, stderr: "", stdout: "closed\n" })
       })

@@ -545,6 +545,7 @@ describe("A storm of interruptions, time limits and races", () => {
           Effect.timeout(take, 0),
           Effect.timeout(take, 1),
           Effect.raceFirst(take, take),
+          // A rival that may win or lose: either way nothing is lost.
           Effect.raceFirst(take, Effect.sleep(1)),
           Effect.raceFirst(take, Effect.yieldNow),
           Effect.all([take, Effect.fail({ _tag: "sibling" })], { concurrency: 2 })

@@ -299,6 +299,7 @@ const runSocket = (commands: Commands, admission: "writable" | "ask"): Effect.Ef
           yield* fork(Effect.map(Effect.timeout(recv, "10 millis"), hand))
           break
         case "receiveLimited":
+          // A rival that may win or lose: the books are kept either way.
           yield* fork(
             Effect.map(Effect.raceFirst(recv, Effect.as(Effect.sleep("5 millis"), undefined)), (text) => {
               if (text !== undefined) hand(text)

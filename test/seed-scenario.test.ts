@@ -85,6 +85,7 @@ const consumers: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
     "race with a sleep",
     (pull, handled) =>
       Effect.forever(
+        // A rival that may win or lose: either way nothing is lost.
         Effect.map(Effect.raceFirst(pull.recvString, Effect.sleep("1 millis")), (text) => {
           if (text !== undefined) handled(text)
         })
@@ -199,6 +200,7 @@ describe("a storm of interrupts, timeouts, races and closing scopes", () => {
               Effect.forkChild(Effect.scoped(all[interrupts++ % all.length]!), { startImmediately: random(2) === 0 })
             )
             for (let turns = random(6); turns > 0; turns--) yield* random(2) === 0 ? nextTurn : Effect.yieldNow
+            // Let some timers end as well, now and then; nothing waits for it.
             if (random(10) === 0) yield* Effect.sleep("1 millis")
             yield* Fiber.interruptAll(tasks)
           }

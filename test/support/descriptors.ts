@@ -1,10 +1,11 @@
-/** Opens, binds and closes while hardly any file descriptors are left: descriptors.ts how-many. */
+/** Opens, binds and closes while hardly any file descriptors are left: descriptors.ts how-many watched|unwatched. */
 import { closeSync, openSync, readdirSync } from "node:fs"
 import { devNull } from "node:os"
 import { Effect, Exit, Schedule } from "effect"
 import { Zmq } from "effect-zmq"
 
 const left = Number(process.argv[2])
+const monitor = process.argv[3] === "watched"
 const here = "tcp://127.0.0.1:*"
 const openFiles = () => readdirSync("/proc/self/fd").length
 
@@ -18,7 +19,7 @@ const program = Effect.gen(function* () {
     // none left
   }
   for (const descriptor of taken.splice(0, left)) closeSync(descriptor)
-  const exit = yield* Effect.exit(Effect.scoped(Zmq.pull({ bind: here })))
+  const exit = yield* Effect.exit(Effect.scoped(Zmq.pull({ bind: here, monitor })))
   for (const descriptor of taken) closeSync(descriptor)
   if (Exit.isFailure(exit)) {
     const reason = exit.cause.reasons[0]!
@@ -31,6 +32,7 @@ const program = Effect.gen(function* () {
   yield* Effect.retry(Effect.scoped(Zmq.pull({ bind: endpoint })), Schedule.spaced("1 millis"))
   const before = openFiles()
   for (let i = 0; i < 20; i++) yield* Effect.scoped(Zmq.pull({ bind: here }))
+  // In another thread, whenever it gets to it.
   while (openFiles() > before) yield* Effect.sleep("1 millis")
   console.log("closed")
 })

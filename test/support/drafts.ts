@@ -6,7 +6,7 @@ import { createSocket } from "node:dgram"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import { Draft } from "effect-zmq"
-import { frame, intrude } from "./intruder.ts"
+import { frame, intrude, intrudeFor } from "./intruder.ts"
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 const expect = (what: string, is: unknown, should: unknown) =>
@@ -107,7 +107,7 @@ const scenarios: Record<string, Effect.Effect<void, unknown, Scope.Scope>> = {
     yield* expect("gather", yield* gather.recvString, "one")
     const dish = yield* Draft.dish({ join: ["a", "d"] })
     const endpoint = yield* dish.bind("tcp://127.0.0.1:*")
-    yield* expect("dish", yield* intrude(endpoint, "RADIO", ...several), "cut off")
+    yield* expect("dish", yield* intrudeFor(20_000)(endpoint, "RADIO", ...several), "cut off")
     yield* expect("dish", yield* intrude(endpoint, "RADIO", one), "cut off")
     yield* expect("dish", yield* intrude(endpoint, "RADIO", frame(Buffer.alloc(300), { more: true }), one), "cut off")
     yield* intrude(endpoint, "RADIO", frame(Buffer.from("d"), { more: true }), one)

@@ -27,25 +27,30 @@ const ready = (socketType: string): Buffer => {
 }
 
 /** Connects as a socket of a type, says what it has to say, and waits until it is cut off or `millis` have passed. */
-export const intrude = (endpoint: string, socketType: string, ...frames: ReadonlyArray<Buffer>) =>
-  Effect.callback<"cut off" | "still there">((resume) => {
-    const { hostname, port } = new URL(endpoint)
-    const socket = connect(Number(port), hostname)
-    const timer = setTimeout(() => resume(Effect.succeed("still there")), 300)
-    socket.on("error", () => {})
-    socket.on("close", () => resume(Effect.succeed("cut off")))
-    // libzmq waits for the greeting, and then answers with its own READY.
-    socket.write(greeting)
-    let heard = 0
-    let said = false
-    socket.on("data", (data) => {
-      heard += data.length
-      if (heard < 64 || said) return
-      said = true
-      socket.write(Buffer.concat([ready(socketType), ...frames]))
-    })
-    return Effect.sync(() => {
-      clearTimeout(timer)
-      socket.destroy()
-    })
-  }).pipe(Effect.scoped)
+export const intrudeFor =
+  (millis: number) =>
+  (endpoint: string, socketType: string, ...frames: ReadonlyArray<Buffer>) =>
+    Effect.callback<"cut off" | "still there">((resume) => {
+      const { hostname, port } = new URL(endpoint)
+      const socket = connect(Number(port), hostname)
+      const timer = setTimeout(() => resume(Effect.succeed("still there")), millis)
+      socket.on("error", () => {})
+      socket.on("close", () => resume(Effect.succeed("cut off")))
+      // libzmq waits for the greeting, and then answers with its own READY.
+      socket.write(greeting)
+      let heard = 0
+      let said = false
+      socket.on("data", (data) => {
+        heard += data.length
+        if (heard < 64 || said) return
+        said = true
+        socket.write(Buffer.concat([ready(socketType), ...frames]))
+      })
+      return Effect.sync(() => {
+        clearTimeout(timer)
+        socket.destroy()
+      })
+    }).pipe(Effect.scoped)
+
+/** For those who are not cut off, or need not be: what counts is that the other side lives. */
+export const intrude = intrudeFor(300)

@@ -30,6 +30,10 @@ export class Inbox {
   private readonly native: NativeSocket
   readonly capacity: number
   private state: "idle" | "receiving" | "resting" = "idle"
+  // Whether there was nothing left when libzmq was last asked. Then the next
+  // message is waited for at once: asking again costs as much as a message.
+  private quiet = false
+  private atOnce = false
   private takenThisTurn = 0
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
   arrivals = 0
@@ -52,11 +56,17 @@ export class Inbox {
     if (this.state !== "idle" || this.mailbox.closed) return
     if (this.takenThisTurn >= messagesPerTurn) return this.rest()
     this.state = "receiving"
+    if (this.quiet) return this.receiveOne()
     const before = this.arrivals
     const burst = this.native.receiveBurst(this.capacity, this.arrived)
     if (burst === undefined) return this.receiveOne()
-    // A socket may say that it is readable and have nothing after all.
-    burst.then(() => (this.arrivals > before ? this.settled() : this.receiveOne()))
+    burst.then(() => {
+      const count = this.arrivals - before
+      this.quiet = count < this.capacity
+      // A socket may say that it is readable and have nothing after all.
+      if (count > 0) this.settled()
+      else this.receiveOne()
+    })
   }
 
   /** Takes what is there now, at most `max`, and calls `done` when it is in the mailbox. */
@@ -108,10 +118,19 @@ export class Inbox {
   }
 
   private receiveOne(): void {
+    this.quiet = true
+    this.atOnce = true
     this.native.receive().then(this.received, this.failed)
+    queueMicrotask(this.waits)
+  }
+
+  // Runs after `received` if the message was there already.
+  private readonly waits = (): void => {
+    this.atOnce = false
   }
 
   private readonly received = (message: Message): void => {
+    if (this.atOnce) this.quiet = false
     this.arrived(message)
     this.settled()
   }

@@ -12,6 +12,7 @@ import * as Context from "effect/Context"
 import * as zmq from "zeromq"
 import type { Message, Outgoing } from "../Message.ts"
 import type { ContextOptions } from "../ZmqContext.ts"
+import { Credit } from "./credit.ts"
 import type { Setting, SocketType, StableType } from "./options.ts"
 
 /**
@@ -44,7 +45,7 @@ export interface NativeSocket {
   recheck(): boolean
   /**
    * Offers a message to libzmq and knows the answer at once. Should libzmq go
-   * back on a `sent` (its last peer left in the same microsecond), the message
+   * back on a `sent` (its last peer has left meanwhile), the message
    * comes back through `onReturned`.
    */
   offer(message: Outgoing): Offer
@@ -325,6 +326,7 @@ class ZeromqSocket implements NativeSocket {
   private readonly raw: RawSocket
   private readonly admission: Admission
   private readonly byPeer: boolean
+  private readonly credit = new Credit()
   private observer: Observer | undefined
   private waitingForRoom = false
   private retryDelay = 1
@@ -395,11 +397,18 @@ class ZeromqSocket implements NativeSocket {
           this.raw.send(message).catch(ignore)
           return "sent"
         case "writable":
-          if (!this.raw.writable) {
-            this.recheck()
-            return "full"
+          if (this.credit.left === 0) {
+            if (!this.raw.writable) {
+              this.recheck()
+              return "full"
+            }
+            this.credit.grant()
           }
-          this.raw.send(message).catch(() => this.onReturned(message))
+          this.credit.spend()
+          this.raw.send(message).catch(() => {
+            this.credit.end()
+            this.onReturned(message)
+          })
           return "sent"
         case "ask":
           return this.answered(answerOf(() => this.raw.send(message)))
@@ -421,6 +430,7 @@ class ZeromqSocket implements NativeSocket {
       for (let message = source.peek(); message !== undefined; message = source.peek()) {
         if (this.waitingForRoom) return "full"
         await this.raw.send(message)
+        this.credit.spend()
         source.sent()
       }
       return "sent"
@@ -475,6 +485,7 @@ class ZeromqSocket implements NativeSocket {
     if (setting.option === "conflate" && setting.value === false)
       return // zeromq.js types `welcomeMessage` and others as text, yet takes bytes.
     ;(this.raw as unknown as Record<string, Setting["value"]>)[setting.option] = setting.value
+    this.credit.set(setting)
   }
 
   subscribe(topic: Buffer): void {
@@ -487,15 +498,18 @@ class ZeromqSocket implements NativeSocket {
 
   bind(endpoint: string): string {
     // The asynchronous `bind` works on the socket from another thread.
+    this.credit.end()
     this.raw.bindSync(endpoint)
     return this.raw.lastEndpoint ?? endpoint
   }
 
   connect(endpoint: string): void {
     this.raw.connect(endpoint)
+    this.credit.connect(endpoint)
   }
 
   disconnect(endpoint: string): void {
+    this.credit.end()
     // `unbindSync` is wired to bind (zeromq.js issue 704).
     this.raw.disconnect(endpoint)
   }

@@ -1,0 +1,224 @@
+import { it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Scope } from "effect"
+import { Zmq } from "effect-zmq"
+import { describe, expect } from "vitest"
+import * as zmq from "zeromq"
+import { Credit, roomOf } from "../src/internal/credit.ts"
+import { Native } from "../src/internal/native.ts"
+import { boundTo, freshEndpoint, randomFrom, whenFree } from "./support/sockets.ts"
+
+const setting = (option: string, value: boolean | number) => ({ option, value, given: value, expected: "" })
+/** How many may be sent for one question, after `written`. */
+const granted = (credit: Credit, written = 0): number => {
+  for (let i = 0; i < written; i++) credit.spend()
+  credit.left = 0
+  credit.grant()
+  return credit.left
+}
+const tcp = "tcp://127.0.0.1:5555"
+
+it("the room in a pipe that is not full is never more than there is, and as much as can be known", () => {
+  for (let highWaterMark = 1; highWaterMark <= 20; highWaterMark++) {
+    // A pipe of libzmq: its writer hears from the reader at every `step` messages.
+    const step = Math.floor((highWaterMark + 1) / 2)
+    for (let written = 0; written <= 100; written++) {
+      let least = Number.POSITIVE_INFINITY
+      for (let read = 0; read <= written; read += step) {
+        const room = highWaterMark - (written - read)
+        if (room > 0) least = Math.min(least, room)
+      }
+      expect(roomOf(highWaterMark, written)).toBe(least)
+    }
+  }
+})
+
+describe("Credit", () => {
+  it("is the room in the pipe of a single connection over a network", () => {
+    const credit = new Credit()
+    credit.set(setting("sendHighWaterMark", 10))
+    credit.connect(tcp)
+    expect(granted(credit)).toBe(10)
+    expect(granted(credit, 10)).toBe(5)
+  })
+
+  it.effect("without a high-water mark holds until the task ends", () =>
+    Effect.promise(async () => {
+      const credit = new Credit()
+      credit.set(setting("sendHighWaterMark", 0))
+      expect(granted(credit)).toBeGreaterThan(1)
+      await undefined
+      expect(credit.left).toBe(0)
+    })
+  )
+
+  const make = (...steps: ReadonlyArray<(credit: Credit) => void>) => {
+    const credit = new Credit()
+    for (const step of steps) step(credit)
+    return credit
+  }
+  const connect = (credit: Credit) => credit.connect(tcp)
+  const end = (credit: Credit) => credit.end()
+  const yes = (option: string) => (credit: Credit) => credit.set(setting(option, true))
+  it.each([
+    ["is not connected", make()],
+    ["is bound", make(connect, end)],
+    ["has two connections", make(connect, connect)],
+    ["had a connection that has ended", make(connect, end, connect)],
+    ["has its connection over inproc", make((credit) => credit.connect("inproc://credit"))],
+    ["has a pipe for each time it connects", make(yes("immediate"), connect)],
+    ["sends a probe first", make(yes("probeRouter"), connect)]
+  ])("is one message, if a socket %s", (_, credit) => {
+    expect(granted(credit)).toBe(1)
+  })
+})
+
+/** Counts the questions for room, and the messages that libzmq refused after all. */
+const counting = () => {
+  const counts = { questions: 0, returns: 0 }
+  const service: typeof Native.Service = {
+    open: (type, opening, real) => {
+      const native = real(type, opening)
+      const { raw } = native as unknown as { readonly raw: { readonly writable: boolean } }
+      // Where zeromq.js keeps the native socket, only the socket itself may be asked.
+      const withCount = new Proxy(raw, {
+        get: (target, key) => {
+          if (key === "writable") counts.questions++
+          const value = Reflect.get(target, key, target)
+          return typeof value === "function" ? value.bind(target) : value
+        },
+        set: (target, key, value) => Reflect.set(target, key, value, target)
+      })
+      let onReturned = native.onReturned
+      return Object.defineProperties(native, {
+        raw: { value: withCount },
+        onReturned: {
+          get: () => (message: Zmq.Outgoing) => {
+            counts.returns++
+            onReturned(message)
+          },
+          set: (listener) => {
+            onReturned = listener
+          }
+        }
+      })
+    }
+  }
+  return { counts, service }
+}
+
+describe("a single connection over a network", () => {
+  it.live.each([1, 2, 3, 7, 64, 1000])("takes all that it has credit for, with a high-water mark of %i", (mark) => {
+    const { counts, service } = counting()
+    return Effect.gen(function* () {
+      const pull = new zmq.Pull({ receiveHighWaterMark: 1, receiveBufferSize: 4096, linger: 0, receiveTimeout: 5000 })
+      yield* Effect.addFinalizer(() => Effect.sync(() => pull.close()))
+      pull.bindSync("tcp://127.0.0.1:*")
+      const push = yield* Zmq.push({
+        connect: pull.lastEndpoint!,
+        sendHighWaterMark: mark,
+        sendBufferSize: 4096,
+        linger: 0
+      })
+      // So large that what the kernel holds does not hide the pipe.
+      const body = Buffer.alloc(2000)
+      let sent = 0
+      let received = 0
+      const random = randomFrom(mark)
+      const next = Effect.map(
+        Effect.promise(() => pull.receive()),
+        ([frame]) => expect(`${frame}`).toBe(`${received++}`)
+      )
+      for (let round = 0; round < (mark > 100 ? 10 : 60); round++) {
+        while (received < sent) yield* next
+        yield* push.sendAll(Array.from({ length: random(mark / 2) }, () => [`${sent++}`, body] as const))
+        for (let full = false; !full && sent < received + 20_000; ) {
+          full = !(yield* push.trySend([`${sent}`, body]))
+          if (!full) sent++
+        }
+        const many = 1 + random(2 * mark + 3)
+        for (let i = 0; i < many && received < sent; i++) yield* next
+      }
+      while (received < sent) yield* next
+      expect(counts.returns).toBe(0)
+      expect(push.stats.messagesOut).toBe(sent)
+      if (mark > 2) expect(counts.questions).toBeLessThan(sent)
+    }).pipe(Effect.provideService(Native, service))
+  })
+})
+
+describe("of any other socket nobody knows how much room there is", () => {
+  const changes: Record<string, (push: Zmq.Push, other: string) => Effect.Effect<unknown, unknown, Scope.Scope>> = {
+    "is bound as well": (push) => push.bind("tcp://127.0.0.1:*"),
+    "is connected twice": (push, other) => push.connect(other),
+    "was connected before": (push, other) => Effect.andThen(push.disconnect(push.endpoints[0]!), push.connect(other))
+  }
+  it.live.each(Object.keys(changes))("it is asked before each message if it %s", (what) => {
+    const { counts, service } = counting()
+    return Effect.gen(function* () {
+      const first = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
+      const second = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
+      const push = yield* Zmq.push({ connect: first.endpoints[0]! }).pipe(Effect.provideService(Native, service))
+      yield* changes[what]!(push, second.endpoints[0]!)
+      for (let i = 0; i < 20; i++) yield* push.send(`${i}`)
+      expect(counts.questions).toBeGreaterThanOrEqual(20)
+    })
+  })
+})
+
+it.live("a connection that breaks and comes back has the same pipe", () => {
+  const { counts, service } = counting()
+  return Effect.gen(function* () {
+    const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint("tcp") }), boundTo))
+    const push = yield* Zmq.push({ connect: endpoint, sendHighWaterMark: 8, sendBufferSize: 4096, linger: 0 }).pipe(
+      Effect.provideService(Native, service)
+    )
+    const body = Buffer.alloc(2000)
+    let sent = 0
+    let last = -1
+    for (let round = 0; round < 15; round++) {
+      const scope = yield* Scope.make()
+      const pull = yield* whenFree(
+        Scope.provide(Zmq.pull({ bind: endpoint, receiveHighWaterMark: 1, receiveBufferSize: 4096 }), scope)
+      )
+      for (let i = 0; i < 20; i++) {
+        while (yield* push.trySend([`${sent}`, body])) sent++
+        const [frame] = yield* pull.recv
+        expect(Number(`${frame}`)).toBeGreaterThan(last)
+        last = Number(`${frame}`)
+      }
+      yield* Scope.close(scope, Exit.void)
+    }
+    expect(counts.returns).toBe(0)
+  })
+})
+
+it.live("credit ends with the connection", () => {
+  const { counts, service } = counting()
+  return Effect.gen(function* () {
+    const pull = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
+    const push = yield* Zmq.push({ connect: pull.endpoints[0]! }).pipe(Effect.provideService(Native, service))
+    for (let i = 0; i < 3; i++) yield* push.send(`${i}`)
+    expect(counts.questions).toBe(1)
+    yield* push.disconnect(pull.endpoints[0]!)
+    yield* push.trySend("to nobody")
+    expect(counts.questions).toBeGreaterThan(1)
+  })
+})
+
+describe("without a high-water mark", () => {
+  it.live("a PUSH whose last peer has left waits for the next", () =>
+    Effect.gen(function* () {
+      const push = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 0 })
+      const first = yield* Scope.make()
+      const pull = yield* Scope.provide(Zmq.pull({ connect: push.endpoints[0]! }), first)
+      for (let i = 0; i < 1000; i++) yield* push.send(`${i}`)
+      for (let i = 0; i < 1000; i++) expect(yield* pull.recvString).toBe(`${i}`)
+      yield* Scope.close(first, Exit.void)
+      while (yield* push.trySend("lost with the connection")) yield* Effect.sleep("1 millis")
+      const waiting = yield* Effect.forkChild(push.send("next"))
+      const next = yield* Zmq.pull({ connect: push.endpoints[0]! })
+      expect(yield* next.recvString).toBe("next")
+      yield* Fiber.join(waiting)
+    })
+  )
+})

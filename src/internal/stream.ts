@@ -72,31 +72,26 @@ export const forEachMessage = <A, E, R>(
   handler: (value: A, settle: () => void) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<never, ReceiveError | E, R> => {
   return Effect.suspend(() => {
-    const lent = new Set<Lease<Message>>()
-    const worker = Effect.suspend(() => {
-      let lease: Lease<Message> | undefined
-      const settle = () => {
-        if (lease !== undefined) lent.delete(lease)
-        lease = undefined
+    const count = Math.min(mostWorkers, Math.max(1, Math.floor(options.concurrency ?? 1) || 1))
+    // What each worker has.
+    const lent: Array<Lease<Message> | undefined> = Array(count).fill(undefined)
+    const worker = (own: number) => {
+      const keep = (lease: Lease<Message>) => {
+        lent[own] = lease
       }
-      const keep = (next: Lease<Message>) => {
-        lease = next
-        lent.add(next)
+      const settle = () => {
+        lent[own] = undefined
       }
       const receive = receiving.lend({ ...options, keep, final: false })
       const handleNext = Effect.flatMap(receive, (value) => handler(value, settle))
       return Effect.whileLoop({ while: () => true, body: () => handleNext, step: settle })
-    })
-    const count = Math.min(mostWorkers, Math.max(1, Math.floor(options.concurrency ?? 1) || 1))
-    const workers =
-      count === 1
-        ? worker
-        : Effect.forEach(Array(count).fill(worker), (one) => one, { concurrency: count, discard: true })
+    }
+    const workers = count === 1 ? worker(0) : Effect.forEach(lent.keys(), worker, { concurrency: count, discard: true })
     // When all workers have ended, and not before: the others would handle what
     // the first of them to fail had.
     return Effect.onExit(workers, () =>
       Effect.sync(() => {
-        for (const lease of lent) receiving.putBack(lease)
+        for (const lease of lent) if (lease !== undefined) receiving.putBack(lease)
       })
     ) as Effect.Effect<never, ReceiveError | E, R>
   })

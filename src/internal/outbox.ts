@@ -147,6 +147,8 @@ export class Outbox {
 
   private goOn(key: string, lane: Lane, full: boolean): void {
     if (full) this.watch(key, lane)
+    // The next message of one who was alone need not wait.
+    else if (lane.line.isEmpty && !this.blocked.has(key)) this.end(key, lane)
     // Later, and not from here: another fiber that runs inside this one's last
     // operation could interrupt it there.
     else queueMicrotask(() => this.call(key, lane))
@@ -180,7 +182,11 @@ export class Outbox {
     if (lane.trying !== undefined || this.blocked.has(key)) return
     lane.trying = lane.line.call()
     if (lane.trying !== undefined) lane.trying.wake()
-    else if (this.lanes.get(key) === lane) this.lanes.delete(key)
+    else this.end(key, lane)
+  }
+
+  private end(key: string, lane: Lane): void {
+    if (this.lanes.get(key) === lane) this.lanes.delete(key)
   }
 
   // Its sender has been told that it is sent, so it goes before all others.

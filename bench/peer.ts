@@ -11,9 +11,9 @@ import * as zmq from "zeromq"
 interface Connect {
   readonly what: "connect"
   readonly endpoint: string
-  readonly bytes: number
+  readonly highWaterMark: number
 }
-/** Sends so many messages over that connection, and closes it. */
+/** Sends so many messages over that connection, closes it, and answers when all is on its way. */
 interface Send {
   readonly what: "send"
   readonly messages: number
@@ -38,20 +38,24 @@ export const payload = (bytes: number): Buffer => Buffer.from(`"${"a".repeat(byt
 const work = async (task: Task): Promise<string> => {
   switch (task.what) {
     case "connect": {
-      const fast = isFast(task.bytes)
-      connected = new zmq.Push({ sendHighWaterMark: fast ? 0 : 100, sendTimeout: fast ? 0 : -1 })
-      connected.connect(task.endpoint)
-      await connected.send("hello")
+      const { highWaterMark } = task
+      const socket = new zmq.Push({ sendHighWaterMark: highWaterMark, sendTimeout: highWaterMark === 0 ? 0 : -1 })
+      connected = { socket, ended: untilEnd(socket.events) }
+      socket.connect(task.endpoint)
+      await socket.send("hello")
       return ""
     }
     case "send": {
-      const socket = connected!
+      const { socket, ended } = connected!
+      // As fast as can be, so that the receiver is what is measured.
+      const fast = task.bytes <= 1024
       for (let sent = 1; sent <= task.messages; sent++) {
         const sending = socket.send(payloadOf(task.bytes))
-        if (!isFast(task.bytes) || sent % 500 === 0) await sending
+        if (!fast || sent % 500 === 0) await sending
         if (sent % 500 === 0) await nextTurn()
       }
       socket.close()
+      await ended
       return ""
     }
     case "tick": {
@@ -78,9 +82,12 @@ const work = async (task: Task): Promise<string> => {
   }
 }
 
-let connected: zmq.Push | undefined
-// As fast as can be, so that the receiver is what is measured.
-const isFast = (bytes: number): boolean => bytes <= 1024
+let connected: { readonly socket: zmq.Push; readonly ended: Promise<void> } | undefined
+
+/** Resolves when libzmq is done with the socket: it closes one when it has sent everything. */
+const untilEnd = async (events: zmq.Observer): Promise<void> => {
+  for await (const event of events) if (event.type === "end") return
+}
 
 let made: Buffer = Buffer.alloc(0)
 const payloadOf = (bytes: number): Buffer => {

@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { describe, expect } from "vitest"
 import * as zmq from "zeromq"
@@ -72,9 +72,9 @@ describe("Credit", () => {
   })
 })
 
-/** Counts the questions for room, and the messages that libzmq refused after all. */
+/** Counts the questions for room, the waits for it, and the messages that libzmq refused after all. */
 const counting = () => {
-  const counts = { questions: 0, returns: 0 }
+  const counts = { questions: 0, returns: 0, waits: 0 }
   const service: typeof Native.Service = {
     open: (type, opening, real) => {
       const native = real(type, opening)
@@ -89,8 +89,15 @@ const counting = () => {
         set: (target, key, value) => Reflect.set(target, key, value, target)
       })
       let onReturned = native.onReturned
+      const { room } = native
       return Object.defineProperties(native, {
         raw: { value: withCount },
+        room: {
+          value: () => {
+            counts.waits++
+            return room.call(native)
+          }
+        },
         onReturned: {
           get: () => (message: Zmq.Outgoing) => {
             counts.returns++
@@ -202,6 +209,22 @@ it.live("credit ends with the connection", () => {
     yield* push.disconnect(pull.endpoints[0]!)
     yield* push.trySend("to nobody")
     expect(counts.questions).toBeGreaterThan(1)
+  })
+})
+
+it.live("who has waited for room sends on, and does not wait before each message", () => {
+  const { counts, service } = counting()
+  return Effect.gen(function* () {
+    const messages = 2000
+    const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc"), receiveHighWaterMark: 20 })
+    const push = yield* Zmq.push({ connect: boundTo(pull), sendHighWaterMark: 20 }).pipe(
+      Effect.provideService(Native, service)
+    )
+    const receiving = yield* Effect.forkChild(Stream.runDrain(Stream.take(pull.messages, messages)))
+    for (let sent = 0; sent < messages; sent++) yield* push.send(`${sent}`)
+    yield* Fiber.join(receiving)
+    expect(counts.waits).toBeGreaterThan(0)
+    expect(counts.waits).toBeLessThan(messages / 4)
   })
 })
 

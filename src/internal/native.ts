@@ -242,6 +242,9 @@ export const refusal = (text: string): Offer => {
 // Whatever the defaults of the process are, as the answer depends on it.
 const asOneLine = { depth: 2, compact: 3, breakLength: Number.POSITIVE_INFINITY, colors: false, customInspect: false }
 
+// How many messages a burst takes without asking whether they are there.
+const longestStep = 16
+
 // `room` waits natively, in slices. The notification of a socket is shared by
 // its receives and sends, so that either can swallow what the other waits for;
 // the end of a slice heals that.
@@ -330,8 +333,8 @@ class ZeromqSocket implements NativeSocket {
   private observer: Observer | undefined
   private waitingForRoom = false
   private retryDelay = 1
-  // whether the last burst took as many messages as it was let
-  private endless = false
+  // how many messages the last burst had, or that it took all it was let
+  private lastBurst: number | "endless" = 0
   onReturned: (message: Outgoing) => void = ignore
 
   constructor(type: StableType, { context, noDrop, conflate }: Opening) {
@@ -357,20 +360,27 @@ class ZeromqSocket implements NativeSocket {
     try {
       // With a time limit of 0 each call takes its message, or fails with
       // EAGAIN, before it returns; a failure costs as much as ten questions. So
-      // ask whether there is more before each step, and take long ones only when
-      // the last burst had no end. The question is safe as nothing is pending.
+      // ask whether there is more before each step, and take long ones only where
+      // that many are likely. The question is safe as nothing is pending.
       raw.setInt32Option(ZMQ_RCVTIMEO, 0)
       while (count < max && (this.waitingForRoom ? count === 0 : raw.readable)) {
-        const step = Math.min(max - count, this.endless ? 16 : count === 0 ? 1 : 2)
+        const step = Math.min(max - count, this.stepAfter(count))
         for (let i = 0; i < step; i++) last = raw.receive().then(onMessage, ignore)
         count += step
       }
       raw.setInt32Option(ZMQ_RCVTIMEO, -1)
-      this.endless = count >= max && max > 1
+      if (count > 0) this.lastBurst = count >= max && max > 1 ? "endless" : count
     } catch {
       // closed
     }
     return last
+  }
+
+  // Bursts are like those before them.
+  private stepAfter(count: number): number {
+    if (this.lastBurst === "endless") return longestStep
+    if (count === 0) return 1
+    return count < this.lastBurst * 0.75 ? Math.min(longestStep, Math.max(2, count >> 2)) : 2
   }
 
   attend(): void {

@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Stream } from "effect"
 import { Zmq } from "effect-zmq"
-import { nodeArguments, runCommand } from "./support/child.ts"
+import { nodeArguments, runCommand, runScript } from "./support/child.ts"
 import {
   boundTo,
   freshEndpoint,
@@ -341,6 +341,16 @@ const shareOfCore = <E, R>(wait: Effect.Effect<unknown, E, R>) =>
     yield* Fiber.interrupt(waiting)
     return share
   })
+
+describe("a process that is profiled", () => {
+  // The profiler's signals make libzmq give up with EINTR.
+  it.live("connects and disconnects all the same", () =>
+    Effect.gen(function* () {
+      const ended = yield* runScript("profiled.ts")
+      expect(ended).toMatchObject({ code: 0, stdout: "3000 times\n" })
+    })
+  )
+})
 
 describe("what waiting costs", () => {
   it.live("a receive that waits costs nothing", () =>

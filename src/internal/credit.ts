@@ -51,6 +51,11 @@ export class Credit {
     this.connections = Number.POSITIVE_INFINITY
   }
 
+  /** Whether a grant is for more than one message. */
+  get isForMany(): boolean {
+    return this.onePipe || this.highWaterMark === 0
+  }
+
   /** libzmq has just said that there is room. */
   grant(): void {
     if (this.highWaterMark === 0) {

@@ -404,22 +404,13 @@ class ZeromqSocket implements NativeSocket {
     try {
       switch (this.admission) {
         case "always":
-          this.raw.send(message).catch(ignore)
-          return "sent"
         case "writable":
-          if (this.credit.left === 0) {
-            if (!this.raw.writable) {
-              this.recheck()
-              return "full"
-            }
-            this.credit.grant()
+          if (this.isSure()) {
+            this.sendSurely(message)
+            return "sent"
           }
-          this.credit.spend()
-          this.raw.send(message).catch(() => {
-            this.credit.end()
-            this.onReturned(message)
-          })
-          return "sent"
+          this.recheck()
+          return "full"
         case "ask":
           return this.answered(answerOf(() => this.raw.send(message)))
       }
@@ -433,14 +424,42 @@ class ZeromqSocket implements NativeSocket {
     return answer
   }
 
-  // Waiting for each answer in turn costs less than asking for room before each
-  // message, and keeps the order: nothing overtakes a message that is refused.
+  /** Whether libzmq certainly accepts the next message. */
+  private isSure(): boolean {
+    if (this.admission === "always" || this.credit.left > 0) return true
+    if (!this.raw.writable) return false
+    this.credit.grant()
+    return true
+  }
+
+  private sendSurely(message: Outgoing): void {
+    const sent = this.raw.send(message)
+    if (this.admission === "always") return void sent.catch(ignore)
+    this.credit.spend()
+    sent.catch(() => {
+      this.credit.end()
+      this.onReturned(message)
+    })
+  }
+
+  // Where libzmq would have to be asked before each message, it costs less to
+  // wait for each answer in turn. The order is kept either way: nothing overtakes
+  // a message that is refused.
   async offerAll(source: Source): Promise<Offer> {
+    const asksOnce = this.admission === "always" || (this.admission === "writable" && this.credit.isForMany)
     try {
       for (let message = source.peek(); message !== undefined; message = source.peek()) {
         if (this.waitingForRoom) return "full"
-        await this.raw.send(message)
-        this.credit.spend()
+        if (asksOnce) {
+          if (!this.isSure()) {
+            this.recheck()
+            return "full"
+          }
+          this.sendSurely(message)
+        } else {
+          await this.raw.send(message)
+          this.credit.spend()
+        }
         source.sent()
       }
       return "sent"
@@ -514,14 +533,14 @@ class ZeromqSocket implements NativeSocket {
   }
 
   connect(endpoint: string): void {
-    this.raw.connect(endpoint)
+    untilDone(() => this.raw.connect(endpoint))
     this.credit.connect(endpoint)
   }
 
   disconnect(endpoint: string): void {
     this.credit.end()
     // `unbindSync` is wired to bind (zeromq.js issue 704).
-    this.raw.disconnect(endpoint)
+    untilDone(() => this.raw.disconnect(endpoint))
   }
 
   watch(onEvent: (event: ConnectionEvent) => void): void {
@@ -572,6 +591,20 @@ export const answerOf = (send: () => Promise<void>): Offer => {
 
 /** An error with a code, as zeromq.js has them. */
 export const errorOf = (code: string, text: string = code): Error => Object.assign(new Error(text), { code })
+
+/**
+ * A signal makes libzmq give up before it has done anything (EINTR), as those
+ * of a profiler do. zeromq.js tries again by itself, but for these calls.
+ */
+export const untilDone = (run: () => void): void => {
+  while (true) {
+    try {
+      return run()
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code !== "EINTR") throw error
+    }
+  }
+}
 
 /** zeromq.js throws some failures and rejects with others: always reject. */
 export const attempt = <A>(run: () => Promise<A>): Promise<A> => {

@@ -13,7 +13,7 @@
  * - A socket disconnects from one that is just being closed. There is no need
  *   to: that connection ends by itself.
  */
-import type { NativeContext } from "../native.ts"
+import { type NativeContext, untilDone } from "../native.ts"
 
 interface Raw {
   bindSync(endpoint: string): void
@@ -42,7 +42,7 @@ class Names {
       this.waiting.set(name, (this.waiting.get(name) ?? new Set()).add(raw))
       return
     }
-    raw.connect(name)
+    untilDone(() => raw.connect(name))
     this.connected.set(raw, (this.connected.get(raw) ?? new Map<string, Raw>()).set(name, to))
   }
 
@@ -50,12 +50,12 @@ class Names {
   disconnect(raw: Raw, name: string): void {
     if (this.bound.get(name) === raw) {
       this.bound.delete(name)
-      return raw.disconnect(name)
+      return untilDone(() => raw.disconnect(name))
     }
     this.stopWaiting(raw, name)
     const to = this.connected.get(raw)?.get(name)
     this.connected.get(raw)?.delete(name)
-    if (to !== undefined && !this.closed.has(to)) raw.disconnect(name)
+    if (to !== undefined && !this.closed.has(to)) untilDone(() => raw.disconnect(name))
   }
 
   /** To be called before a socket is closed. */

@@ -26,6 +26,7 @@ import {
   type RawSocket,
   refusal,
   type Source,
+  untilDone,
   watchRaw
 } from "../native.ts"
 import type { DraftType, Setting } from "../options.ts"
@@ -296,12 +297,12 @@ class ThreadSafeSocket implements NativeSocket {
 
   connect(endpoint: string): void {
     if (isInproc(endpoint)) this.names.connect(this.raw, endpoint)
-    else this.raw.connect(endpoint)
+    else untilDone(() => this.raw.connect(endpoint))
   }
 
   disconnect(endpoint: string): void {
     if (isInproc(endpoint)) this.names.disconnect(this.raw, endpoint)
-    else this.raw.disconnect(endpoint)
+    else untilDone(() => this.raw.disconnect(endpoint))
   }
 
   attend(): void {

@@ -72,6 +72,19 @@ interface Taker<A> {
   readonly nothing?: Effect.Effect<A> | undefined
 }
 
+export const nothing = Symbol("nothing")
+
+/** How messages are lent. */
+export interface Lending<A> {
+  /** The next message. */
+  readonly next: Effect.Effect<A, ReceiveError>
+  /**
+   * The next message, if it can be had without an Effect: to be called within an
+   * operation of the fiber that gets it. The lease is what keeps it safe behind that.
+   */
+  readonly now: () => A | DecodeError | typeof nothing
+}
+
 export class Receiving {
   readonly inbox: Inbox
   private readonly timeLimit: number
@@ -106,8 +119,8 @@ export class Receiving {
   }
 
   /**
-   * Receives the next message, and leaves a lease on it with `keep` in the same
-   * operation. `final` says that the lease may end before the message is handled.
+   * Receives messages and leaves a lease on each with `keep`, in the operation
+   * that takes it. `final` says that the lease may end before the message is handled.
    */
   lend<A>(options: {
     readonly operation: string
@@ -115,9 +128,10 @@ export class Receiving {
     readonly keep: (lease: Lease<Message>) => void
     readonly final: boolean
     readonly timeLimit?: number | undefined
-  }): Effect.Effect<A, ReceiveError> {
-    const { mailbox } = this.inbox
-    const { decode, keep } = options
+  }): Lending<A> {
+    const { inbox } = this
+    const { mailbox } = inbox
+    const { decode, keep, final } = options
     const take = () => {
       const lease = mailbox.lend()
       this.rule?.received()
@@ -125,7 +139,12 @@ export class Receiving {
       if (!(value instanceof DecodeError)) keep(lease)
       return value
     }
-    return this.receiver({ ...options, take, timeLimit: options.timeLimit ?? this.timeLimit })
+    const next = this.receiver({ ...options, take, timeLimit: options.timeLimit ?? this.timeLimit })
+    const now = () =>
+      mailbox.available === 0 || mailbox.newestOnly || (final && mustRest(inbox, Fiber.getCurrent()!))
+        ? nothing
+        : take()
+    return { next, now }
   }
 
   putBack(lease: Lease<Message>): void {

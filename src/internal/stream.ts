@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import type { Message } from "../Message.ts"
 import { DecodeError } from "../ZmqError.ts"
 import type { Lease } from "./mailbox.ts"
-import type { Decode, ReceiveError, Receiving } from "./receive.ts"
+import { type Decode, nothing, type ReceiveError, type Receiving } from "./receive.ts"
 
 /**
  * A stream that lends each element until the next one is asked for. If the
@@ -25,7 +25,7 @@ export const makeStream = <A>(
       Effect.suspend(() => {
         let lent: Lease<Message> | undefined
         // One element at a time: of an array, nobody could tell how much was handled.
-        const next = receiving.lend({
+        const { next, now } = receiving.lend({
           operation,
           decode: (message) => {
             const value = decode(message)
@@ -40,7 +40,9 @@ export const makeStream = <A>(
         })
         const pull = Effect.suspend(() => {
           lent = undefined
-          return next
+          const value = now()
+          if (value === nothing) return next
+          return value instanceof DecodeError ? Effect.fail(value) : Effect.succeed(value)
         })
         const settle = (exit: Exit.Exit<unknown, unknown>) =>
           Effect.sync(() => {
@@ -82,9 +84,14 @@ export const forEachMessage = <A, E, R>(
       const settle = () => {
         lent[own] = undefined
       }
-      const receive = receiving.lend({ ...options, keep, final: false })
-      const handleNext = Effect.flatMap(receive, (value) => handler(value, settle))
-      return Effect.whileLoop({ while: () => true, body: () => handleNext, step: settle })
+      const { next, now } = receiving.lend({ ...options, keep, final: false })
+      const waitAndHandle = Effect.flatMap(next, (value) => handler(value, settle))
+      const handleNext = (): Effect.Effect<unknown, ReceiveError | E, R> => {
+        const value = now()
+        if (value === nothing) return waitAndHandle
+        return value instanceof DecodeError ? Effect.fail(value) : handler(value, settle)
+      }
+      return Effect.whileLoop({ while: () => true, body: handleNext, step: settle })
     }
     const workers = count === 1 ? worker(0) : Effect.forEach(lent.keys(), worker, { concurrency: count, discard: true })
     // When all workers have ended, and not before: the others would handle what

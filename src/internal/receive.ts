@@ -69,20 +69,27 @@ interface Taker<A> {
   readonly final: boolean
   readonly timeLimit: number
   /** What it comes to if there is nothing and `timeLimit` is 0: `Again`, unless given. */
-  readonly nothing?: Effect.Effect<A> | undefined
+  readonly ifNone?: Effect.Effect<A> | undefined
 }
 
 export const nothing = Symbol("nothing")
 
 /** How messages are lent. */
 export interface Lending<A> {
-  /** The next message. */
-  readonly next: Effect.Effect<A, ReceiveError>
   /**
    * The next message, if it can be had without an Effect: to be called within an
    * operation of the fiber that gets it. The lease is what keeps it safe behind that.
    */
   readonly now: () => A | DecodeError | typeof nothing
+  /** The next message, if it can't. */
+  readonly later: Effect.Effect<A, ReceiveError>
+}
+
+interface Receiver<A> {
+  /** Receives the next message. */
+  readonly received: Effect.Effect<A, ReceiveError>
+  /** The same, where none was there. */
+  readonly later: Effect.Effect<A, ReceiveError>
 }
 
 export class Receiving {
@@ -101,13 +108,13 @@ export class Receiving {
     const { mailbox } = this.inbox
     const { timeLimit } = this
     if (rule === undefined) {
-      return this.receiver({ operation, take: () => decode(mailbox.take()), final: true, timeLimit })
+      return this.receiver({ operation, take: () => decode(mailbox.take()), final: true, timeLimit }).received
     }
     const take = () => {
       rule.received()
       return decode(mailbox.take())
     }
-    return this.inTurn(operation, this.receiver({ operation, take, final: true, timeLimit }), rule)
+    return this.inTurn(operation, this.receiver({ operation, take, final: true, timeLimit }).received, rule)
   }
 
   /** Runs `self` if it is the time to receive. */
@@ -139,12 +146,12 @@ export class Receiving {
       if (!(value instanceof DecodeError)) keep(lease)
       return value
     }
-    const next = this.receiver({ ...options, take, timeLimit: options.timeLimit ?? this.timeLimit })
+    const { later } = this.receiver({ ...options, take, timeLimit: options.timeLimit ?? this.timeLimit })
     const now = () =>
       mailbox.available === 0 || mailbox.newestOnly || (final && mustRest(inbox, Fiber.getCurrent()!))
         ? nothing
         : take()
-    return { next, now }
+    return { now, later }
   }
 
   putBack(lease: Lease<Message>): void {
@@ -152,7 +159,7 @@ export class Receiving {
     this.inbox.mailbox.putBack(lease)
   }
 
-  private receiver<A>({ operation, take, final, timeLimit, nothing }: Taker<A>): Effect.Effect<A, ReceiveError> {
+  private receiver<A>({ operation, take, final, timeLimit, ifNone }: Taker<A>): Receiver<A> {
     const { inbox } = this
     const { mailbox } = inbox
 
@@ -169,13 +176,16 @@ export class Receiving {
         if (mailbox.available === 0 || (final && mustRest(inbox, Fiber.getCurrent()!))) throw notYet
         return takeNow()
       }),
-      Effect.suspend((): Effect.Effect<A, ReceiveError> => {
-        if (mailbox.available > 0) return rest
-        if (mailbox.closed) return Effect.fail(new Closed({ operation }))
-        return timeLimit > 0 ? wait : poll
-      }),
+      Effect.suspend(() => later),
       Effect.fail
     )
+
+    // When none is there, or when the fiber must rest first.
+    const later = Effect.suspend((): Effect.Effect<A, ReceiveError> => {
+      if (mailbox.available > 0) return final ? rest : received
+      if (mailbox.closed) return Effect.fail(new Closed({ operation }))
+      return timeLimit > 0 ? wait : poll
+    })
 
     // Evaluated in the place of a wait, with the wait's own finalizer still in
     // charge: an interrupt finds the message taken, or the waiter.
@@ -236,14 +246,14 @@ export class Receiving {
 
     // With a time limit of 0: what is there now, or Again.
     const poll = Effect.flatMap(this.poll, () =>
-      mailbox.available > 0 || mailbox.closed ? received : (nothing ?? Effect.fail(new Again({ operation })))
+      mailbox.available > 0 || mailbox.closed ? received : (ifNone ?? Effect.fail(new Again({ operation })))
     )
 
     // CONFLATE: what the mailbox holds may be out of date by now.
     const newest = Effect.suspend(() =>
       mailbox.available > 0 && !mailbox.closed ? Effect.flatMap(this.poll, () => received) : received
     )
-    return mailbox.newestOnly ? newest : received
+    return mailbox.newestOnly ? { received: newest, later: newest } : { received, later }
   }
 
   /** The next message if there is one now. */
@@ -254,8 +264,8 @@ export class Receiving {
       this.rule?.received()
       return Option.some(make(mailbox.take()))
     }
-    const nothing = Effect.succeed(Option.none<A>())
-    const received = this.receiver({ operation, take, final: true, timeLimit: 0, nothing })
+    const ifNone = Effect.succeed(Option.none<A>())
+    const { received } = this.receiver({ operation, take, final: true, timeLimit: 0, ifNone })
     return this.rule === undefined ? received : this.inTurn(operation, received)
   }
 

@@ -25,7 +25,7 @@ export const makeStream = <A>(
       Effect.suspend(() => {
         let lent: Lease<Message> | undefined
         // One element at a time: of an array, nobody could tell how much was handled.
-        const { next, now } = receiving.lend({
+        const { now, later } = receiving.lend({
           operation,
           decode: (message) => {
             const value = decode(message)
@@ -41,7 +41,7 @@ export const makeStream = <A>(
         const pull = Effect.suspend(() => {
           lent = undefined
           const value = now()
-          if (value === nothing) return next
+          if (value === nothing) return later
           return value instanceof DecodeError ? Effect.fail(value) : Effect.succeed(value)
         })
         const settle = (exit: Exit.Exit<unknown, unknown>) =>
@@ -84,8 +84,8 @@ export const forEachMessage = <A, E, R>(
       const settle = () => {
         lent[own] = undefined
       }
-      const { next, now } = receiving.lend({ ...options, keep, final: false })
-      const waitAndHandle = Effect.flatMap(next, (value) => handler(value, settle))
+      const { now, later } = receiving.lend({ ...options, keep, final: false })
+      const waitAndHandle = Effect.flatMap(later, (value) => handler(value, settle))
       const handleNext = (): Effect.Effect<unknown, ReceiveError | E, R> => {
         const value = now()
         if (value === nothing) return waitAndHandle

@@ -84,8 +84,43 @@ const workloads: Readonly<Record<string, () => Promise<unknown>>> = {
       yield* Effect.raceFirst(loop, Deferred.await(done))
     })
   ),
+  "`await socket.send()` of zeromq.js": async () => {
+    const receiver = new zmq.Pull({ receiveHighWaterMark: 0, linger: 0 })
+    receiver.bindSync("tcp://127.0.0.1:*")
+    const socket = new zmq.Push({ sendHighWaterMark: 0, linger: 0 })
+    socket.connect(receiver.lastEndpoint!)
+    await socket.send("hello")
+    await receiver.receive()
+    await Effect.runPromise(
+      measured(async () => {
+        for (let sent = 0; sent < messages; sent++) await socket.send("abcdefghijklmnop")
+      })
+    )
+    socket.close()
+    receiver.close()
+  },
   "`send` in a loop": sending((socket) => repeat(messages, socket.send("abcdefghijklmnop"))),
   "`sendAll`": sending((socket) => socket.sendAll(Array.from({ length: messages }, frame))),
+  "a request by zeromq.js, REQ and REP in one process": async () => {
+    const server = new zmq.Reply({ linger: 0 })
+    server.bindSync("tcp://127.0.0.1:*")
+    const client = new zmq.Request({ linger: 0 })
+    client.connect(server.lastEndpoint!)
+    const serving = (async () => {
+      for await (const [question] of server) await server.send(question!)
+    })().catch(() => {})
+    await Effect.runPromise(
+      measured(async () => {
+        for (let asked = 0; asked < requests; asked++) {
+          await client.send("question")
+          await client.receive()
+        }
+      })
+    )
+    client.close()
+    server.close()
+    await serving
+  },
   "`request` and `serve`, REQ and REP in one process": () =>
     Effect.gen(function* () {
       const server = yield* Zmq.rep({ bind: "tcp://127.0.0.1:*" })

@@ -52,6 +52,32 @@ const wrapper =
     )
   }
 
+const wrapperStream: Raw = (socket, messages) =>
+  Stream.fromEffectRepeat(Effect.tryPromise(() => socket.receive())).pipe(
+    Stream.map(asText),
+    Stream.take(messages),
+    Stream.runFold(
+      () => 0,
+      (total, length) => total + length
+    ),
+    Effect.runPromise
+  )
+
+const wrapperHandler: Raw = (socket, messages) => {
+  const receive = Effect.tryPromise(() => socket.receive())
+  return Effect.runPromise(
+    Effect.gen(function* () {
+      let total = 0
+      const handler = (message: Array<Buffer>) => {
+        total += size(message)
+        return Effect.void
+      }
+      for (let received = 0; received < messages; received++) yield* handler(yield* receive)
+      return total
+    })
+  )
+}
+
 const wrapperSchema: Raw = (socket, messages) => {
   const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.String))
   const receive = Effect.tryPromise(() => socket.receive()).pipe(Effect.flatMap(([frame]) => decode(frame!.toString())))
@@ -299,6 +325,8 @@ export const receive = (): Array<Workload> => {
         ...contenders,
         "receive()": raw(source, receiveLoop),
         "for await, JSON": raw(source, forAwait(asJson)),
+        "wrapper, stream of text": raw(source, wrapperStream),
+        "wrapper, handler": raw(source, wrapperHandler),
         "wrapper, schema": raw(source, wrapperSchema),
         "Zmq.recvString": ours(
           source,
@@ -328,7 +356,14 @@ export const receive = (): Array<Workload> => {
           unit: "µs/message",
           contenders: {
             ...main(source),
-            ...(outside ? { ...pyzmq("tcp", count(2000)), ...theLimit("tcp", source.messages) } : {})
+            ...(outside
+              ? {
+                  "wrapper, stream of text": raw(source, wrapperStream),
+                  "wrapper, handler": raw(source, wrapperHandler),
+                  ...pyzmq("tcp", count(2000)),
+                  ...theLimit("tcp", source.messages)
+                }
+              : {})
           },
           close
         }

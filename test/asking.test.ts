@@ -1,12 +1,14 @@
 /** What libzmq is asked, and how often: each question costs as much as a message. */
 import { it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope, Stream } from "effect"
-import { Zmq } from "effect-zmq"
+import { Draft, Zmq } from "effect-zmq"
 import { describe, expect } from "vitest"
 import * as zmq from "zeromq"
 import { Credit, roomOf } from "../src/internal/credit.ts"
+import { Waiter } from "../src/internal/line.ts"
 import { Native } from "../src/internal/native.ts"
-import { boundTo, freshEndpoint, randomFrom, until, whenFree } from "./support/sockets.ts"
+import { Outbox } from "../src/internal/outbox.ts"
+import { boundTo, freshEndpoint, pause, randomFrom, until, whenFree } from "./support/sockets.ts"
 
 const setting = (option: string, value: boolean | number) => ({ option, value, given: value, expected: "" })
 /** How many may be sent for one question, after `written`. */
@@ -309,4 +311,134 @@ describe("sendAll waits for no answers where all will be accepted", () => {
       })
     })
   )
+})
+
+/** Lets other threads work, and this one do nothing else. */
+const spin = (millis: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
+
+describe("when the last peer leaves in the middle of a task", () => {
+  const ways: Record<string, (push: Zmq.Push, texts: Array<string>) => Effect.Effect<unknown, unknown>> = {
+    trySend: (push, texts) => Effect.forEach(texts, (text) => push.trySend(text)),
+    sendAll: (push, texts) => push.sendAll(texts)
+  }
+  it.live.each(Object.keys(ways))("what %s has handed over goes to the next peer, in its order", (way) =>
+    Effect.gen(function* () {
+      const push = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 0 })
+      const raw = new zmq.Pull({ linger: 0 })
+      raw.connect(boundTo(push))
+      yield* push.send("hello")
+      yield* Effect.promise(() => raw.receive())
+      const texts = Array.from({ length: 20 }, (_, i) => `${i}`)
+      yield* push.send("gone with its peer")
+      raw.close()
+      spin(100)
+      const sending = yield* Effect.forkChild(ways[way]!(push, texts), { startImmediately: true })
+      const next = yield* Zmq.pull({ connect: boundTo(push) })
+      yield* Fiber.join(sending)
+      yield* push.send("last")
+      const received = yield* Stream.runCollect(Stream.takeUntil(next.strings, (text) => text === "last"))
+      expect(received).toEqual([...received.slice(0, -1)].sort((a, b) => Number(a) - Number(b)).concat("last"))
+    })
+  )
+})
+
+it.live("credit does not outlast the task: a pipe that has ended meanwhile is seen", () =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const pull = yield* Scope.provide(Zmq.pull({ bind: "tcp://127.0.0.1:*" }), scope)
+    const push = yield* Zmq.push({ connect: boundTo(pull), reconnectInterval: "Infinity" })
+    yield* push.send("hello")
+    expect(yield* pull.recvString).toBe("hello")
+    yield* push.send("gone with its peer")
+    yield* Scope.close(scope, Exit.void)
+    yield* until(Effect.map(push.trySend("nobody"), (sent) => !sent))
+    for (let i = 0; i < 5; i++) expect(yield* push.trySend(`${i}`)).toBe(false)
+  })
+)
+
+it("messages that libzmq gives back go first, in their order", async () => {
+  let answer = (_: boolean) => {}
+  const sent: Array<unknown> = []
+  const native: Record<string, unknown> & { onReturned?: (message: string) => void } = {
+    offer: (message: unknown) => {
+      sent.push(message)
+      return "sent"
+    },
+    room: () =>
+      new Promise<boolean>((resolve) => {
+        answer = resolve
+      })
+  }
+  const outbox = new Outbox(native as never, false)
+  for (const message of ["1", "2", "3"]) outbox.offer(message)
+  sent.length = 0
+  for (const message of ["1", "2", "3"]) native.onReturned!(message)
+  expect(outbox.offer("4")).toBe("full")
+  const waiter: Waiter = new Waiter(
+    () => outbox.retry("4", waiter),
+    () => {}
+  )
+  outbox.wait("4", waiter, false)
+  for (let looks = 0; looks < 10; looks++) {
+    answer(true)
+    for (let i = 0; i < 5; i++) await undefined
+  }
+  expect(sent).toEqual(["1", "2", "3", "4"])
+  expect(outbox.sent).toBe(4)
+})
+
+it("a sender that leaves does not let a newcomer past one that was woken", async () => {
+  let answer = (_: boolean) => {}
+  let full = true
+  const sent: Array<unknown> = []
+  const native = {
+    offer: (message: unknown) => {
+      if (full) return "full"
+      sent.push(message)
+      return "sent"
+    },
+    room: () =>
+      new Promise<boolean>((resolve) => {
+        answer = resolve
+      })
+  }
+  const outbox = new Outbox(native as never, false)
+  const nothing = () => {}
+  const [first, second] = [new Waiter(nothing, nothing), new Waiter(nothing, nothing)]
+  outbox.wait("first", first, false)
+  outbox.wait("second", second, false)
+  full = false
+  answer(true)
+  await undefined
+  expect(first.state).toBe("woken")
+  outbox.leave("second", second)
+  expect(outbox.offer("newcomer")).toBe("full")
+  expect(outbox.retry("first", first)).toBe("sent")
+  expect(sent).toEqual(["first"])
+})
+
+it.live("a draft socket, which finds a message in the next turn only, looks for all of a backlog at once", () => {
+  let waits = 0
+  const service: typeof Native.Service = {
+    open: (type, opening, real) => {
+      const native = real(type, opening)
+      const receive = native.receive
+      return Object.defineProperty(native, "receive", {
+        value: () => {
+          waits++
+          return receive.call(native)
+        }
+      })
+    }
+  }
+  return Effect.gen(function* () {
+    const gather = yield* Draft.gather({ bind: freshEndpoint("tcp") }).pipe(Effect.provideService(Native, service))
+    const scatter = yield* Draft.scatter({ connect: boundTo(gather) })
+    yield* scatter.send("first")
+    yield* gather.recv
+    for (let i = 0; i < 500; i++) yield* scatter.send(`${i}`)
+    yield* pause(50)
+    for (let i = 0; i < 500; i++) expect(yield* gather.recvString).toBe(`${i}`)
+    expect(waits).toBeLessThan(100)
+  })
 })

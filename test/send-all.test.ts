@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, Fiber, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { expect } from "vitest"
 
@@ -18,5 +18,24 @@ it.live.each([0, 1, 2, 300])("sendAll dies with the error of its iterable, and h
     expect((yield* pull.drain).map(String)).toEqual(Array.from({ length: count }, (_, i) => `${i}`))
     yield* push.sendAll(["after"])
     expect(yield* pull.recvString).toBe("after")
+  })
+)
+
+it.live("sendAll stops at the message whose making interrupts it", () =>
+  Effect.gen(function* () {
+    const pull = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
+    const push = yield* Zmq.push({ connect: pull.endpoints[0]! })
+    const own: { fiber?: Fiber.Fiber<unknown, unknown> } = {}
+    const messages = function* () {
+      for (let i = 0; i < 1000; i++) {
+        if (i === 5) own.fiber!.interruptUnsafe()
+        yield `${i}`
+      }
+    }
+    own.fiber = yield* Effect.forkChild(Effect.andThen(Effect.yieldNow, push.sendAll(messages())))
+    yield* Fiber.await(own.fiber)
+    yield* push.send("after")
+    const received = yield* Stream.runCollect(Stream.takeUntil(pull.strings, (text) => text === "after"))
+    expect(received).toEqual(["0", "1", "2", "3", "4", "after"])
   })
 )

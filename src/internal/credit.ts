@@ -12,12 +12,14 @@ const mostWithoutAsking = 256
  *
  * What the answer stands for is known of two kinds of sockets:
  *
- * - Without a high-water mark there is room for everything while there is a
- *   peer. Peers come and go, so this holds until the current task is over.
- * - A single connection over a network has one pipe, for as long as the socket
- *   lives. Its reader tells the writer how far it is in steps of half the
- *   high-water mark, rounded up (libzmq's `pipe_t::compute_lwm`). So of a pipe
- *   that is not full at least the rest of such a step is free.
+ * - Without a high-water mark there is room for everything while there is a peer.
+ * - A single connection over a network has one pipe. Its reader tells the writer
+ *   how far it is in steps of half the high-water mark, rounded up (libzmq's
+ *   `pipe_t::compute_lwm`). So of a pipe that is not full at least the rest of
+ *   such a step is free.
+ *
+ * Peers leave, and pipes end with some connections: it is when it is asked that
+ * libzmq sees that. So what it said holds until the current task is over.
  *
  * Of all others nobody knows more than that there is room for one.
  */
@@ -44,7 +46,7 @@ export class Credit {
     this.onePipe = ++this.connections === 1 && !endpoint.startsWith("inproc:")
   }
 
-  /** It is bound, or a connection ends, or libzmq refused what it had room for: from now on it is asked each time. */
+  /** It is bound, or a connection ends, or libzmq refused what it had room for: nothing is known of a pipe any more. */
   end(): void {
     this.left = 0
     this.onePipe = false
@@ -58,12 +60,12 @@ export class Credit {
 
   /** libzmq has just said that there is room. */
   grant(): void {
-    if (this.highWaterMark === 0) {
-      this.left = mostWithoutAsking
-      queueMicrotask(this.expire)
-    } else {
-      this.left = this.onePipe ? roomOf(this.highWaterMark, this.written) : 1
+    if (!this.isForMany) {
+      this.left = 1
+      return
     }
+    this.left = this.highWaterMark === 0 ? mostWithoutAsking : roomOf(this.highWaterMark, this.written)
+    queueMicrotask(this.expire)
   }
 
   /** A message is sent, after a `grant` or without. */

@@ -62,7 +62,7 @@ export class Inbox {
     if (burst === undefined) return this.receiveOne()
     burst.then(() => {
       const count = this.arrivals - before
-      this.quiet = count < this.capacity
+      this.quiet = count < this.capacity && this.native.receivesAtOnce
       // A socket may say that it is readable and have nothing after all.
       if (count > 0) this.settled()
       else this.receiveOne()
@@ -118,7 +118,7 @@ export class Inbox {
   }
 
   private receiveOne(): void {
-    this.quiet = true
+    this.quiet = this.native.receivesAtOnce
     this.atOnce = true
     this.native.receive().then(this.received, this.failed)
     queueMicrotask(this.waits)

@@ -34,6 +34,8 @@ export interface Source {
 export interface NativeSocket {
   /** Waits for one message. Rejects only when the socket closes. */
   receive(): Promise<Message>
+  /** Whether `receive` has a message that is there at once, and not in the next turn of the event loop. */
+  readonly receivesAtOnce: boolean
   /** Hands over at most `max` messages that are there now, and resolves when it has. `undefined` if there are none. */
   receiveBurst(max: number, onMessage: (message: Message) => void): Promise<void> | undefined
   /**
@@ -336,6 +338,7 @@ class ZeromqSocket implements NativeSocket {
   // how many messages the last burst had, or that it took all it was let
   private lastBurst: number | "endless" = 0
   onReturned: (message: Outgoing) => void = ignore
+  readonly receivesAtOnce = true
 
   constructor(type: StableType, { context, noDrop, conflate }: Opening) {
     // Without other options: a constructor that throws half-way leaves a socket
@@ -424,6 +427,11 @@ class ZeromqSocket implements NativeSocket {
     return answer
   }
 
+  /** Whether messages can be sent without asking before each. */
+  private get asksOnce(): boolean {
+    return this.admission === "always" || (this.admission === "writable" && this.credit.isForMany)
+  }
+
   /** Whether libzmq certainly accepts the next message. */
   private isSure(): boolean {
     if (this.admission === "always" || this.credit.left > 0) return true
@@ -446,11 +454,10 @@ class ZeromqSocket implements NativeSocket {
   // wait for each answer in turn. The order is kept either way: nothing overtakes
   // a message that is refused.
   async offerAll(source: Source): Promise<Offer> {
-    const asksOnce = this.admission === "always" || (this.admission === "writable" && this.credit.isForMany)
     try {
       for (let message = source.peek(); message !== undefined; message = source.peek()) {
         if (this.waitingForRoom) return "full"
-        if (asksOnce) {
+        if (this.asksOnce) {
           if (!this.isSure()) {
             this.recheck()
             return "full"
@@ -544,7 +551,11 @@ class ZeromqSocket implements NativeSocket {
   }
 
   watch(onEvent: (event: ConnectionEvent) => void): void {
-    this.observer = watchRaw(this.raw, onEvent)
+    this.observer = watchRaw(this.raw, (event) => {
+      // libzmq may end such a connection for good, and its pipe takes messages a while longer.
+      if (event.type.startsWith("handshake:error")) this.credit.end()
+      onEvent(event)
+    })
   }
 
   close(): void {

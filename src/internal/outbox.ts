@@ -39,6 +39,8 @@ export class Outbox {
   // Lanes whose first in line waits for room, the longest first.
   private readonly blocked = new Map<string, Lane>()
   private looking = false
+  // Messages that libzmq gave back after all.
+  private back: Array<Outgoing> = []
   closed = false
   /** Messages that libzmq accepted, gave back, and never took again. */
   returned = 0
@@ -148,7 +150,7 @@ export class Outbox {
   private goOn(key: string, lane: Lane, full: boolean): void {
     if (full) this.watch(key, lane)
     // The next message of one who was alone need not wait.
-    else if (lane.line.isEmpty && !this.blocked.has(key)) this.end(key, lane)
+    else if (lane.line.isEmpty && lane.trying === undefined && !this.blocked.has(key)) this.end(key, lane)
     // Later, and not from here: another fiber that runs inside this one's last
     // operation could interrupt it there.
     else queueMicrotask(() => this.call(key, lane))
@@ -189,18 +191,31 @@ export class Outbox {
     if (this.lanes.get(key) === lane) this.lanes.delete(key)
   }
 
-  // Its sender has been told that it is sent, so it goes before all others.
+  // Their senders have been told that they are sent, so they go before all
+  // others, in their order.
   private resend(message: Outgoing): void {
+    this.back.push(message)
+    if (this.back.length === 1) this.resendNext()
+  }
+
+  private resendNext(): void {
+    const message = this.back[0]!
     const waiter: Waiter = new Waiter(
       () => {
-        if (this.retry(message, waiter) === "full") this.resend(message)
+        const offer = this.retry(message, waiter)
+        if (offer === "closed") return this.giveUp()
+        if (offer !== "full") this.back.shift()
+        if (this.back.length > 0) this.resendNext()
       },
-      () => {
-        this.returned++
-      }
+      () => this.giveUp()
     )
-    if (this.closed) waiter.fail()
+    if (this.closed) this.giveUp()
     else this.wait(message, waiter, true)
+  }
+
+  private giveUp(): void {
+    this.returned += this.back.length
+    this.back = []
   }
 }
 

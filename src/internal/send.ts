@@ -131,7 +131,8 @@ export class Sending {
           wrong = this.check(operation, next.value)
           return wrong === undefined ? (next.value as Outgoing) : undefined
         }
-        const offered = this.outbox.offerAll({ peek, sent })
+        // Behind this operation: what the iterable does may interrupt this fiber.
+        const offered = Promise.resolve().then(() => this.outbox.offerAll({ peek, sent }))
         offered.then((offer) =>
           resume(
             broken === undefined

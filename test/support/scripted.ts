@@ -64,6 +64,7 @@ export class ScriptedSocket implements NativeSocket {
   /** Decides on a message that there is room for. */
   answer: (message: Outgoing) => Offer = () => "sent"
   onReturned: (message: Outgoing) => void = () => {}
+  readonly receivesAtOnce = true
   /** Tells of a connection. */
   tell: (event: ConnectionEvent) => void = () => {}
   closed = false

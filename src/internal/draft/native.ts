@@ -122,6 +122,7 @@ interface Origin {
 /** CLIENT, GATHER and SCATTER, and what SERVER, RADIO and DISH have in common with them. */
 class ThreadSafeSocket implements NativeSocket {
   onReturned: (message: Outgoing) => void = ignore
+  readonly receivesAtOnce = false
   protected readonly raw: DraftRawSocket
   protected readonly context: NativeContext
   protected readonly origins: Array<Origin>
@@ -459,6 +460,7 @@ const bindDatagrams = (endpoint: string, settings: ReadonlyArray<Setting>, conte
  */
 class DatagramSocket implements NativeSocket {
   onReturned: (message: Outgoing) => void = ignore
+  readonly receivesAtOnce = false
   private raw: DraftRawSocket | undefined
   private readonly context: NativeContext
   private readonly settings: Array<Setting> = []

@@ -155,7 +155,7 @@ describe("a single connection over a network", () => {
       while (received < sent) yield* next
       expect(counts.returns).toBe(0)
       expect(push.stats.messagesOut).toBe(sent)
-      if (mark > 2) expect(counts.questions).toBeLessThan(sent)
+      if (mark >= 64) expect(counts.questions).toBeLessThan(sent)
     }).pipe(Effect.provideService(Native, service))
   })
 })

@@ -5,17 +5,15 @@
  *     npx tsx --tsconfig bench/tsconfig.json bench/profile.ts
  */
 import { Session } from "node:inspector/promises"
-import { Deferred, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
+import { address, handle } from "./harness.ts"
 
 const messages = 10_000
 const requests = 1000
 const sockets = 300
 const frame = () => Buffer.from("abcdefghijklmnop")
-
-let names = 0
-const address = (): string => `inproc://profile-${names++}`
 
 const withBacklog = async (work: (endpoint: string, ready: () => void) => Promise<unknown>): Promise<void> => {
   const endpoint = address()
@@ -75,15 +73,7 @@ const workloads: Readonly<Record<string, () => Promise<unknown>>> = {
     }),
   "`recvString` in a loop, from a backlog": receiving((socket) => repeat(messages, socket.recvString)),
   "`strings`, from a backlog": receiving((socket) => Stream.runDrain(Stream.take(socket.strings, messages))),
-  "`runForEach`, from a backlog": receiving((socket) =>
-    Effect.gen(function* () {
-      let handled = 0
-      const done = yield* Deferred.make<void>()
-      const all = Deferred.succeed(done, undefined)
-      const loop = socket.runForEach(() => (++handled === messages ? all : Effect.void))
-      yield* Effect.raceFirst(loop, Deferred.await(done))
-    })
-  ),
+  "`runForEach`, from a backlog": receiving((socket) => handle(socket, messages, () => {})),
   "`await socket.send()` of zeromq.js": async () => {
     const receiver = new zmq.Pull({ receiveHighWaterMark: 0, linger: 0 })
     receiver.bindSync("tcp://127.0.0.1:*")

@@ -39,10 +39,13 @@ const receiveLoop: Raw = async (socket, messages) => {
   return total
 }
 
+/** The obvious wrapper. */
+const wrapped = (socket: zmq.Pull) => Effect.tryPromise(() => socket.receive())
+
 const wrapper =
   (read: (message: Array<Buffer>) => number): Raw =>
   (socket, messages) => {
-    const receive = Effect.tryPromise(() => socket.receive())
+    const receive = wrapped(socket)
     return Effect.runPromise(
       Effect.gen(function* () {
         let total = 0
@@ -53,7 +56,7 @@ const wrapper =
   }
 
 const wrapperStream: Raw = (socket, messages) =>
-  Stream.fromEffectRepeat(Effect.tryPromise(() => socket.receive())).pipe(
+  Stream.fromEffectRepeat(wrapped(socket)).pipe(
     Stream.map(asText),
     Stream.take(messages),
     Stream.runFold(
@@ -64,7 +67,7 @@ const wrapperStream: Raw = (socket, messages) =>
   )
 
 const wrapperHandler: Raw = (socket, messages) => {
-  const receive = Effect.tryPromise(() => socket.receive())
+  const receive = wrapped(socket)
   return Effect.runPromise(
     Effect.gen(function* () {
       let total = 0
@@ -80,7 +83,7 @@ const wrapperHandler: Raw = (socket, messages) => {
 
 const wrapperSchema: Raw = (socket, messages) => {
   const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.String))
-  const receive = Effect.tryPromise(() => socket.receive()).pipe(Effect.flatMap(([frame]) => decode(frame!.toString())))
+  const receive = wrapped(socket).pipe(Effect.flatMap(([frame]) => decode(frame!.toString())))
   return Effect.runPromise(
     Effect.gen(function* () {
       let total = 0

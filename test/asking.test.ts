@@ -244,7 +244,7 @@ describe("without a high-water mark", () => {
       for (let i = 0; i < 1000; i++) yield* push.send(`${i}`)
       for (let i = 0; i < 1000; i++) expect(yield* pull.recvString).toBe(`${i}`)
       yield* Scope.close(first, Exit.void)
-      while (yield* push.trySend("between the two")) yield* Effect.sleep("1 millis")
+      yield* until(Effect.map(push.trySend("between the two"), (sent) => !sent))
       const waiting = yield* Effect.forkChild(push.send("next"))
       const next = yield* Zmq.pull({ connect: push.endpoints[0]! })
       // What was accepted before it was known that nobody is there goes first.
@@ -356,23 +356,30 @@ it.live("credit does not outlast the task: a pipe that has ended meanwhile is se
   })
 )
 
-it("messages that libzmq gives back go first, in their order", async () => {
-  let answer = (_: boolean) => {}
-  const sent: Array<unknown> = []
-  const native: Record<string, unknown> & { onReturned?: (message: string) => void } = {
-    offer: (message: unknown) => {
-      sent.push(message)
-      return "sent"
-    },
-    room: () =>
-      new Promise<boolean>((resolve) => {
-        answer = resolve
-      })
+/** What an outbox needs: takes messages unless it is full, and says that there is room when it is told to. */
+class FakeNative {
+  full = false
+  readonly sent: Array<unknown> = []
+  onReturned = (_: string): void => {}
+  answer = (_: boolean): void => {}
+  offer(message: unknown): "full" | "sent" {
+    if (this.full) return "full"
+    this.sent.push(message)
+    return "sent"
   }
+  room(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.answer = resolve
+    })
+  }
+}
+
+it("messages that libzmq gives back go first, in their order", async () => {
+  const native = new FakeNative()
   const outbox = new Outbox(native as never, false)
   for (const message of ["1", "2", "3"]) outbox.offer(message)
-  sent.length = 0
-  for (const message of ["1", "2", "3"]) native.onReturned!(message)
+  native.sent.length = 0
+  for (const message of ["1", "2", "3"]) native.onReturned(message)
   expect(outbox.offer("4")).toBe("full")
   const waiter: Waiter = new Waiter(
     () => outbox.retry("4", waiter),
@@ -380,41 +387,29 @@ it("messages that libzmq gives back go first, in their order", async () => {
   )
   outbox.wait("4", waiter, false)
   for (let looks = 0; looks < 10; looks++) {
-    answer(true)
+    native.answer(true)
     for (let i = 0; i < 5; i++) await undefined
   }
-  expect(sent).toEqual(["1", "2", "3", "4"])
+  expect(native.sent).toEqual(["1", "2", "3", "4"])
   expect(outbox.sent).toBe(4)
 })
 
 it("a sender that leaves does not let a newcomer past one that was woken", async () => {
-  let answer = (_: boolean) => {}
-  let full = true
-  const sent: Array<unknown> = []
-  const native = {
-    offer: (message: unknown) => {
-      if (full) return "full"
-      sent.push(message)
-      return "sent"
-    },
-    room: () =>
-      new Promise<boolean>((resolve) => {
-        answer = resolve
-      })
-  }
+  const native = new FakeNative()
+  native.full = true
   const outbox = new Outbox(native as never, false)
   const nothing = () => {}
   const [first, second] = [new Waiter(nothing, nothing), new Waiter(nothing, nothing)]
   outbox.wait("first", first, false)
   outbox.wait("second", second, false)
-  full = false
-  answer(true)
+  native.full = false
+  native.answer(true)
   await undefined
   expect(first.state).toBe("woken")
   outbox.leave("second", second)
   expect(outbox.offer("newcomer")).toBe("full")
   expect(outbox.retry("first", first)).toBe("sent")
-  expect(sent).toEqual(["first"])
+  expect(native.sent).toEqual(["first"])
 })
 
 it.live("a draft socket, which finds a message in the next turn only, looks for all of a backlog at once", () => {

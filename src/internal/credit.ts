@@ -1,3 +1,4 @@
+import { isInproc } from "./endpoint.ts"
 import type { Setting } from "./options.ts"
 
 // libzmq's default of ZMQ_SNDHWM.
@@ -28,34 +29,31 @@ export class Credit {
   left = 0
 
   private highWaterMark = defaultHighWaterMark
-  private onePipe = false
-  private connections = 0
+  private pipe: "none" | "one" | "unknown" = "none"
   private written = 0
 
   /** An option is set. */
   set({ option, value }: Setting): void {
     if (option === "sendHighWaterMark") this.highWaterMark = value as number
     // The pipe ends with each connection, or begins with a message of libzmq's.
-    if ((option === "immediate" || option === "probeRouter") && value === true)
-      this.connections = Number.POSITIVE_INFINITY
+    if ((option === "immediate" || option === "probeRouter") && value === true) this.pipe = "unknown"
   }
 
   connect(endpoint: string): void {
     this.left = 0
     // The pipe of an inproc connection has the peer's high-water mark as well.
-    this.onePipe = ++this.connections === 1 && !endpoint.startsWith("inproc:")
+    this.pipe = this.pipe === "none" && !isInproc(endpoint) ? "one" : "unknown"
   }
 
   /** It is bound, or a connection ends, or libzmq refused what it had room for: nothing is known of a pipe any more. */
   end(): void {
     this.left = 0
-    this.onePipe = false
-    this.connections = Number.POSITIVE_INFINITY
+    this.pipe = "unknown"
   }
 
   /** Whether a grant is for more than one message. */
   get isForMany(): boolean {
-    return this.onePipe || this.highWaterMark === 0
+    return this.pipe === "one" || this.highWaterMark === 0
   }
 
   /** libzmq has just said that there is room. */

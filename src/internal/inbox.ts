@@ -33,6 +33,7 @@ export class Inbox {
   // Whether there was nothing left when libzmq was last asked. Then the next
   // message is waited for at once: asking again costs as much as a message.
   private quiet = false
+  // Whether a receive has only just begun.
   private atOnce = false
   private takenThisTurn = 0
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
@@ -56,13 +57,13 @@ export class Inbox {
     if (this.state !== "idle" || this.mailbox.closed) return
     if (this.takenThisTurn >= messagesPerTurn) return this.rest()
     this.state = "receiving"
-    if (this.quiet) return this.receiveOne()
+    if (this.quiet && this.native.receivesAtOnce) return this.receiveOne()
     const before = this.arrivals
     const burst = this.native.receiveBurst(this.capacity, this.arrived)
     if (burst === undefined) return this.receiveOne()
     burst.then(() => {
       const count = this.arrivals - before
-      this.quiet = count < this.capacity && this.native.receivesAtOnce
+      this.quiet = count < this.capacity
       // A socket may say that it is readable and have nothing after all.
       if (count > 0) this.settled()
       else this.receiveOne()
@@ -118,7 +119,7 @@ export class Inbox {
   }
 
   private receiveOne(): void {
-    this.quiet = this.native.receivesAtOnce
+    this.quiet = true
     this.atOnce = true
     this.native.receive().then(this.received, this.failed)
     queueMicrotask(this.waits)

@@ -149,10 +149,11 @@ export const endWaiting = (context: NativeContext, names: Iterable<string>): voi
   for (const name of names) {
     let raw: zmq.Pull | undefined
     try {
-      raw = new zmq.Pull({ context, linger: 0 })
-      raw.bindSync(name)
+      const binder = new zmq.Pull({ context, linger: 0 })
+      raw = binder
+      binder.bindSync(name)
       // The name is free at once, and not when libzmq has closed the socket.
-      raw.disconnect(name)
+      untilDone(() => binder.disconnect(name))
     } catch {
       // it is bound, or there is no room
     } finally {
@@ -407,13 +408,22 @@ class ZeromqSocket implements NativeSocket {
     try {
       switch (this.admission) {
         case "always":
+          this.raw.send(message).catch(ignore)
+          return "sent"
         case "writable":
-          if (this.isSure()) {
-            this.sendSurely(message)
-            return "sent"
+          if (this.credit.left === 0) {
+            if (!this.raw.writable) {
+              this.recheck()
+              return "full"
+            }
+            this.credit.grant()
           }
-          this.recheck()
-          return "full"
+          this.raw.send(message).catch(() => {
+            this.credit.end()
+            this.onReturned(message)
+          })
+          this.credit.spend()
+          return "sent"
         case "ask":
           return this.answered(answerOf(() => this.raw.send(message)))
       }
@@ -427,43 +437,17 @@ class ZeromqSocket implements NativeSocket {
     return answer
   }
 
-  /** Whether messages can be sent without asking before each. */
-  private get asksOnce(): boolean {
-    return this.admission === "always" || (this.admission === "writable" && this.credit.isForMany)
-  }
-
-  /** Whether libzmq certainly accepts the next message. */
-  private isSure(): boolean {
-    if (this.admission === "always" || this.credit.left > 0) return true
-    if (!this.raw.writable) return false
-    this.credit.grant()
-    return true
-  }
-
-  private sendSurely(message: Outgoing): void {
-    const sent = this.raw.send(message)
-    if (this.admission === "always") return void sent.catch(ignore)
-    this.credit.spend()
-    sent.catch(() => {
-      this.credit.end()
-      this.onReturned(message)
-    })
-  }
-
   // Where libzmq would have to be asked before each message, it costs less to
   // wait for each answer in turn. The order is kept either way: nothing overtakes
   // a message that is refused.
   async offerAll(source: Source): Promise<Offer> {
     try {
       for (let message = source.peek(); message !== undefined; message = source.peek()) {
-        if (this.waitingForRoom) return "full"
-        if (this.asksOnce) {
-          if (!this.isSure()) {
-            this.recheck()
-            return "full"
-          }
-          this.sendSurely(message)
+        if (this.admission === "always" || (this.admission === "writable" && this.credit.isForMany)) {
+          const offer = this.offer(message)
+          if (offer !== "sent") return offer
         } else {
+          if (this.waitingForRoom) return "full"
           await this.raw.send(message)
           this.credit.spend()
         }
@@ -518,9 +502,10 @@ class ZeromqSocket implements NativeSocket {
 
   set(setting: Setting): void {
     // The XPUB behind a PUB does not know of it, and does not.
-    if (setting.option === "conflate" && setting.value === false)
-      return // zeromq.js types `welcomeMessage` and others as text, yet takes bytes.
-    ;(this.raw as unknown as Record<string, Setting["value"]>)[setting.option] = setting.value
+    if (setting.option === "conflate" && setting.value === false) return
+    // zeromq.js types `welcomeMessage` and others as text, yet takes bytes.
+    const raw = this.raw as unknown as Record<string, Setting["value"]>
+    raw[setting.option] = setting.value
     this.credit.set(setting)
   }
 

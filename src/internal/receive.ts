@@ -51,6 +51,11 @@ const ignore = (): void => {}
 const mustRest = (inbox: Inbox, fiber: Fiber.Fiber<unknown, unknown>): boolean =>
   fiber.id !== inbox.restedFiber || fiber.currentOpCount > fiber.cache.maxOpsBeforeYield >> 1
 
+// Whether a message is there, and the fiber that asks may take it. `final` says
+// that the message is out of our hands then.
+const mayTake = (inbox: Inbox, final: boolean): boolean =>
+  inbox.mailbox.available > 0 && !(final && mustRest(inbox, Fiber.getCurrent()!))
+
 /** Rules that a socket type has for when to receive, and what follows when it has. */
 export interface ReceiveRule {
   /** A receive begins. Returns why it is not the time for it, or undefined. */
@@ -72,6 +77,7 @@ interface Taker<A> {
   readonly ifNone?: Effect.Effect<A> | undefined
 }
 
+/** That no message was taken: a message may be decoded to any other value. */
 export const nothing = Symbol("nothing")
 
 /** How messages are lent. */
@@ -147,10 +153,7 @@ export class Receiving {
       return value
     }
     const { later } = this.receiver({ ...options, take, timeLimit: options.timeLimit ?? this.timeLimit })
-    const now = () =>
-      mailbox.available === 0 || mailbox.newestOnly || (final && mustRest(inbox, Fiber.getCurrent()!))
-        ? nothing
-        : take()
+    const now = () => (mailbox.newestOnly || !mayTake(inbox, final) ? nothing : take())
     return { now, later }
   }
 
@@ -173,7 +176,7 @@ export class Receiving {
     // The receive path, when a message is there.
     const received: Effect.Effect<A, ReceiveError> = orElse(
       Effect.sync(() => {
-        if (mailbox.available === 0 || (final && mustRest(inbox, Fiber.getCurrent()!))) throw notYet
+        if (!mayTake(inbox, final)) throw notYet
         return takeNow()
       }),
       Effect.suspend(() => later),

@@ -1,13 +1,13 @@
 /** Opens, binds and closes while hardly any file descriptors are left: descriptors.ts how-many watched|unwatched. */
-import { closeSync, openSync, readdirSync } from "node:fs"
+import { closeSync, openSync } from "node:fs"
 import { devNull } from "node:os"
 import { Effect, Exit, Schedule } from "effect"
 import { Zmq } from "effect-zmq"
+import { openFiles, until } from "./sockets.ts"
 
 const left = Number(process.argv[2])
 const monitor = process.argv[3] === "watched"
 const here = "tcp://127.0.0.1:*"
-const openFiles = () => readdirSync("/proc/self/fd").length
 
 const program = Effect.gen(function* () {
   // What stays open from the first socket on.
@@ -33,7 +33,7 @@ const program = Effect.gen(function* () {
   const before = openFiles()
   for (let i = 0; i < 20; i++) yield* Effect.scoped(Zmq.pull({ bind: here }))
   // In another thread, whenever it gets to it.
-  while (openFiles() > before) yield* Effect.sleep("1 millis")
+  yield* until(Effect.sync(() => openFiles() <= before))
   console.log("closed")
 })
 await Effect.runPromise(program)

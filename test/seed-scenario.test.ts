@@ -240,6 +240,7 @@ describe("cancelled sends", () => {
             )
             // In the order in which they began.
             const sends: Array<{ readonly text: string; readonly fiber: Fiber.Fiber<unknown, unknown> }> = []
+            const forked: Array<Fiber.Fiber<unknown, unknown>> = []
             let number = 0
             for (const round of numbers(0, 400)) {
               yield* Ref.set(reading, round % 5 !== 0)
@@ -252,10 +253,13 @@ describe("cancelled sends", () => {
                 })
                 return Effect.forkChild(send, { startImmediately: random(2) === 0 })
               })
+              forked.push(...started)
               for (let turns = random(3); turns > 0; turns--) yield* random(2) === 0 ? nextTurn : Effect.yieldNow
               for (const fiber of started) if (random(3) > 0) yield* Fiber.interrupt(fiber)
             }
             yield* Ref.set(reading, true)
+            // Some of them may not have begun yet.
+            for (const fiber of forked) yield* Fiber.await(fiber)
             const fates = yield* Effect.forEach(sends, ({ fiber, text }) =>
               Effect.map(Fiber.await(fiber), (exit) => ({ text, sent: Exit.isSuccess(exit) }))
             )

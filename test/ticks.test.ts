@@ -671,6 +671,29 @@ describe("A late reply", () => {
     })
   )
 
+  it.live("ends a request, and the receiving for its sake, even if the socket is closed in that tick (DEALER)", () =>
+    Effect.promise(async () => {
+      for (const closed of [false, true]) {
+        const { close, port, socket } = openNow(Zmq.dealer())
+        let id = Buffer.alloc(0)
+        port.answer = (message) => {
+          id = message[0] as Buffer<ArrayBuffer>
+          return "sent"
+        }
+        const fiber = Effect.runFork(Effect.map(socket.request("request"), textOf))
+        await turns(2)
+        expect(port.isReceiving).toBe(true)
+        port.arriveMessage([id, Buffer.alloc(0), Buffer.from("reply")])
+        // It is with the socket by now, and its fiber has not been told.
+        await Promise.resolve()
+        if (closed) close()
+        await turns(2)
+        expect(outcome(fiber)).toBe("reply")
+        expect(port.isReceiving).toBe(false)
+      }
+    })
+  )
+
   it.live("is dropped when it comes in the tick of the interruption (DEALER)", () =>
     Effect.promise(async () => {
       for (let interruptAt = 0; interruptAt < 6; interruptAt++) {

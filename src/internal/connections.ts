@@ -7,6 +7,7 @@ import * as Stream from "effect/Stream"
 import type * as Take from "effect/Take"
 import { SocketEvent } from "../SocketEvent.ts"
 import { Closed } from "../ZmqError.ts"
+import { microtask } from "./microtask.ts"
 import type { ConnectionEvent } from "./native.ts"
 
 // How many events a stream begins with that were there before it.
@@ -66,7 +67,7 @@ export class Signal {
   raise(): void {
     if (this.raised || this.waiting.size === 0) return
     this.raised = true
-    queueMicrotask(() => {
+    microtask(() => {
       this.raised = false
       for (const look of [...this.waiting]) look()
     })

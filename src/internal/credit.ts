@@ -1,4 +1,5 @@
 import { isInproc } from "./endpoint.ts"
+import { microtask } from "./microtask.ts"
 import type { Setting } from "./options.ts"
 
 // libzmq's default of ZMQ_SNDHWM.
@@ -63,7 +64,7 @@ export class Credit {
       return
     }
     this.left = this.highWaterMark === 0 ? mostWithoutAsking : roomOf(this.highWaterMark, this.written)
-    queueMicrotask(this.expire)
+    microtask(this.expire)
   }
 
   /** A message is sent, after a `grant` or without. */

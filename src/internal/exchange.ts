@@ -8,6 +8,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Message, Outgoing } from "../Message.ts"
 import { Again, Closed, InvalidState, Unroutable } from "../ZmqError.ts"
 import type { Diversion, Inbox } from "./inbox.ts"
+import { microtask } from "./microtask.ts"
 import type { ReceiveError, ReceiveRule, Receiving } from "./receive.ts"
 import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "./send.ts"
 import { forEachMessage } from "./stream.ts"
@@ -80,7 +81,7 @@ export class ReqTurn {
 
   /** Sends a request and waits for its reply; others wait until it is done. */
   requester(sending: Sending, receiving: Receiving) {
-    const reply = receiving.receive("request", wholeMessage, { ...this.receiving, begin: () => undefined })
+    const reply = receiving.receiveLater("request", this.receiving.received)
     const one = Semaphore.makeUnsafe(1)
     const rule: SendRule = {
       check: (operation) => this.checkSend(operation, this.relaxed),
@@ -89,12 +90,10 @@ export class ReqTurn {
     return (message: Outgoing): Effect.Effect<Message, SendError | ReceiveError> =>
       Effect.suspend(() => {
         this.requesting = true
+        const replied = Effect.andThen(sending.send("request", message, rule), reply)
         // A late reply may have been received a moment ago, and be in the mailbox
         // only after this.
-        return Effect.promise(() => Promise.resolve()).pipe(
-          Effect.andThen(sending.send("request", message, rule)),
-          Effect.andThen(reply)
-        )
+        return this.inbox.receiving ? Effect.andThen(nextMicrotask, replied) : replied
       }).pipe(
         Effect.ensuring(
           Effect.sync(() => {
@@ -105,6 +104,8 @@ export class ReqTurn {
       )
   }
 }
+
+const nextMicrotask = Effect.promise(() => Promise.resolve())
 
 /** The turns of a REP: receive, send, receive … */
 export class RepTurn {
@@ -220,11 +221,14 @@ export class DealerRequests implements Diversion {
     if (message.length < 3 || id.length !== 8 || delimiter?.length !== 0 || id.compare(this.prefix, 0, 4, 0, 4) !== 0) {
       return false
     }
-    const request = this.inFlight.get(id.readUInt32BE(4))
-    if (request !== undefined && request.reply === undefined) {
+    const number = id.readUInt32BE(4)
+    const request = this.inFlight.get(number)
+    if (request !== undefined) {
+      // Nobody waits for it any more, nor receives for its sake.
+      this.inFlight.delete(number)
       request.reply = message.slice(2) as unknown as Message
       // Later, and not from here: a burst of messages is being handed over.
-      queueMicrotask(() => request.wake?.())
+      microtask(() => request.wake?.())
     }
     return true
   }

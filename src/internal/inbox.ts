@@ -1,5 +1,6 @@
 import type { Message } from "../Message.ts"
 import { Mailbox } from "./mailbox.ts"
+import { microtask } from "./microtask.ts"
 import type { NativeSocket } from "./native.ts"
 
 // How many messages may be taken before the event loop gets its turn (P8).
@@ -49,7 +50,7 @@ export class Inbox {
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
     this.native = native
     this.capacity = capacity
-    this.mailbox = new Mailbox(newestOnly, queueMicrotask)
+    this.mailbox = new Mailbox(newestOnly, microtask)
   }
 
   /** Sees to it that a message comes, if there is or will be one. */
@@ -122,7 +123,7 @@ export class Inbox {
     this.quiet = true
     this.atOnce = true
     this.native.receive().then(this.received, this.failed)
-    queueMicrotask(this.waits)
+    microtask(this.waits)
   }
 
   // Runs after `received` if the message was there already.

@@ -1,5 +1,6 @@
 import type { Frame, Outgoing } from "../Message.ts"
 import { Line, Waiter } from "./line.ts"
+import { microtask } from "./microtask.ts"
 import type { NativeSocket, Offer, Source } from "./native.ts"
 
 // All peers share one lane, except where libzmq has a queue for each: a ROUTER
@@ -153,7 +154,7 @@ export class Outbox {
     else if (lane.line.isEmpty && lane.trying === undefined && !this.blocked.has(key)) this.end(key, lane)
     // Later, and not from here: another fiber that runs inside this one's last
     // operation could interrupt it there.
-    else queueMicrotask(() => this.call(key, lane))
+    else microtask(() => this.call(key, lane))
   }
 
   private watch(key: string, lane: Lane): void {

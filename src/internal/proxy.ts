@@ -10,6 +10,7 @@ import type { Message } from "../Message.ts"
 import type { Inbox } from "./inbox.ts"
 import { Waiter } from "./line.ts"
 import type { Lease } from "./mailbox.ts"
+import { microtask } from "./microtask.ts"
 import type { Offer, Source } from "./native.ts"
 import type { SocketType } from "./options.ts"
 import type { Outbox } from "./outbox.ts"
@@ -256,7 +257,7 @@ class Pump implements Source {
     else return this.targetClosed()
     this.parked.delete(parked)
     // When the line that it stood in is gone, or the next message would join it.
-    queueMicrotask(this.go)
+    microtask(this.go)
   }
 
   // ---------------------------------------------------------------------------
@@ -278,7 +279,7 @@ class Pump implements Source {
       this.captured = true
       this.captureFull = false
       this.state = "still"
-      queueMicrotask(this.go)
+      microtask(this.go)
     },
     () => this.onClosed("capture")
   )

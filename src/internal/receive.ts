@@ -123,6 +123,17 @@ export class Receiving {
     return this.inTurn(operation, this.receiver({ operation, take, final: true, timeLimit }).received, rule)
   }
 
+  /** Receives the next message, which is most likely not there yet. */
+  receiveLater(operation: string, received: () => void): Effect.Effect<Message, ReceiveError> {
+    const { timeLimit } = this
+    const { mailbox } = this.inbox
+    const take = () => {
+      received()
+      return mailbox.take()
+    }
+    return this.receiver({ operation, take, final: true, timeLimit }).later
+  }
+
   /** Runs `self` if it is the time to receive. */
   inTurn<A, E, R>(operation: string, self: Effect.Effect<A, E, R>, rule = this.rule) {
     return Effect.suspend((): Effect.Effect<A, E | InvalidState, R> => {

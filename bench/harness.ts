@@ -2,7 +2,7 @@
  * Measures contenders against each other: in one process, in turn, round after
  * round, so that a noisy machine is noisy for all of them alike.
  */
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Exit, Scope } from "effect"
 import type { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
 
@@ -16,6 +16,8 @@ export interface Workload {
   readonly contenders: Readonly<Record<string, () => Promise<Sample>>>
   /** Runs once a round, and not several times of which the best counts. */
   readonly once?: boolean
+  /** Has many short rounds, half as many to warm up, and sockets that last: for latencies, which differ by little. */
+  readonly short?: boolean
   /** Needs no rounds to warm up, as it runs in a process of its own. */
   readonly cold?: boolean
   /** Once, after all rounds. */
@@ -40,6 +42,7 @@ export interface Spread {
 export const quick = process.argv.includes("--quick")
 export const warmUps = 1
 export const rounds = quick ? 5 : 7
+const shortRounds = quick ? 10 : 40
 /** What disturbs a run only ever makes it slower: of so many in a round the best counts. */
 export const tries = 2
 
@@ -55,6 +58,21 @@ export const address = (transport = "inproc"): string => {
   const name = `effect-zmq-bench-${process.pid}-${addresses++}`
   if (transport === "inproc") return `inproc://${name}`
   return transport === "ipc" ? `ipc:///tmp/${name}` : "tcp://127.0.0.1:*"
+}
+
+/** What all rounds of a workload share: acquired when it is first used, released by `close`. */
+export class Kept {
+  private readonly scope = Scope.makeUnsafe()
+
+  keep<A>(acquire: Effect.Effect<A, unknown, Scope.Scope>): () => Promise<A> {
+    let kept: Promise<A> | undefined
+    return () => {
+      kept ??= Effect.runPromise(Scope.provide(acquire, this.scope))
+      return kept
+    }
+  }
+
+  readonly close = (): Promise<void> => Effect.runPromise(Scope.close(this.scope, Exit.void))
 }
 
 /** Microseconds for each of `messages`, taken by `run`. */
@@ -97,7 +115,8 @@ export const measure = async (workload: Workload, progress: (text: string) => vo
   const names = Object.keys(workload.contenders)
   const rows = new Map<string, Row & { readonly samples: Array<number> }>()
   try {
-    for (let round = workload.cold ? 0 : -warmUps; round < rounds; round++) {
+    const last = workload.short ? shortRounds : rounds
+    for (let round = workload.cold ? 0 : workload.short ? -shortRounds / 2 : -warmUps; round < last; round++) {
       const best = new Map<string, Sample>()
       for (let again = workload.once ? 1 : tries; again > 0; again--) {
         for (const contender of again % 2 === round % 2 ? names : names.toReversed()) {

@@ -5,7 +5,17 @@ import { promisify } from "node:util"
 import { Effect, Fiber, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { address, count, expectCount, perMessage, quick, type Sample, spreadOf, type Workload } from "./harness.ts"
+import {
+  address,
+  count,
+  expectCount,
+  Kept,
+  perMessage,
+  quick,
+  type Sample,
+  spreadOf,
+  type Workload
+} from "./harness.ts"
 import { Peer } from "./peer.ts"
 
 const opening = (transport: "inproc" | "tcp"): Workload => {
@@ -96,38 +106,52 @@ const summary = (latencies: ReadonlyArray<number>, messages: number): Sample => 
 }
 
 const lowRate = (): Workload => {
-  const messages = count(800)
-  let peer: Peer | undefined
-  const tick = (endpoint: string) => {
-    peer ??= new Peer()
-    return peer.do({ what: "tick", endpoint, messages })
-  }
-  const raw = (receive: (socket: zmq.Pull, latencies: Array<number>) => Promise<void>) => async () => {
+  const messages = count(100)
+  const kept = new Kept()
+  const thePeer = kept.keep(Peer.make)
+  const tick = async (endpoint: string) => (await thePeer()).do({ what: "tick", endpoint, messages })
+  const rawSocket = Effect.sync(() => {
     const socket = new zmq.Pull({ linger: 0 })
     socket.bindSync(address("tcp"))
-    const latencies: Array<number> = []
-    await Promise.all([tick(socket.lastEndpoint!), receive(socket, latencies)])
-    socket.close()
-    return summary(latencies, messages)
-  }
-  const ours = (receive: (socket: Zmq.Pull, latencies: Array<number>) => Effect.Effect<unknown, unknown>) => () =>
-    Effect.gen(function* () {
-      const socket = yield* Zmq.pull({ bind: address("tcp") })
+    return socket
+  })
+  const raw = (receive: (socket: zmq.Pull, latencies: Array<number>) => Promise<void>) => {
+    const theSocket = kept.keep(Effect.acquireRelease(rawSocket, (socket) => Effect.sync(() => socket.close())))
+    return async () => {
+      const socket = await theSocket()
       const latencies: Array<number> = []
-      const ticking = Effect.promise(() => tick(socket.endpoints[0]!))
-      yield* Effect.all([ticking, receive(socket, latencies)], { concurrency: 2 })
+      await Promise.all([tick(socket.lastEndpoint!), receive(socket, latencies)])
       return summary(latencies, messages)
-    }).pipe(Effect.scoped, Effect.runPromise)
+    }
+  }
+  const ours = (receive: (socket: Zmq.Pull, latencies: Array<number>) => Effect.Effect<unknown, unknown>) => {
+    const theSocket = kept.keep(Zmq.pull({ bind: address("tcp") }))
+    return async () => {
+      const socket = await theSocket()
+      const latencies: Array<number> = []
+      await Promise.all([tick(socket.endpoints[0]!), Effect.runPromise(receive(socket, latencies))])
+      return summary(latencies, messages)
+    }
+  }
   return {
     name: "latency at one message per millisecond over tcp",
     unit: "µs",
     once: true,
+    short: true,
     contenders: {
       "for await": raw(async (socket, latencies) => {
         for await (const message of socket) {
           latencies.push(latencyOf(message))
           if (latencies.length === messages) break
         }
+      }),
+      wrapper: raw((socket, latencies) => {
+        const receive = Effect.tryPromise(() => socket.receive())
+        return Effect.runPromise(
+          Effect.gen(function* () {
+            while (latencies.length < messages) latencies.push(latencyOf(yield* receive))
+          })
+        )
       }),
       recv: ours((socket, latencies) =>
         Effect.gen(function* () {
@@ -141,7 +165,7 @@ const lowRate = (): Workload => {
         )
       )
     },
-    close: () => peer?.close()
+    close: kept.close
   }
 }
 

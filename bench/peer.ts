@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
 import * as zmq from "zeromq"
 
 /** Connects, says hello with one message, and answers. */
@@ -59,15 +60,15 @@ const work = async (task: Task): Promise<string> => {
       return ""
     }
     case "tick": {
-      const socket = new zmq.Push()
-      socket.connect(task.endpoint)
+      const socket = ticking.get(task.endpoint) ?? new zmq.Push({ linger: 0 })
+      if (!ticking.has(task.endpoint)) socket.connect(task.endpoint)
+      ticking.set(task.endpoint, socket)
       for (let sent = 0; sent < task.messages; sent++) {
         await sleep(1)
         const stamp = Buffer.alloc(16)
         stamp.writeBigUInt64LE(process.hrtime.bigint())
         await socket.send(stamp)
       }
-      socket.close()
       return ""
     }
     case "echo": {
@@ -82,6 +83,7 @@ const work = async (task: Task): Promise<string> => {
   }
 }
 
+const ticking = new Map<string, zmq.Push>()
 let connected: { readonly socket: zmq.Push; readonly ended: Promise<void> } | undefined
 
 /** Resolves when libzmq is done with the socket: it closes one when it has sent everything. */
@@ -130,6 +132,11 @@ export class Peer {
       this.child.once("message", (answer) => (answer instanceof Error ? reject(answer) : resolve(`${answer}`)))
     })
   }
+
+  static readonly make = Effect.acquireRelease(
+    Effect.sync(() => new Peer()),
+    (peer) => Effect.promise(() => peer.close())
+  )
 
   async close(): Promise<void> {
     this.child.removeAllListeners("exit")

@@ -9,7 +9,7 @@ import { Peer, payload } from "./peer.ts"
 
 /** Receives so many messages and returns how many bytes or characters they had. */
 type Raw = (socket: zmq.Pull, messages: number) => Promise<number>
-type Ours = (socket: Zmq.Pull, messages: number) => Effect.Effect<number, unknown>
+type Program<Socket> = (socket: Socket, messages: number) => Effect.Effect<number, unknown>
 
 const size = (message: ReadonlyArray<Buffer>): number => {
   let bytes = 0
@@ -39,69 +39,15 @@ const receiveLoop: Raw = async (socket, messages) => {
   return total
 }
 
-/** The obvious wrapper. */
-const wrapped = (socket: zmq.Pull) => Effect.tryPromise(() => socket.receive())
-
-const wrapper =
-  (read: (message: Array<Buffer>) => number): Raw =>
-  (socket, messages) => {
-    const receive = wrapped(socket)
-    return Effect.runPromise(
-      Effect.gen(function* () {
-        let total = 0
-        for (let received = 0; received < messages; received++) total += read(yield* receive)
-        return total
-      })
-    )
-  }
-
-const wrapperStream: Raw = (socket, messages) =>
-  Stream.fromEffectRepeat(wrapped(socket)).pipe(
-    Stream.map(asText),
-    Stream.take(messages),
-    Stream.runFold(
-      () => 0,
-      (total, length) => total + length
-    ),
-    Effect.runPromise
-  )
-
-const wrapperHandler: Raw = (socket, messages) => {
-  const receive = wrapped(socket)
-  return Effect.runPromise(
-    Effect.gen(function* () {
-      let total = 0
-      const handler = (message: Array<Buffer>) => {
-        total += size(message)
-        return Effect.void
-      }
-      for (let received = 0; received < messages; received++) yield* handler(yield* receive)
-      return total
-    })
-  )
-}
-
-const wrapperSchema: Raw = (socket, messages) => {
-  const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.String))
-  const receive = wrapped(socket).pipe(Effect.flatMap(([frame]) => decode(frame!.toString())))
-  return Effect.runPromise(
-    Effect.gen(function* () {
-      let total = 0
-      for (let received = 0; received < messages; received++) total += (yield* receive).length + 2
-      return total
-    })
-  )
-}
-
 const asText = (message: Array<Buffer>): number => message[0]!.toString().length
 const asJson = (message: Array<Buffer>): number => JSON.parse(message[0]!.toString()).length + 2
 
 // -----------------------------------------------------------------------------
-// ours
+// what one does with an Effect, a stream or a handler
 // -----------------------------------------------------------------------------
 
 const loop =
-  <A>(receive: (socket: Zmq.Pull) => Effect.Effect<A, unknown>, read: (value: A) => number): Ours =>
+  <Socket, A>(receive: (socket: Socket) => Effect.Effect<A, unknown>, read: (value: A) => number): Program<Socket> =>
   (socket, messages) => {
     const one = receive(socket)
     return Effect.gen(function* () {
@@ -112,7 +58,7 @@ const loop =
   }
 
 const folded =
-  <A>(stream: (socket: Zmq.Pull) => Stream.Stream<A, unknown>, read: (value: A) => number): Ours =>
+  <Socket, A>(stream: (socket: Socket) => Stream.Stream<A, unknown>, read: (value: A) => number): Program<Socket> =>
   (socket, messages) =>
     stream(socket).pipe(
       Stream.take(messages),
@@ -124,7 +70,7 @@ const folded =
 
 // With an Effect for each element.
 const handled =
-  <A>(stream: (socket: Zmq.Pull) => Stream.Stream<A, unknown>, read: (value: A) => number): Ours =>
+  <A>(stream: (socket: Zmq.Pull) => Stream.Stream<A, unknown>, read: (value: A) => number): Program<Zmq.Pull> =>
   (socket, messages) =>
     Effect.suspend(() => {
       let total = 0
@@ -139,8 +85,42 @@ const handled =
       )
     })
 
+const length = (text: string): number => text.length
+// Without its quotation marks.
+const jsonLength = (text: string): number => text.length + 2
+
+// -----------------------------------------------------------------------------
+// the obvious wrapper
+// -----------------------------------------------------------------------------
+
+const wrapped = (socket: zmq.Pull) => Effect.tryPromise(() => socket.receive())
+const wrappedText = (socket: zmq.Pull) => Effect.map(wrapped(socket), ([frame]) => frame!.toString())
+const wrappedSchema = (socket: zmq.Pull) =>
+  Effect.flatMap(wrappedText(socket), Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.String)))
+
+const wrapper = loop(wrapped, size)
+const wrapperText = loop(wrappedText, length)
+const wrapperSchema = loop(wrappedSchema, jsonLength)
+const wrapperStream = folded((socket: zmq.Pull) => Stream.fromEffectRepeat(wrappedText(socket)), length)
+const wrapperHandler: Program<zmq.Pull> = (socket, messages) => {
+  const receive = wrapped(socket)
+  return Effect.gen(function* () {
+    let total = 0
+    const handler = (message: Array<Buffer>) => {
+      total += size(message)
+      return Effect.void
+    }
+    for (let received = 0; received < messages; received++) yield* handler(yield* receive)
+    return total
+  })
+}
+
+// -----------------------------------------------------------------------------
+// ours
+// -----------------------------------------------------------------------------
+
 const runForEach =
-  (concurrency: number): Ours =>
+  (concurrency: number): Program<Zmq.Pull> =>
   (socket, messages) =>
     Effect.suspend(() => {
       let total = 0
@@ -150,24 +130,13 @@ const runForEach =
       return Effect.map(handle(socket, messages, add, concurrency), () => total)
     })
 
-const recv = loop((socket) => socket.recv, size)
-const recvString = loop(
-  (socket) => socket.recvString,
-  (text) => text.length
-)
-const recvSchema = loop(
-  (socket) => socket.recvSchema(Schema.String),
-  (text) => text.length + 2
-)
-const strings = folded(
-  (socket) => socket.strings,
-  (text) => text.length
-)
-const stringsHandled = handled(
-  (socket) => socket.strings,
-  (text) => text.length
-)
-const messages = folded((socket) => socket.messages, size)
+const recv = loop((socket: Zmq.Pull) => socket.recv, size)
+const recvString = loop((socket: Zmq.Pull) => socket.recvString, length)
+const recvSchema = loop((socket: Zmq.Pull) => socket.recvSchema(Schema.String), jsonLength)
+const viaAccessor = loop(() => Zmq.recvString as Effect.Effect<string>, length)
+const strings = folded((socket: Zmq.Pull) => socket.strings, length)
+const stringsHandled = handled((socket) => socket.strings, length)
+const messages = folded((socket: Zmq.Pull) => socket.messages, size)
 
 // -----------------------------------------------------------------------------
 // where the messages come from
@@ -264,8 +233,13 @@ const raw = (source: Source, receive: Raw) => async (): Promise<Sample> => {
   return sample
 }
 
+const run =
+  (program: Program<zmq.Pull>): Raw =>
+  (socket, messages) =>
+    Effect.runPromise(program(socket, messages))
+
 const ours =
-  (source: Source, receive: Ours, viaAccessor = false) =>
+  (source: Source, receive: Program<Zmq.Pull>, accessed = false) =>
   (): Promise<Sample> =>
     Effect.gen(function* () {
       const options = { bind: address(source.transport), receiveHighWaterMark: source.highWaterMark, linger: 0 }
@@ -277,7 +251,7 @@ const ours =
       const sample = yield* Effect.promise(() =>
         perMessage(source.messages, async () => {
           await source.fill()
-          bytes = await Effect.runPromise(viaAccessor ? Effect.provideService(program, Zmq.Receiver, socket) : program)
+          bytes = await Effect.runPromise(accessed ? Effect.provideService(program, Zmq.Receiver, socket) : program)
         })
       )
       yield* Effect.promise(async () => source.close())
@@ -288,8 +262,8 @@ const ours =
 const main = (source: Source): Workload["contenders"] => ({
   "for await": raw(source, forAwait(size)),
   "for await, text": raw(source, forAwait(asText)),
-  wrapper: raw(source, wrapper(size)),
-  "wrapper, text": raw(source, wrapper(asText)),
+  wrapper: raw(source, run(wrapper)),
+  "wrapper, text": raw(source, run(wrapperText)),
   recv: ours(source, recv),
   recvString: ours(source, recvString),
   strings: ours(source, strings),
@@ -328,17 +302,10 @@ export const receive = (): Array<Workload> => {
         ...contenders,
         "receive()": raw(source, receiveLoop),
         "for await, JSON": raw(source, forAwait(asJson)),
-        "wrapper, stream of text": raw(source, wrapperStream),
-        "wrapper, handler": raw(source, wrapperHandler),
-        "wrapper, schema": raw(source, wrapperSchema),
-        "Zmq.recvString": ours(
-          source,
-          loop(
-            () => Zmq.recvString as Effect.Effect<string>,
-            (text) => text.length
-          ),
-          true
-        ),
+        "wrapper, stream of text": raw(source, run(wrapperStream)),
+        "wrapper, handler": raw(source, run(wrapperHandler)),
+        "wrapper, schema": raw(source, run(wrapperSchema)),
+        "Zmq.recvString": ours(source, viaAccessor, true),
         "strings, Stream.runForEach": ours(source, stringsHandled),
         recvSchema: ours(source, recvSchema),
         "runForEach, 16 at a time": ours(source, runForEach(16)),
@@ -352,7 +319,7 @@ export const receive = (): Array<Workload> => {
     sizes
       .filter(({ bytes }) => (transport === "tcp" ? bytes !== 128 : bytes === 16 || (bytes === 65_536 && !quick)))
       .map(({ label, bytes, messages }): Workload => {
-        const source = fromPeer(transport, thePeer, count(messages), bytes)
+        const source = fromPeer(transport, thePeer, count(bytes <= 1024 ? 5 * messages : messages), bytes)
         const outside = bytes === 16 && transport === "tcp"
         return {
           name: `receive ${label} over ${transport}`,
@@ -361,8 +328,8 @@ export const receive = (): Array<Workload> => {
             ...main(source),
             ...(outside
               ? {
-                  "wrapper, stream of text": raw(source, wrapperStream),
-                  "wrapper, handler": raw(source, wrapperHandler),
+                  "wrapper, stream of text": raw(source, run(wrapperStream)),
+                  "wrapper, handler": raw(source, run(wrapperHandler)),
                   ...pyzmq("tcp", count(2000)),
                   ...theLimit("tcp", source.messages)
                 }
@@ -379,7 +346,7 @@ export const receive = (): Array<Workload> => {
       unit: "µs/message",
       contenders: {
         "for await": raw(threeFrames, forAwait(size)),
-        wrapper: raw(threeFrames, wrapper(size)),
+        wrapper: raw(threeFrames, run(wrapper)),
         recv: ours(threeFrames, recv),
         messages: ours(threeFrames, messages),
         runForEach: ours(threeFrames, runForEach(1))

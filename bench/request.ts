@@ -1,8 +1,8 @@
 /** Request and reply: how long a round trip takes, alone and among others. */
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { count, expectCount, type Sample, spreadOf, type Workload } from "./harness.ts"
+import { count, expectCount, Kept, type Sample, spreadOf, type Workload } from "./harness.ts"
 import { Peer, payload } from "./peer.ts"
 
 const request = payload(16)
@@ -20,8 +20,8 @@ class Clock {
   }
 }
 
-/** The first round trips connect and warm up, and do not count. */
-const unmeasured = 300
+/** The first round trips connect or warm up, and do not count. */
+const unmeasured = 20
 
 type Call = () => Promise<unknown>
 
@@ -87,14 +87,6 @@ const atOnceOurs = (trips: number, callers: number, call: Effect.Effect<unknown,
     return { mean: ((performance.now() - start) * 1000) / trips, ...clock.sample(trips) }
   })
 
-const rawReq = async (endpoint: string, run: (socket: zmq.Request) => Promise<Sample>): Promise<Sample> => {
-  const socket = new zmq.Request({ correlate: true, relaxed: true, linger: 0 })
-  socket.connect(endpoint)
-  const sample = await run(socket)
-  socket.close()
-  return sample
-}
-
 // What a user of zeromq.js writes by hand to have many requests in flight.
 const rawDealer = async (endpoint: string, run: (call: Call) => Promise<Sample>): Promise<Sample> => {
   const socket = new zmq.Dealer({ linger: 0, sendTimeout: 0 })
@@ -123,83 +115,70 @@ const rawDealer = async (endpoint: string, run: (call: Call) => Promise<Sample>)
   return sample
 }
 
-const scoped = <A>(effect: Effect.Effect<A, unknown, Scope.Scope>): Promise<A> =>
-  Effect.runPromise(Effect.scoped(effect))
+const echo = (kept: Kept, type: "rep" | "router") =>
+  kept.keep(Effect.flatMap(Peer.make, (peer) => Effect.promise(() => peer.do({ what: "echo", type }))))
 
-const workloads = (): Array<Workload> => {
-  const peers: Array<Peer> = []
-  const echoes = new Map<string, Promise<string>>()
-  const echo = (type: "rep" | "router"): Promise<string> => {
-    const known = echoes.get(type)
-    if (known !== undefined) return known
-    const peer = new Peer()
-    peers.push(peer)
-    const endpoint = peer.do({ what: "echo", type })
-    echoes.set(type, endpoint)
-    return endpoint
-  }
-  const close = async () => {
-    for (const peer of peers.splice(0)) await peer.close()
-    echoes.clear()
-  }
-  const trips = count(2000)
-  const many = count(4000)
-  return [
-    {
-      name: "round trip REQ/REP over tcp",
-      unit: "µs",
-      once: true,
-      contenders: {
-        "send(), receive()": async () =>
-          rawReq(await echo("rep"), (socket) =>
-            inTurn(trips, async () => {
-              await socket.send(request)
-              return socket.receive()
-            })
-          ),
-        wrapper: async () =>
-          rawReq(await echo("rep"), (socket) => {
-            const call = Effect.tryPromise(() => socket.send(request)).pipe(
-              Effect.andThen(Effect.tryPromise(() => socket.receive()))
-            )
-            return Effect.runPromise(inTurnOurs(trips, call))
-          }),
-        request: async () => {
-          const endpoint = await echo("rep")
-          return scoped(
-            Effect.flatMap(Zmq.req({ connect: endpoint, linger: 0 }), (socket) =>
-              inTurnOurs(trips, socket.request(request))
-            )
-          )
-        },
-        "DEALER request": async () => {
-          const endpoint = await echo("rep")
-          return scoped(
-            Effect.flatMap(Zmq.dealer({ connect: endpoint, linger: 0 }), (socket) =>
-              inTurnOurs(trips, socket.request(request))
-            )
-          )
-        }
+const alone = (): Workload => {
+  const trips = count(200)
+  const kept = new Kept()
+  const endpoint = Effect.promise(echo(kept, "rep"))
+  const rawReq = kept.keep(
+    Effect.acquireRelease(
+      Effect.map(endpoint, (endpoint) => {
+        const socket = new zmq.Request({ correlate: true, relaxed: true, linger: 0 })
+        socket.connect(endpoint)
+        return socket
+      }),
+      (socket) => Effect.sync(() => socket.close())
+    )
+  )
+  const req = kept.keep(Effect.flatMap(endpoint, (connect) => Zmq.req({ connect, linger: 0 })))
+  const dealer = kept.keep(Effect.flatMap(endpoint, (connect) => Zmq.dealer({ connect, linger: 0 })))
+  return {
+    name: "round trip REQ/REP over tcp",
+    unit: "µs",
+    once: true,
+    short: true,
+    contenders: {
+      "send(), receive()": async () => {
+        const socket = await rawReq()
+        return inTurn(trips, async () => {
+          await socket.send(request)
+          return socket.receive()
+        })
       },
-      close
+      wrapper: async () => {
+        const socket = await rawReq()
+        const call = Effect.tryPromise(() => socket.send(request)).pipe(
+          Effect.andThen(Effect.tryPromise(() => socket.receive()))
+        )
+        return Effect.runPromise(inTurnOurs(trips, call))
+      },
+      request: async () => Effect.runPromise(inTurnOurs(trips, (await req()).request(request))),
+      "DEALER request": async () => Effect.runPromise(inTurnOurs(trips, (await dealer()).request(request)))
     },
-    {
-      name: "64 round trips DEALER/ROUTER at once over tcp",
-      unit: "µs",
-      contenders: {
-        "zeromq.js by hand": async () => rawDealer(await echo("router"), (call) => atOnce(many, 64, call)),
-        request: async () => {
-          const endpoint = await echo("router")
-          return scoped(
-            Effect.flatMap(Zmq.dealer({ connect: endpoint, linger: 0 }), (socket) =>
-              atOnceOurs(many, 64, socket.request(request))
-            )
-          )
-        }
-      },
-      close
-    }
-  ]
+    close: kept.close
+  }
 }
 
-export { workloads as request }
+const many = (): Workload => {
+  const trips = count(4000)
+  const kept = new Kept()
+  const endpoint = echo(kept, "router")
+  return {
+    name: "64 round trips DEALER/ROUTER at once over tcp",
+    unit: "µs",
+    contenders: {
+      "zeromq.js by hand": async () => rawDealer(await endpoint(), (call) => atOnce(trips, 64, call)),
+      request: async () =>
+        Zmq.dealer({ connect: await endpoint(), linger: 0 }).pipe(
+          Effect.flatMap((socket) => atOnceOurs(trips, 64, socket.request(request))),
+          Effect.scoped,
+          Effect.runPromise
+        )
+    },
+    close: kept.close
+  }
+}
+
+export const requesting = (): Array<Workload> => [alone(), many()]

@@ -120,7 +120,7 @@ export const measure = async (workload: Workload, progress: (text: string) => vo
       const best = new Map<string, Sample>()
       for (let again = workload.once ? 1 : tries; again > 0; again--) {
         for (const contender of again % 2 === round % 2 ? names : names.toReversed()) {
-          progress(`${workload.name}: round ${Math.max(0, round + 1)} of ${rounds}, ${contender}`)
+          progress(`${workload.name}: round ${Math.max(0, round + 1)} of ${last}, ${contender}`)
           const sample = await workload.contenders[contender]!()
           const before = best.get(contender)
           if (before === undefined || sample.mean! < before.mean!) best.set(contender, sample)
@@ -151,6 +151,13 @@ export const spreadOf = (samples: ReadonlyArray<number>): Spread => {
     return below + (sorted[Math.ceil(position)]! - below) * (position % 1)
   }
   return { low: at(0.25), median: at(0.5), high: at(0.75) }
+}
+
+/** Of latencies, so many as are expected. */
+export const latenciesOf = (what: string, latencies: ReadonlyArray<number>, expected: number): Sample => {
+  expectCount(what, latencies.length, expected)
+  const sorted = latencies.toSorted((a, b) => a - b)
+  return { median: spreadOf(sorted).median, p99: sorted[Math.floor(sorted.length * 0.99)]! }
 }
 
 /** How one row relates to another: round by round, as both had the same noise. */

@@ -5,17 +5,7 @@ import { promisify } from "node:util"
 import { Effect, Fiber, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import {
-  address,
-  count,
-  expectCount,
-  Kept,
-  perMessage,
-  quick,
-  type Sample,
-  spreadOf,
-  type Workload
-} from "./harness.ts"
+import { address, count, Kept, latenciesOf, perMessage, quick, type Sample, type Workload } from "./harness.ts"
 import { Peer } from "./peer.ts"
 
 const opening = (transport: "inproc" | "tcp"): Workload => {
@@ -99,12 +89,6 @@ const blocked = (): Workload => {
 const latencyOf = ([frame]: ReadonlyArray<Buffer>): number =>
   Number(process.hrtime.bigint() - frame!.readBigUInt64LE()) / 1000
 
-const summary = (latencies: ReadonlyArray<number>, messages: number): Sample => {
-  expectCount("ticks", latencies.length, messages)
-  const sorted = latencies.toSorted((a, b) => a - b)
-  return { median: spreadOf(sorted).median, p99: sorted[Math.floor(sorted.length * 0.99)]! }
-}
-
 const lowRate = (): Workload => {
   const messages = count(100)
   const kept = new Kept()
@@ -121,7 +105,7 @@ const lowRate = (): Workload => {
       const socket = await theSocket()
       const latencies: Array<number> = []
       await Promise.all([tick(socket.lastEndpoint!), receive(socket, latencies)])
-      return summary(latencies, messages)
+      return latenciesOf("ticks", latencies, messages)
     }
   }
   const ours = (receive: (socket: Zmq.Pull, latencies: Array<number>) => Effect.Effect<unknown, unknown>) => {
@@ -130,7 +114,7 @@ const lowRate = (): Workload => {
       const socket = await theSocket()
       const latencies: Array<number> = []
       await Promise.all([tick(socket.endpoints[0]!), Effect.runPromise(receive(socket, latencies))])
-      return summary(latencies, messages)
+      return latenciesOf("ticks", latencies, messages)
     }
   }
   return {

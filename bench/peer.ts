@@ -60,9 +60,12 @@ const work = async (task: Task): Promise<string> => {
       return ""
     }
     case "tick": {
-      const socket = ticking.get(task.endpoint) ?? new zmq.Push({ linger: 0 })
-      if (!ticking.has(task.endpoint)) socket.connect(task.endpoint)
-      ticking.set(task.endpoint, socket)
+      let socket = ticking.get(task.endpoint)
+      if (socket === undefined) {
+        socket = new zmq.Push({ linger: 0 })
+        socket.connect(task.endpoint)
+        ticking.set(task.endpoint, socket)
+      }
       for (let sent = 0; sent < task.messages; sent++) {
         await sleep(1)
         const stamp = Buffer.alloc(16)

@@ -6,7 +6,7 @@
 import { Effect, Exit, Scope } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { address, count, expectCount, perMessage, type Sample, spreadOf, type Workload } from "./harness.ts"
+import { address, count, expectCount, latenciesOf, perMessage, type Sample, type Workload } from "./harness.ts"
 import { Peer, payload } from "./peer.ts"
 
 /** A proxy that runs: where its frontend is bound, and how to stop it and close its sockets. */
@@ -134,8 +134,7 @@ const roundTrips = (start: Start, trips: number, clients: number) => async (): P
   const sample = await perMessage(own * clients, () => Promise.all(sockets.map((socket) => client(socket, own))))
   await running.stop()
   for (const socket of sockets) socket.close()
-  const sorted = times.toSorted((a, b) => a - b)
-  return { ...sample, median: spreadOf(sorted).median, p99: sorted[Math.floor(sorted.length * 0.99)]! }
+  return { ...sample, ...latenciesOf("round trips", times, own * clients) }
 }
 
 const each = (run: (start: Start) => () => Promise<Sample>): Workload["contenders"] =>

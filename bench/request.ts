@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { count, expectCount, Kept, type Sample, spreadOf, type Workload } from "./harness.ts"
+import { count, Kept, latenciesOf, type Sample, type Workload } from "./harness.ts"
 import { Peer, payload } from "./peer.ts"
 
 const request = payload(16)
@@ -14,9 +14,7 @@ class Clock {
     this.times.push((performance.now() - start) * 1000)
   }
   sample(expected: number): Sample {
-    expectCount("round trips", this.times.length, expected)
-    const sorted = this.times.toSorted((a, b) => a - b)
-    return { median: spreadOf(sorted).median, p99: sorted[Math.floor(sorted.length * 0.99)]! }
+    return latenciesOf("round trips", this.times, expected)
   }
 }
 
@@ -181,4 +179,6 @@ const many = (): Workload => {
   }
 }
 
-export const requesting = (): Array<Workload> => [alone(), many()]
+const workloads = (): Array<Workload> => [alone(), many()]
+
+export { workloads as request }

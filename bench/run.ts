@@ -15,7 +15,7 @@ import { lifecycle } from "./lifecycle.ts"
 import { many } from "./many.ts"
 import { proxy } from "./proxy.ts"
 import { receive } from "./receive.ts"
-import { requesting } from "./request.ts"
+import { request } from "./request.ts"
 import { scaling } from "./scaling.ts"
 import { send } from "./send.ts"
 import { judge, type Verdict } from "./targets.ts"
@@ -23,7 +23,7 @@ import { judge, type Verdict } from "./targets.ts"
 const groups: Readonly<Record<string, () => Array<Workload>>> = {
   receive,
   send,
-  request: requesting,
+  request,
   proxy,
   many,
   lifecycle,

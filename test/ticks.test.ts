@@ -572,6 +572,20 @@ describe("Many fibers on one socket", () => {
 // requests
 // -----------------------------------------------------------------------------
 
+/** A DEALER, the ids of the requests it has sent, and how to reply to one. */
+const openDealer = () => {
+  const opened = openNow(Zmq.dealer())
+  const ids: Array<Buffer> = []
+  opened.port.answer = (message) => {
+    ids.push(message[0] as Buffer)
+    return "sent"
+  }
+  const reply = (request: number) =>
+    opened.port.arriveMessage([ids[request]!, Buffer.alloc(0), Buffer.from(`reply to ${request}`)])
+  const request = () => Effect.runFork(Effect.map(opened.socket.request("request"), textOf))
+  return { ...opened, reply, request }
+}
+
 describe("A late reply", () => {
   it.live("does not answer the next request (REQ)", () =>
     Effect.promise(async () => {
@@ -642,15 +656,7 @@ describe("A late reply", () => {
 
   it.live("does not answer the next request, nor is it received (DEALER)", () =>
     Effect.promise(async () => {
-      const { port, socket } = openNow(Zmq.dealer())
-      const ids: Array<Buffer> = []
-      port.answer = (message) => {
-        ids.push(message[0] as Buffer)
-        return "sent"
-      }
-      const reply = (request: number) =>
-        port.arriveMessage([ids[request]!, Buffer.alloc(0), Buffer.from(`reply to ${request}`)])
-      const request = () => Effect.runFork(Effect.map(socket.request("request"), textOf))
+      const { port, reply, request, socket } = openDealer()
       const first = request()
       await turns(2)
       first.interruptUnsafe()
@@ -674,21 +680,16 @@ describe("A late reply", () => {
   it.live("ends a request, and the receiving for its sake, even if the socket is closed in that tick (DEALER)", () =>
     Effect.promise(async () => {
       for (const closed of [false, true]) {
-        const { close, port, socket } = openNow(Zmq.dealer())
-        let id = Buffer.alloc(0)
-        port.answer = (message) => {
-          id = message[0] as Buffer<ArrayBuffer>
-          return "sent"
-        }
-        const fiber = Effect.runFork(Effect.map(socket.request("request"), textOf))
+        const { close, port, reply, request } = openDealer()
+        const fiber = request()
         await turns(2)
         expect(port.isReceiving).toBe(true)
-        port.arriveMessage([id, Buffer.alloc(0), Buffer.from("reply")])
+        reply(0)
         // It is with the socket by now, and its fiber has not been told.
         await Promise.resolve()
         if (closed) close()
         await turns(2)
-        expect(outcome(fiber)).toBe("reply")
+        expect(outcome(fiber)).toBe("reply to 0")
         expect(port.isReceiving).toBe(false)
       }
     })
@@ -697,19 +698,14 @@ describe("A late reply", () => {
   it.live("is dropped when it comes in the tick of the interruption (DEALER)", () =>
     Effect.promise(async () => {
       for (let interruptAt = 0; interruptAt < 6; interruptAt++) {
-        const { port, socket } = openNow(Zmq.dealer())
-        let id = Buffer.alloc(0)
-        port.answer = (message) => {
-          id = message[0] as Buffer<ArrayBuffer>
-          return "sent"
-        }
-        const fiber = Effect.runFork(Effect.map(socket.request("request"), textOf))
+        const { reply, request, socket } = openDealer()
+        const fiber = request()
         await turns(2)
-        port.arriveMessage([id, Buffer.alloc(0), Buffer.from("reply")])
+        reply(0)
         for (let i = 0; i < interruptAt; i++) await Promise.resolve()
         fiber.interruptUnsafe()
         await turns(2)
-        expect(outcome(fiber)).toMatch(/^(interrupted|reply)$/)
+        expect(outcome(fiber)).toMatch(/^(interrupted|reply to 0)$/)
         expect(await Effect.runPromise(drain(socket))).toEqual([])
       }
     })

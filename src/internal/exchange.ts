@@ -8,7 +8,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Message, Outgoing } from "../Message.ts"
 import { Again, Closed, InvalidState, Unroutable } from "../ZmqError.ts"
 import type { Diversion, Inbox } from "./inbox.ts"
-import { microtask } from "./microtask.ts"
+import { microtask, nextMicrotask } from "./microtask.ts"
 import type { ReceiveError, ReceiveRule, Receiving } from "./receive.ts"
 import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "./send.ts"
 import { forEachMessage } from "./stream.ts"
@@ -104,8 +104,6 @@ export class ReqTurn {
       )
   }
 }
-
-const nextMicrotask = Effect.promise(() => Promise.resolve())
 
 /** The turns of a REP: receive, send, receive … */
 export class RepTurn {

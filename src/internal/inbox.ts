@@ -79,7 +79,7 @@ export class Inbox {
     if (this.state === "receiving") {
       // What the pending receive finds is in the mailbox before `finish` runs:
       // promises keep their order.
-      if (this.native.recheck()) Promise.resolve().then(finish)
+      if (this.native.recheck()) microtask(finish)
       // The event loop looks for it itself, once a turn.
       else setImmediate(finish)
       return

@@ -110,9 +110,9 @@ export class Receiving {
   }
 
   /** Receives the next message. */
-  receive<A>(operation: string, decode: Decode<A>, rule = this.rule): Effect.Effect<A, ReceiveError> {
+  receive<A>(operation: string, decode: Decode<A>): Effect.Effect<A, ReceiveError> {
     const { mailbox } = this.inbox
-    const { timeLimit } = this
+    const { rule, timeLimit } = this
     if (rule === undefined) {
       return this.receiver({ operation, take: () => decode(mailbox.take()), final: true, timeLimit }).received
     }
@@ -120,7 +120,7 @@ export class Receiving {
       rule.received()
       return decode(mailbox.take())
     }
-    return this.inTurn(operation, this.receiver({ operation, take, final: true, timeLimit }).received, rule)
+    return this.inTurn(operation, this.receiver({ operation, take, final: true, timeLimit }).received)
   }
 
   /** Receives the next message, which is most likely not there yet. */
@@ -135,9 +135,9 @@ export class Receiving {
   }
 
   /** Runs `self` if it is the time to receive. */
-  inTurn<A, E, R>(operation: string, self: Effect.Effect<A, E, R>, rule = this.rule) {
+  inTurn<A, E, R>(operation: string, self: Effect.Effect<A, E, R>) {
     return Effect.suspend((): Effect.Effect<A, E | InvalidState, R> => {
-      const wrong = rule?.begin(operation)
+      const wrong = this.rule?.begin(operation)
       return wrong === undefined ? self : Effect.fail(wrong)
     })
   }

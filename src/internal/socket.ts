@@ -15,6 +15,7 @@ import { Connections } from "./connections.ts"
 import { type ContextCore, hasDescriptors } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve, isInproc } from "./endpoint.ts"
 import { Inbox } from "./inbox.ts"
+import { nextMicrotask } from "./microtask.ts"
 import { errorOf, Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
@@ -492,7 +493,7 @@ const closeSocket = (core: SocketCore): Effect.Effect<void> =>
     core.close()
     if (core.reliesOnZap) yield* core.context.zap.leave
     // A receive that was pending may end with a message, a moment later.
-    if (core.inbox.receiving) yield* Effect.promise(() => Promise.resolve())
+    if (core.inbox.receiving) yield* nextMicrotask
     const left = core.inbox.mailbox.size
     core.leftAtClose = left
     const unsent = core.outbox.returned

@@ -1,7 +1,7 @@
 /** What libzmq is asked, and how often: each question costs as much as a message. */
 import { it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope, Stream } from "effect"
-import { Draft, Zmq } from "effect-zmq"
+import { Effect, Exit, Fiber, Redacted, Scope, Stream } from "effect"
+import { Draft, Plain, Zmq } from "effect-zmq"
 import { describe, expect } from "vitest"
 import * as zmq from "zeromq"
 import { Credit, roomOf } from "../src/internal/credit.ts"
@@ -355,6 +355,19 @@ it.live("credit does not outlast the task: a pipe that has ended meanwhile is se
     for (let i = 0; i < 5; i++) expect(yield* push.trySend(`${i}`)).toBe(false)
   })
 )
+
+it.live("it is asked before each message once a handshake has failed: the connection may have ended for good", () => {
+  const { counts, service } = counting()
+  return Effect.gen(function* () {
+    const pull = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
+    const security = Plain.client({ username: "name", password: Redacted.make("password") })
+    const push = yield* Zmq.push({ connect: boundTo(pull), security, linger: 0 })
+    yield* Stream.runHead(Stream.filter(push.events, Zmq.SocketEvent.$is("HandshakeFailed")))
+    const before = counts.questions
+    for (let i = 0; i < 5; i++) yield* push.trySend(`${i}`)
+    expect(counts.questions - before).toBe(5)
+  }).pipe(Effect.provideService(Native, service))
+})
 
 /** What an outbox needs: takes messages unless it is full, and says that there is room when it is told to. */
 class FakeNative {

@@ -572,6 +572,19 @@ describe("Many fibers on one socket", () => {
 // requests
 // -----------------------------------------------------------------------------
 
+it.live("A message that comes with the end of a socket is counted as left in it", () =>
+  Effect.promise(async () => {
+    const { close, port, socket } = openNow(Zmq.pull())
+    const fiber = Effect.runFork(socket.recv)
+    await turns(2)
+    fiber.interruptUnsafe()
+    await turns()
+    port.arriveUnnoticed("message")
+    await close()
+    expect(socket.stats.leftAtClose).toBe(1)
+  })
+)
+
 /** A DEALER, the ids of the requests it has sent, and how to reply to one. */
 const openDealer = () => {
   const opened = openNow(Zmq.dealer())

@@ -2,9 +2,18 @@ import type { Message } from "../Message.ts"
 import { Mailbox } from "./mailbox.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket } from "./native.ts"
+import { scavengeInTime } from "./scavenge.ts"
 
-// How many messages may be taken before the event loop gets its turn (P8).
+// How many messages may be taken before the event loop gets its turn (P8), in
+// which Node also gives back the memory of those that were collected. Of large
+// messages each 16 KiB count as one more.
 const messagesPerTurn = 512
+const largeMessage = 14 // bits
+
+// More at a time may be too much for V8: see `scavenge.ts`.
+const bytesPerBurst = 4 * 1024 * 1024
+// How large messages are is not known before the first have come.
+const firstBurst = 8
 
 /** Takes messages that are not for the mailbox: the replies to requests. */
 export interface Diversion {
@@ -37,6 +46,7 @@ export class Inbox {
   // Whether a receive has only just begun.
   private atOnce = false
   private takenThisTurn = 0
+  private mostPerBurst: number
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
   arrivals = 0
   bytes = 0
@@ -50,6 +60,7 @@ export class Inbox {
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
     this.native = native
     this.capacity = capacity
+    this.mostPerBurst = Math.min(firstBurst, capacity)
     this.mailbox = new Mailbox(newestOnly, microtask)
   }
 
@@ -59,15 +70,17 @@ export class Inbox {
     if (this.takenThisTurn >= messagesPerTurn) return this.rest()
     this.state = "receiving"
     if (this.quiet && this.native.receivesAtOnce) return this.receiveOne()
-    const before = this.arrivals
-    const burst = this.native.receiveBurst(this.capacity, this.arrived)
+    const { arrivals, bytes, mostPerBurst } = this
+    const burst = this.native.receiveBurst(mostPerBurst, this.arrived)
     if (burst === undefined) return this.receiveOne()
     burst.then(() => {
-      const count = this.arrivals - before
-      this.quiet = count < this.capacity
+      const count = this.arrivals - arrivals
+      this.quiet = count < mostPerBurst
       // A socket may say that it is readable and have nothing after all.
-      if (count > 0) this.settled()
-      else this.receiveOne()
+      if (count === 0) return this.receiveOne()
+      const likely = Math.floor((bytesPerBurst * count) / (this.bytes - bytes))
+      this.mostPerBurst = Math.max(1, Math.min(this.capacity, 2 * mostPerBurst, likely))
+      this.settled()
     })
   }
 
@@ -113,10 +126,13 @@ export class Inbox {
   }
 
   private readonly arrived = (message: Message): void => {
-    this.takenThisTurn++
+    let bytes = 0
+    for (let i = 0; i < message.length; i++) bytes += message[i]!.length
     this.arrivals++
-    for (let i = 0; i < message.length; i++) this.bytes += message[i]!.length
+    this.bytes += bytes
+    this.takenThisTurn += 1 + (bytes >>> largeMessage)
     if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
+    scavengeInTime(bytes)
   }
 
   private receiveOne(): void {

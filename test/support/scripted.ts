@@ -20,12 +20,12 @@ export interface Script {
   /** How many messages it takes before it is full. */
   readonly room?: number
   /** Makes a message whenever there is none left: a peer that never stops. */
-  readonly flood?: (number: number) => string
+  readonly flood?: (number: number) => string | Buffer
 }
 
-/** A message of text frames. */
-export const messageOf = (...frames: [string, ...Array<string>]): Message =>
-  frames.map((frame) => Buffer.from(frame)) as unknown as Message
+/** A message of these frames. */
+export const messageOf = (...frames: [string | Buffer, ...Array<string>]): Message =>
+  frames.map((frame) => (typeof frame === "string" ? Buffer.from(frame) : frame)) as unknown as Message
 
 const textOf = (message: Outgoing): string =>
   (typeof message === "string" || message instanceof Uint8Array ? [message] : message)

@@ -5,14 +5,14 @@ import type { NativeSocket } from "./native.ts"
 import { scavengeInTime } from "./scavenge.ts"
 
 // How many messages may be taken before the event loop gets its turn (P8), in
-// which Node also gives back the memory of those that were collected. Of large
-// messages each 16 KiB count as one more.
+// which Node also frees the buffers that were collected. Each 16 KiB of a
+// message count as one more.
 const messagesPerTurn = 512
-const largeMessage = 14 // bits
+const bytesPerCount = 16 * 1024
 
-// More at a time may be too much for V8: see `scavenge.ts`.
+// More at a time may be too much for V8: see `scavenge.ts`. How large messages
+// are is not known beforehand: they are taken to be like the last ones.
 const bytesPerBurst = 4 * 1024 * 1024
-// How large messages are is not known before the first have come.
 const firstBurst = 8
 
 /** Takes messages that are not for the mailbox: the replies to requests. */
@@ -47,6 +47,8 @@ export class Inbox {
   private atOnce = false
   private takenThisTurn = 0
   private mostPerBurst: number
+  // The largest message since that was last set.
+  private largest = 0
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
   arrivals = 0
   bytes = 0
@@ -70,17 +72,15 @@ export class Inbox {
     if (this.takenThisTurn >= messagesPerTurn) return this.rest()
     this.state = "receiving"
     if (this.quiet && this.native.receivesAtOnce) return this.receiveOne()
-    const { arrivals, bytes, mostPerBurst } = this
+    const { arrivals, mostPerBurst } = this
     const burst = this.native.receiveBurst(mostPerBurst, this.arrived)
     if (burst === undefined) return this.receiveOne()
     burst.then(() => {
       const count = this.arrivals - arrivals
       this.quiet = count < mostPerBurst
       // A socket may say that it is readable and have nothing after all.
-      if (count === 0) return this.receiveOne()
-      const likely = Math.floor((bytesPerBurst * count) / (this.bytes - bytes))
-      this.mostPerBurst = Math.max(1, Math.min(this.capacity, 2 * mostPerBurst, likely))
-      this.settled()
+      if (count > 0) this.settled()
+      else this.receiveOne()
     })
   }
 
@@ -130,7 +130,8 @@ export class Inbox {
     for (let i = 0; i < message.length; i++) bytes += message[i]!.length
     this.arrivals++
     this.bytes += bytes
-    this.takenThisTurn += 1 + (bytes >>> largeMessage)
+    if (bytes > this.largest) this.largest = bytes
+    this.takenThisTurn += 1 + Math.floor(bytes / bytesPerCount)
     if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
     scavengeInTime(bytes)
   }
@@ -155,6 +156,8 @@ export class Inbox {
 
   private readonly settled = (): void => {
     this.state = "idle"
+    this.mostPerBurst = Math.max(1, Math.min(this.capacity, Math.floor(bytesPerBurst / this.largest)))
+    this.largest = 0
     this.mailbox.announce()
     if (this.wanted) this.fill()
   }

@@ -336,8 +336,9 @@ class ZeromqSocket implements NativeSocket {
   private observer: Observer | undefined
   private waitingForRoom = false
   private retryDelay = 1
-  // how many messages the last burst had, or that it took all it was let
-  private lastBurst: number | "endless" = 0
+  // how many messages the last burst had, and whether it was let no more
+  private lastBurst = 0
+  private lastWasFull = false
   onReturned: (message: Outgoing) => void = ignore
   readonly receivesAtOnce = true
 
@@ -373,7 +374,10 @@ class ZeromqSocket implements NativeSocket {
         count += step
       }
       raw.setInt32Option(ZMQ_RCVTIMEO, -1)
-      if (count > 0) this.lastBurst = count >= max && max > 1 ? "endless" : count
+      if (count > 0) {
+        this.lastBurst = count
+        this.lastWasFull = count >= max && max > 1
+      }
     } catch {
       // closed
     }
@@ -382,7 +386,7 @@ class ZeromqSocket implements NativeSocket {
 
   // Bursts are like those before them.
   private stepAfter(count: number): number {
-    if (this.lastBurst === "endless") return longestStep
+    if (this.lastWasFull) return Math.min(longestStep, this.lastBurst >> 1)
     if (count === 0) return 1
     return count < this.lastBurst * 0.75 ? Math.min(longestStep, Math.max(2, count >> 2)) : 2
   }

@@ -14,6 +14,8 @@ const bytesPerElement = 8
 
 let untilNextLook = 0
 let elementsPerByte = 0
+// What others have filled of what is to be filled.
+let elementsFilled = 0
 // V8 does not make an array that nobody keeps.
 const garbage: [unknown] = [undefined]
 
@@ -37,6 +39,12 @@ export const scavengeInTime = (bytes: number): void => {
     elementsPerByte = size > mostToFill ? 0 : size / bytesPerElement / bytesPerScavenge
   }
   const most = mostPerArray / bytesPerElement
-  let elements = Math.ceil(Math.min(bytes, bytesPerScavenge) * elementsPerByte)
+  let elements = Math.ceil(Math.min(bytes, bytesPerScavenge) * elementsPerByte) - elementsFilled
+  elementsFilled = Math.max(0, -elements)
   for (; elements > 0; elements -= most) garbage[0] = new Array(Math.min(elements, most))
+}
+
+/** A text of so many bytes was made of a message: it fills the young generation as well as an array does. */
+export const textMade = (bytes: number): void => {
+  if (bytes <= mostPerArray) elementsFilled += bytes / bytesPerElement
 }

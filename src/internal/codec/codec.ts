@@ -8,6 +8,7 @@ import type { Codec, FrameCodec } from "../../Codec.ts"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
 import { DecodeError, EncodeError } from "../../ZmqError.ts"
 import type { Decode } from "../receive.ts"
+import { textMade } from "../scavenge.ts"
 import { isFrame } from "../send.ts"
 import { decodeMsgpack, encodeMsgpack } from "./msgpack.ts"
 import { toCodecMsgpack } from "./msgpackSchema.ts"
@@ -52,7 +53,10 @@ const longText = 2048
  */
 export const text = (frame: Buffer): string | undefined => {
   try {
-    if (frame.length >= longText && isAscii(frame)) return frame.toString("latin1")
+    if (frame.length >= longText) {
+      textMade(frame.length)
+      if (isAscii(frame)) return frame.toString("latin1")
+    }
     const string = frame.toString()
     return string.includes("\uFFFD") && !isUtf8(frame) ? undefined : string
   } catch {

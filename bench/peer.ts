@@ -12,13 +12,16 @@ import * as zmq from "zeromq"
 interface Connect {
   readonly what: "connect"
   readonly endpoint: string
-  readonly highWaterMark: number
 }
-/** Sends so many messages over that connection, closes it, and answers when all is on its way. */
+/** Sends so many messages over that connection, and answers when libzmq has them all. */
 interface Send {
   readonly what: "send"
   readonly messages: number
   readonly bytes: number
+}
+/** Closes that connection, and answers when all is on its way. */
+interface Close {
+  readonly what: "close"
 }
 /** One message per millisecond, which holds the time it was sent at. */
 interface Tick {
@@ -31,7 +34,7 @@ interface Echo {
   readonly what: "echo"
   readonly type: "rep" | "router"
 }
-export type Task = Connect | Send | Tick | Echo
+export type Task = Connect | Send | Close | Tick | Echo
 
 /** A text of so many bytes that is JSON as well, so that every receive can read it. */
 export const payload = (bytes: number): Buffer => Buffer.from(`"${"a".repeat(bytes - 2)}"`)
@@ -39,24 +42,22 @@ export const payload = (bytes: number): Buffer => Buffer.from(`"${"a".repeat(byt
 const work = async (task: Task): Promise<string> => {
   switch (task.what) {
     case "connect": {
-      const { highWaterMark } = task
-      const socket = new zmq.Push({ sendHighWaterMark: highWaterMark, sendTimeout: highWaterMark === 0 ? 0 : -1 })
+      const socket = new zmq.Push({ sendHighWaterMark: 0, sendTimeout: 0 })
       connected = { socket, ended: untilEnd(socket.events) }
       socket.connect(task.endpoint)
       await socket.send("hello")
       return ""
     }
     case "send": {
-      const { socket, ended } = connected!
-      // As fast as can be, so that the receiver is what is measured.
-      const fast = task.bytes <= 1024
-      for (let sent = 1; sent <= task.messages; sent++) {
-        const sending = socket.send(payloadOf(task.bytes))
-        if (!fast || sent % 500 === 0) await sending
-        if (sent % 500 === 0) await nextTurn()
-      }
-      socket.close()
-      await ended
+      const frame = payload(task.bytes)
+      let last: Promise<void> | undefined
+      for (let sent = 0; sent < task.messages; sent++) last = connected!.socket.send(frame)
+      await last
+      return ""
+    }
+    case "close": {
+      connected!.socket.close()
+      await connected!.ended
       return ""
     }
     case "tick": {
@@ -92,12 +93,6 @@ let connected: { readonly socket: zmq.Push; readonly ended: Promise<void> } | un
 /** Resolves when libzmq is done with the socket: it closes one when it has sent everything. */
 const untilEnd = async (events: zmq.Observer): Promise<void> => {
   for await (const event of events) if (event.type === "end") return
-}
-
-let made: Buffer = Buffer.alloc(0)
-const payloadOf = (bytes: number): Buffer => {
-  if (made.length !== bytes) made = payload(bytes)
-  return made
 }
 
 const self = fileURLToPath(import.meta.url)

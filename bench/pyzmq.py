@@ -5,7 +5,7 @@ pyzmq.py backlog|tcp MESSAGES
 import asyncio
 import sys
 import time
-from multiprocessing import Process
+from multiprocessing import Event, Process
 
 import zmq
 import zmq.asyncio
@@ -14,18 +14,19 @@ source, messages = sys.argv[1], int(sys.argv[2])
 text = '"' + "a" * 14 + '"'
 
 
-def send(endpoint):
+def send(endpoint, queued):
     with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
         socket.sndhwm = 0
         socket.connect(endpoint)
         for _ in range(messages):
             socket.send_string(text)
+        queued.set()
 
 
 async def main():
     context = zmq.asyncio.Context()
     socket = context.socket(zmq.PULL)
-    socket.rcvhwm = 0
+    socket.rcvhwm = 0 if source == "backlog" else 1000
     sender = push = None
     if source == "backlog":
         socket.bind("inproc://backlog")
@@ -36,9 +37,11 @@ async def main():
             push.send_string(text)
     else:
         port = socket.bind_to_random_port("tcp://127.0.0.1")
-        sender = Process(target=send, args=(f"tcp://127.0.0.1:{port}",))
+        queued = Event()
+        sender = Process(target=send, args=(f"tcp://127.0.0.1:{port}", queued))
         sender.start()
         await socket.recv_string()
+        queued.wait()
     received = 0 if sender is None else 1
     start = time.perf_counter()
     total = 0

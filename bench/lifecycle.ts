@@ -90,10 +90,10 @@ const latencyOf = ([frame]: ReadonlyArray<Buffer>): number =>
   Number(process.hrtime.bigint() - frame!.readBigUInt64LE()) / 1000
 
 const lowRate = (): Workload => {
-  const messages = count(100)
+  const ticks = count(100)
   const kept = new Kept()
   const thePeer = kept.keep(Peer.make)
-  const tick = async (endpoint: string) => (await thePeer()).do({ what: "tick", endpoint, messages })
+  const tick = async (endpoint: string) => (await thePeer()).do({ what: "tick", endpoint, messages: ticks })
   const rawSocket = Effect.sync(() => {
     const socket = new zmq.Pull({ linger: 0 })
     socket.bindSync(address("tcp"))
@@ -105,7 +105,7 @@ const lowRate = (): Workload => {
       const socket = await theSocket()
       const latencies: Array<number> = []
       await Promise.all([tick(socket.lastEndpoint!), receive(socket, latencies)])
-      return latenciesOf("ticks", latencies, messages)
+      return latenciesOf("ticks", latencies, ticks)
     }
   }
   const ours = (receive: (socket: Zmq.Pull, latencies: Array<number>) => Effect.Effect<unknown, unknown>) => {
@@ -114,9 +114,14 @@ const lowRate = (): Workload => {
       const socket = await theSocket()
       const latencies: Array<number> = []
       await Promise.all([tick(socket.endpoints[0]!), Effect.runPromise(receive(socket, latencies))])
-      return latenciesOf("ticks", latencies, messages)
+      return latenciesOf("ticks", latencies, ticks)
     }
   }
+  const handled = (messages: Stream.Stream<ReadonlyArray<Buffer>, unknown>, latencies: Array<number>) =>
+    messages.pipe(
+      Stream.take(ticks),
+      Stream.runForEach((message) => Effect.sync(() => latencies.push(latencyOf(message))))
+    )
   return {
     name: "latency at one message per millisecond over tcp",
     unit: "µs",
@@ -126,28 +131,27 @@ const lowRate = (): Workload => {
       "for await": raw(async (socket, latencies) => {
         for await (const message of socket) {
           latencies.push(latencyOf(message))
-          if (latencies.length === messages) break
+          if (latencies.length === ticks) break
         }
       }),
       wrapper: raw((socket, latencies) => {
         const receive = Effect.tryPromise(() => socket.receive())
         return Effect.runPromise(
           Effect.gen(function* () {
-            while (latencies.length < messages) latencies.push(latencyOf(yield* receive))
+            while (latencies.length < ticks) latencies.push(latencyOf(yield* receive))
           })
         )
       }),
       recv: ours((socket, latencies) =>
         Effect.gen(function* () {
-          while (latencies.length < messages) latencies.push(latencyOf(yield* socket.recv))
+          while (latencies.length < ticks) latencies.push(latencyOf(yield* socket.recv))
         })
       ),
-      messages: ours((socket, latencies) =>
-        socket.messages.pipe(
-          Stream.take(messages),
-          Stream.runForEach((message) => Effect.sync(() => latencies.push(latencyOf(message))))
-        )
-      )
+      "wrapper, stream": raw((socket, latencies) => {
+        const messages = Stream.fromEffectRepeat(Effect.tryPromise(() => socket.receive()))
+        return Effect.runPromise(handled(messages, latencies))
+      }),
+      messages: ours((socket, latencies) => handled(socket.messages, latencies))
     },
     close: kept.close
   }

@@ -21,7 +21,13 @@ const bars: ReadonlyArray<Bar> = [
   bar("runForEach, 16 B, backlog", "receive 16 B from a backlog", "for await", "runForEach"),
   bar("recvString, 16 B, tcp", "receive 16 B over tcp", "for await, text", "recvString"),
   bar("recvString, 1 KiB, tcp", "receive 1 KiB over tcp", "for await, text", "recvString"),
-  bar("recvString, 64 KiB, tcp", "receive 64 KiB over tcp", "for await, text", "recvString"),
+  bar("runForEach, 64 KiB, tcp", "receive 64 KiB over tcp", "for await", "runForEach"),
+  bar(
+    "the same, a million objects",
+    "receive 64 KiB over tcp in a program of a million objects",
+    "for await",
+    "runForEach"
+  ),
   bar("send, 16 B, tcp", "send 16 B over tcp", "await send()", "send"),
   bar("sendAll, 16 B, tcp", "send 16 B over tcp", "await send()", "sendAll"),
   bar("sink, 16 B, tcp", "send 16 B over tcp", "await send()", "sink"),

@@ -9,7 +9,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Zmq } from "../src/index.ts"
 import { scavengeInTime } from "../src/internal/scavenge.ts"
-import { openNow, turns } from "./support/scripted.ts"
+import { openNow, randomOf, turns } from "./support/scripted.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -112,6 +112,17 @@ describe("The young generation", () => {
       })
     )
   }
+
+  it.live("is filled whatever sizes messages have, as bytes and as text", () =>
+    Effect.gen(function* () {
+      const random = randomOf(1)
+      const { port, socket } = flooded(() => Buffer.alloc(Math.floor(random() * 100_000), "x"))
+      for (let received = 0; received < 3000; received++) yield* random() < 0.5 ? socket.recv : socket.recvString
+      port.flooding = false
+      const left = yield* socket.drain
+      expect(port.handedOver).toBe(3000 + left.length)
+    })
+  )
 
   it.live("is filled as large as it is at the time, unless it is too large", () =>
     Effect.gen(function* () {

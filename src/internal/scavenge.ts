@@ -39,7 +39,7 @@ export const scavengeInTime = (bytes: number): void => {
     elementsPerByte = size > mostToFill ? 0 : size / bytesPerElement / bytesPerScavenge
   }
   const most = mostPerArray / bytesPerElement
-  let elements = Math.ceil(Math.min(bytes, bytesPerScavenge) * elementsPerByte) - elementsFilled
+  let elements = Math.ceil(Math.min(bytes, bytesPerScavenge) * elementsPerByte - elementsFilled)
   elementsFilled = Math.max(0, -elements)
   for (; elements > 0; elements -= most) garbage[0] = new Array(Math.min(elements, most))
 }

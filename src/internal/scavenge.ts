@@ -11,6 +11,8 @@ const mostToFill = 64 * MiB
 // Larger objects are kept elsewhere.
 const mostPerArray = 64 * KiB
 const bytesPerElement = 8
+// As texts of a burst do. For others that may follow they don't count.
+const mostFilled = (4 * MiB) / bytesPerElement
 
 let untilNextLook = 0
 let elementsPerByte = 0
@@ -46,5 +48,5 @@ export const scavengeInTime = (bytes: number): void => {
 
 /** A text of so many bytes was made of a message: it fills the young generation as well as an array does. */
 export const textMade = (bytes: number): void => {
-  if (bytes <= mostPerArray) elementsFilled += bytes / bytesPerElement
+  if (bytes <= mostPerArray) elementsFilled = Math.min(mostFilled, elementsFilled + bytes / bytesPerElement)
 }

@@ -51,23 +51,6 @@ const backlog = (messages: number, frame: Buffer, frames = 1): Source => {
 // all that a backlog of this process has lent, and collect it, while the clock runs.
 const mostToCopy = 128
 
-/** A backlog from another process, all of it with libzmq before the clock starts. */
-const backlogFromPeer = (peer: () => Peer, messages: number, bytes: number): Source => ({
-  transport: "tcp",
-  messages,
-  bytes,
-  highWaterMark: 0,
-  hello: true,
-  open: async (endpoint) => {
-    await peer().do({ what: "connect", endpoint })
-    await peer().do({ what: "send", messages, bytes })
-    await peer().do({ what: "close" })
-    // What is still in the kernel.
-    await sleep(50)
-  },
-  close: () => {}
-})
-
 /** Another process that has more than the receiver takes, from start to end, and does nothing else. */
 const fromPeer = (transport: "tcp" | "ipc", peer: () => Peer, messages: number, bytes: number): Source => ({
   transport,
@@ -82,7 +65,23 @@ const fromPeer = (transport: "tcp" | "ipc", peer: () => Peer, messages: number, 
   close: () => peer().do({ what: "close" })
 })
 
-/** The same, for a program that holds a million objects: V8 marks them all when it collects everything. */
+/** The same, with all of it with libzmq before the clock starts. */
+const backlogFromPeer = (peer: () => Peer, messages: number, bytes: number): Source => {
+  const source = fromPeer("tcp", peer, messages, bytes)
+  return {
+    ...source,
+    highWaterMark: 0,
+    open: async (endpoint) => {
+      await source.open(endpoint)
+      await source.close()
+      // What is still in the kernel.
+      await sleep(50)
+    },
+    close: () => {}
+  }
+}
+
+/** A source for a program that holds a million objects: V8 marks them all when it collects everything. */
 const inLargeProgram = (source: Source): Source & { readonly end: () => void } => {
   let objects: Array<unknown> = []
   return {

@@ -7,6 +7,7 @@ import { constants, PerformanceObserver } from "node:perf_hooks"
 import v8 from "node:v8"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { constant } from "effect/Function"
 import { Zmq } from "../src/index.ts"
 import { scavengeInTime, textMade } from "../src/internal/scavenge.ts"
 import { openNow, randomOf, turns } from "./support/scripted.ts"
@@ -54,8 +55,8 @@ const pretend = (bytes: number): (() => void) => {
 
 /** A peer that never stops. Says how many messages each burst was allowed to have. */
 const flooded = (frame: number | ((number: number) => Buffer), options: Zmq.ReceivingOptions = {}) => {
-  const same = Buffer.alloc(typeof frame === "number" ? frame : 0)
-  const { port, socket } = openNow(Zmq.pull(options), { flood: typeof frame === "number" ? () => same : frame })
+  const flood = typeof frame === "number" ? constant(Buffer.alloc(frame)) : frame
+  const { port, socket } = openNow(Zmq.pull(options), { flood })
   const allowed: Array<number> = []
   const receiveBurst = port.receiveBurst.bind(port)
   port.receiveBurst = (max, onMessage) => {
@@ -125,6 +126,10 @@ describe("The young generation", () => {
   it.live("is filled whatever sizes messages have, as bytes and as text", () =>
     Effect.gen(function* () {
       const random = randomOf(1)
+      for (let size = 0; size < 20_000; size++) {
+        scavengeInTime(size)
+        if (random() < 0.5) textMade(size)
+      }
       const { port, socket } = flooded(() => Buffer.alloc(Math.floor(random() * 100_000), "x"))
       for (let received = 0; received < 3000; received++) yield* random() < 0.5 ? socket.recv : socket.recvString
       port.flooding = false

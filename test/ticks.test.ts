@@ -568,10 +568,6 @@ describe("Many fibers on one socket", () => {
   )
 })
 
-// -----------------------------------------------------------------------------
-// requests
-// -----------------------------------------------------------------------------
-
 it.live("A message that comes with the end of a socket is counted as left in it", () =>
   Effect.promise(async () => {
     const { close, port, socket } = openNow(Zmq.pull())
@@ -584,6 +580,10 @@ it.live("A message that comes with the end of a socket is counted as left in it"
     expect(socket.stats.leftAtClose).toBe(1)
   })
 )
+
+// -----------------------------------------------------------------------------
+// requests
+// -----------------------------------------------------------------------------
 
 /** A DEALER, the ids of the requests it has sent, and how to reply to one. */
 const openDealer = () => {

@@ -2,7 +2,7 @@ import type { Message } from "../Message.ts"
 import { Mailbox } from "./mailbox.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket } from "./native.ts"
-import { scavengeInTime } from "./scavenge.ts"
+import { bytesPerBurst, scavengeInTime } from "./scavenge.ts"
 
 // How many messages may be taken before the event loop gets its turn (P8), in
 // which Node also frees the buffers that were collected. Each 16 KiB of a
@@ -10,9 +10,8 @@ import { scavengeInTime } from "./scavenge.ts"
 const messagesPerTurn = 512
 const bytesPerCount = 16 * 1024
 
-// More at a time may be too much for V8: see `scavenge.ts`. How large messages
-// are is not known beforehand: they are taken to be like the last ones.
-const bytesPerBurst = 4 * 1024 * 1024
+// How large messages are is not known beforehand. Bursts are as long as
+// `bytesPerBurst` allows if the next messages are like the last ones.
 const firstBurst = 8
 
 /** Takes messages that are not for the mailbox: the replies to requests. */

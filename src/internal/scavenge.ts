@@ -11,13 +11,15 @@ const mostToFill = 64 * MiB
 // Larger objects are kept elsewhere.
 const mostPerArray = 64 * KiB
 const bytesPerElement = 8
-// As texts of a burst do. For others that may follow they don't count.
-const mostFilled = (4 * MiB) / bytesPerElement
+
+/** How much may come at a time: most buffers must be garbage when V8 collects. */
+export const bytesPerBurst = 4 * MiB
 
 let untilNextLook = 0
-let elementsPerByte = 0
-// What others have filled of what is to be filled.
-let elementsFilled = 0
+// How much of the young generation to fill for each byte of a message.
+let fillPerByte = 0
+// How much of that texts have filled.
+let filled = 0
 // V8 does not make an array that nobody keeps.
 const garbage: [unknown] = [undefined]
 
@@ -38,15 +40,17 @@ export const scavengeInTime = (bytes: number): void => {
     untilNextLook = bytesPerScavenge
     const young = getHeapSpaceStatistics().find((space) => space.space_name === "new_space")
     const size = young === undefined ? 0 : young.space_used_size + young.space_available_size
-    elementsPerByte = size > mostToFill ? 0 : size / bytesPerElement / bytesPerScavenge
+    fillPerByte = size > mostToFill ? 0 : size / bytesPerScavenge
   }
-  const most = mostPerArray / bytesPerElement
-  let elements = Math.ceil(Math.min(bytes, bytesPerScavenge) * elementsPerByte - elementsFilled)
-  elementsFilled = Math.max(0, -elements)
-  for (; elements > 0; elements -= most) garbage[0] = new Array(Math.min(elements, most))
+  let toFill = Math.min(bytes, bytesPerScavenge) * fillPerByte - filled
+  filled = Math.max(0, -toFill)
+  for (; toFill > 0; toFill -= mostPerArray) {
+    garbage[0] = new Array(Math.ceil(Math.min(toFill, mostPerArray) / bytesPerElement))
+  }
 }
 
 /** A text of so many bytes was made of a message: it fills the young generation as well as an array does. */
 export const textMade = (bytes: number): void => {
-  if (bytes <= mostPerArray) elementsFilled = Math.min(mostFilled, elementsFilled + bytes / bytesPerElement)
+  // Those of a burst count for the next one, and no longer.
+  if (bytes <= mostPerArray) filled = Math.min(bytesPerBurst, filled + bytes)
 }

@@ -24,7 +24,7 @@ export interface Script {
 }
 
 /** A message of these frames. */
-export const messageOf = (...frames: [string | Buffer, ...Array<string>]): Message =>
+export const messageOf = (...frames: [string | Buffer, ...Array<string | Buffer>]): Message =>
   frames.map((frame) => (typeof frame === "string" ? Buffer.from(frame) : frame)) as unknown as Message
 
 const textOf = (message: Outgoing): string =>

@@ -296,6 +296,9 @@ describe("a socket that receives is asked whether there is a message", () => {
   it.live("less than for every third, if many come at a time", () =>
     Effect.map(questionsFor(30, 200), (questions) => expect(questions).toBeLessThan(0.33))
   )
+  it.live("about once for 16, if as many come as it takes", () =>
+    Effect.map(questionsFor(1, 10_000), (questions) => expect(questions).toBeLessThan(0.08))
+  )
 })
 
 it.live("a new socket receives at most 3 messages that are not there, however many are", () =>

@@ -447,6 +447,39 @@ describe("receiving", () => {
     })
   )
 
+  // Effect interrupts as many fibers of a bounded `forEach` one within the other: its stack overflows.
+  it.live.each(["interrupted while they wait", "interrupted", "stopped by one that fails"])(
+    "as many handlers as there may be are %s, and no message is lost",
+    (how) =>
+      Effect.gen(function* () {
+        const most = 1024
+        const { pull, push } = yield* pipeline()
+        const fails = yield* Deferred.make<never, "no">()
+        let running = 0
+        const consumer = yield* Effect.forkChild(
+          pull.runForEach(
+            () =>
+              Effect.suspend(() => {
+                running++
+                return running === most / 2 ? Deferred.await(fails) : Effect.never
+              }),
+            { concurrency: most }
+          )
+        )
+        yield* nextTurn
+        if (how !== "interrupted while they wait") {
+          yield* push.sendAll(numbers(0, most).map(String))
+          yield* until(Effect.sync(() => running === most))
+        }
+        if (how === "stopped by one that fails") {
+          yield* Deferred.fail(fails, "no")
+          expect(failureOf(yield* Fiber.await(consumer))).toBe("no")
+        } else yield* Fiber.interrupt(consumer)
+        const left = (yield* pull.drain).map(String)
+        expect(left).toEqual(numbers(0, running).map(String))
+      })
+  )
+
   it.live("fails with Again after receiveTimeout, and a stream does as well", () =>
     Effect.gen(function* () {
       const { pull, push } = yield* pipeline({ receiveTimeout: "5 millis" })

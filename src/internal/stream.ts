@@ -93,7 +93,9 @@ export const forEachMessage = <A, E, R>(
       }
       return Effect.whileLoop({ while: () => true, body: handleNext, step: settle })
     }
-    const workers = count === 1 ? worker(0) : Effect.forEach(lent.keys(), worker, { concurrency: count, discard: true })
+    // A bound would have Effect interrupt them one within the other, and overflow the stack at some 800.
+    const workers =
+      count === 1 ? worker(0) : Effect.forEach(lent.keys(), worker, { concurrency: "unbounded", discard: true })
     // When all workers have ended, and not before: the others would handle what
     // the first of them to fail had.
     return Effect.onExit(workers, () =>

@@ -446,9 +446,10 @@ export const readCertificates = (
   })
 
 /**
- * Writes a certificate to `path`, like `"keys/server.key"`: the public key there,
- * and, if there is a secret key, both keys to the same name with `_secret` after
- * it, like `"keys/server.key_secret"`. CZMQ and PyZMQ can read them.
+ * Writes a certificate to `path`, like `"keys/server.key"`, in a folder that is
+ * there: the public key, and, if there is a secret key, both keys to the same
+ * name with `_secret` after it, like `"keys/server.key_secret"`. CZMQ and PyZMQ
+ * can read them.
  *
  * **Details**
  *

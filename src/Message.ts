@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * What goes over a socket.
  *
@@ -22,7 +23,8 @@ export type Message = readonly [Buffer, ...Array<Buffer>]
 export type Frame = string | Uint8Array
 
 /**
- * A message to send: a single frame, or all frames in order.
+ * A message to send: a single frame, or all frames in order. There is at least
+ * one: `Array.isReadonlyArrayNonEmpty` of Effect tells of a list that is made at run time.
  *
  * @category models
  * @since 0.1.0

@@ -96,7 +96,7 @@ export interface Socket {
   readonly connect: (endpoint: string) => Effect.Effect<void, ConnectError | Closed, Scope.Scope>
   /** Unbinds an endpoint, named as it was given or as it was resolved. */
   readonly unbind: (endpoint: string) => Effect.Effect<void, BindError | Closed>
-  /** Ends the connection to an endpoint. */
+  /** Ends the connection to an endpoint. What had come from there and was not yet taken from libzmq is lost. */
   readonly disconnect: (endpoint: string) => Effect.Effect<void, ConnectError | Closed>
   /**
    * What becomes of the connections. Each run of the stream begins with what has
@@ -112,8 +112,9 @@ export interface Socket {
   readonly events: Stream.Stream<SocketEvent, OpenError>
   /**
    * Waits until all that the socket connected to is connected, handshake and
-   * all. A socket that has only bound waits for its first peer. `InvalidState`
-   * as with `awaitPeers`.
+   * all. A socket that has only bound waits for its first peer. A peer that is
+   * refused does not end the wait: `events` tells of it. `InvalidState` as with
+   * `awaitPeers`.
    */
   readonly awaitConnected: Effect.Effect<void, Closed | InvalidState>
   /**
@@ -124,7 +125,7 @@ export interface Socket {
    * as two: a peer that a PAIR or, with `handover`, a ROUTER has turned away.
    */
   readonly awaitPeers: (count: number) => Effect.Effect<void, Closed | InvalidState>
-  /** What went through it so far. */
+  /** What went through it until now. Read it again for newer numbers. */
   readonly stats: Stats
 }
 
@@ -197,15 +198,21 @@ export interface Receiver extends Receives {
   readonly messages: Stream.Stream<Message, Again | Closed>
   /** Messages as text, one frame of UTF-8 each. */
   readonly strings: Stream.Stream<string, Again | Closed | DecodeError>
-  /** Messages, one frame of JSON each, decoded by a schema. */
+  /**
+   * Messages, one frame of JSON each, decoded by a schema. The first that does
+   * not fit ends the stream with its `DecodeError`; `Stream.retry` goes on with
+   * the next.
+   */
   readonly stream: <A>(schema: Schema.Decoder<A>) => Stream.Stream<A, Again | Closed | DecodeError>
-  /** Messages, decoded by a codec. */
+  /** Messages, decoded by a codec, and otherwise as `stream`. */
   readonly streamAs: <A>(codec: Codec<A>) => Stream.Stream<A, Again | Closed | DecodeError>
   /**
    * Runs a handler on each message, `concurrency` (1 unless given, 1,024 at most)
-   * at a time. A
-   * message is settled when its handler succeeds. If the handler fails or is
-   * interrupted, the next receive gets the message again.
+   * at a time. A message is settled when its handler succeeds.
+   *
+   * The first handler that fails ends the run: the others are interrupted, the
+   * run fails with its error, and the next receives get all their messages again.
+   * To go on, deal with errors in the handler: `Effect.retry`, `Effect.catch`.
    */
   readonly runForEach: <E, R>(
     handler: (message: Message) => Effect.Effect<unknown, E, R>,
@@ -270,6 +277,11 @@ export interface Requester {
    * it is: if its peers also send on their own, receive.
    *
    * `Again` says that no reply came in time; the request may have been sent.
+   *
+   * The peer gets `[id, "", ...frames]`, where the id has 4 bytes from a REQ and 8
+   * from a DEALER, and must send the first two back before the frames of the
+   * reply. A REP and `serve` do so. A reply to a REQ without them has libzmq end
+   * the connection, and not connect again.
    */
   readonly request: (message: Outgoing) => Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
 }
@@ -284,8 +296,14 @@ export interface Responder {
   /**
    * Answers each request with what the handler makes of it. On a ROUTER the
    * handler is also given the routing id of the client, and `concurrency` (1
-   * unless given) requests are handled at a time. A request whose handler fails
-   * or is interrupted is received again.
+   * unless given) requests are handled at a time.
+   *
+   * The first handler that fails ends it, as in `runForEach`: the others are
+   * interrupted, and all their requests are received again. Make a reply of an
+   * error, so that one bad request does not end the service.
+   *
+   * What stands before the body of a request, up to an empty frame, stands before
+   * its reply (RFC 28). Without an empty frame that is the routing id alone.
    */
   readonly serve: <E, R>(
     handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
@@ -940,7 +958,8 @@ export const runForEach = <E, R>(
 ) => Receiver.use((receiver) => receiver.runForEach(handler, options))
 
 /**
- * Sends a message: text, bytes, or frames of them.
+ * Sends a message: text, bytes, or frames of them. `Unroutable` is of a ROUTER,
+ * STREAM or SERVER only; the socket itself has the errors of its type.
  *
  * @category sending
  * @since 0.1.0

@@ -1,4 +1,4 @@
-/** Every example in the docs of the source and in the README compiles as it stands. */
+/** Every example in the docs of the source, in `docs` and in the README compiles as it stands. */
 import { execFile } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { promisify } from "node:util"
@@ -18,7 +18,8 @@ const examplesIn = (file: string): Array<Example> => {
   let lines: Array<string> | undefined
   const text = readFileSync(root + file, "utf8")
   text.split("\n").forEach((line, at) => {
-    const bare = file.endsWith(".ts") ? line.replace(/^\s*\* ?/, "") : line
+    // In Markdown a block may be an item's of a list.
+    const bare = file.endsWith(".ts") ? line.replace(/^\s*\* ?/, "") : line.replace(/^ +(?=```)/, "")
     if (lines === undefined) {
       if (/^```(ts|js)\b/.test(bare)) {
         lines = []
@@ -36,8 +37,14 @@ it("every example in the docs compiles", { timeout: 60_000 }, async () => {
   const sources = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" }).filter((file) =>
     file.endsWith(".ts")
   )
-  const examples = ["README.md", ...sources.sort().map((file) => `src/${file}`)].flatMap(examplesIn)
+  const docs = readdirSync(`${root}docs`)
+  const examples = [
+    "README.md",
+    ...docs.map((file) => `docs/${file}`),
+    ...sources.sort().map((file) => `src/${file}`)
+  ].flatMap(examplesIn)
   expect(examples.some(({ where }) => where.startsWith("README.md"))).toBe(true)
+  expect(examples.some(({ where }) => where.startsWith("docs/cancellation.md"))).toBe(true)
   expect(examples.some(({ where }) => where.startsWith("src/Zmq.ts"))).toBe(true)
 
   rmSync(folder, { recursive: true, force: true })

@@ -86,7 +86,8 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
     "received: the message",
     "again: a long job",
     "finished: the last job"
-  ]
+  ],
+  "work-queue.ts": [/^500 jobs done, \d+ of them sent again$/]
 }
 
 it("every example is run here", () => {

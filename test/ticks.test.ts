@@ -1,6 +1,5 @@
 /** What happens when several things happen in one tick, on a socket that a script plays. */
 import { describe, expect, it } from "@effect/vitest"
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,6 +13,7 @@ import {
   messageOf,
   openNow,
   openScripted,
+  outcome,
   randomOf,
   type ScriptedSocket,
   turns,
@@ -26,16 +26,6 @@ const drain = (socket: Zmq.Receiver): Effect.Effect<Array<string>> =>
   Effect.map(Effect.orDie(socket.drain), (messages) => messages.map(textOf))
 
 const hop = (count = 1): Effect.Effect<void> => Effect.promise(() => turns(count))
-
-/** How a fiber ended, in a word: its value, the tag of its error, or `interrupted`. */
-const outcome = <A, E extends { readonly _tag: string }>(fiber: Fiber.Fiber<A, E>): string => {
-  const exit = fiber.pollUnsafe()
-  if (exit === undefined) return "running"
-  if (Exit.isSuccess(exit)) return String(exit.value)
-  if (Cause.hasInterrupts(exit.cause)) return "interrupted"
-  const error = Cause.findErrorOption(exit.cause)
-  return Option.isSome(error) ? error.value._tag : `defect: ${Cause.pretty(exit.cause)}`
-}
 
 /** A clock that moves on at once, and not a turn later. */
 class HandClock implements Clock.Clock {

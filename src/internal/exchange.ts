@@ -90,7 +90,7 @@ export class ReqTurn {
     return (message: Outgoing): Effect.Effect<Message, SendError | ReceiveError> =>
       Effect.suspend(() => {
         this.requesting = true
-        const replied = Effect.andThen(sending.send("request", message, rule), reply)
+        const replied = Effect.andThen(sending.sendBy(rule, "request", message), reply)
         // A late reply may have been received a moment ago, and be in the mailbox
         // only after this.
         return this.inbox.receiving ? Effect.andThen(nextMicrotask, replied) : replied
@@ -171,7 +171,7 @@ export class DealerRequests implements Diversion {
           this.inFlight.set(number, request)
         }
       }
-      return this.sending.send("request", [id, "", ...framesOf(message)], rule).pipe(
+      return this.sending.sendBy(rule, "request", [id, "", ...framesOf(message)]).pipe(
         Effect.flatMap(() => this.wait(request)),
         Effect.ensuring(
           Effect.sync(() => {
@@ -288,7 +288,7 @@ export const serve = <E, R>(
             }
           })
           const message = [...address, ...framesOf(reply)] as unknown as Outgoing
-          return sending.send("serve", message, replied(sending.rule)).pipe(
+          return sending.sendBy(replied(sending.rule), "serve", message).pipe(
             // The client has left: there is nobody to answer.
             Effect.catchIf(
               (error) => error instanceof Unroutable,

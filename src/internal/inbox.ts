@@ -2,6 +2,7 @@ import type { Message } from "../Message.ts"
 import { Mailbox } from "./mailbox.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket } from "./native.ts"
+import { Rest } from "./rest.ts"
 import { bytesPerBurst, scavengeInTime } from "./scavenge.ts"
 
 // How many messages may be taken before the event loop gets its turn (P8), in
@@ -31,14 +32,13 @@ export interface Diversion {
  */
 export class Inbox {
   readonly mailbox: Mailbox<Message>
-  /** The fiber that is known to have suspended before it received. See `receive.ts`. */
-  restedFiber = -1
+  readonly rest = new Rest()
   /** Who gets to see messages before the mailbox. */
   diversion: Diversion | undefined = undefined
 
   private readonly native: NativeSocket
   readonly capacity: number
-  private state: "idle" | "receiving" | "resting" = "idle"
+  private state: "idle" | "receiving" | "paused" = "idle"
   // Whether there was nothing left when libzmq was last asked. Then the next
   // message is waited for at once: asking again costs as much as a message.
   private quiet = false
@@ -68,7 +68,7 @@ export class Inbox {
   /** Sees to it that a message comes, if there is or will be one. */
   fill(): void {
     if (this.state !== "idle" || this.mailbox.closed) return
-    if (this.takenThisTurn >= messagesPerTurn) return this.rest()
+    if (this.takenThisTurn >= messagesPerTurn) return this.pause()
     this.state = "receiving"
     if (this.quiet && this.native.receivesAtOnce) return this.receiveOne()
     const { arrivals, mostPerBurst } = this
@@ -166,13 +166,13 @@ export class Inbox {
     this.state = "idle"
     if (error.code !== "EAGAIN") return this.end()
     this.again++
-    this.rest()
+    this.pause()
   }
 
-  private rest(): void {
-    this.state = "resting"
+  private pause(): void {
+    this.state = "paused"
     this.nextTurn(() => {
-      if (this.state !== "resting") return
+      if (this.state !== "paused") return
       this.state = "idle"
       if (this.wanted) this.fill()
     })

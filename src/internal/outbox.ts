@@ -2,6 +2,7 @@ import type { Frame, Outgoing } from "../Message.ts"
 import { Line, Waiter } from "./line.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket, Offer, Source } from "./native.ts"
+import { Rest } from "./rest.ts"
 
 // All peers share one lane, except where libzmq has a queue for each: a ROUTER
 // peer that does not read must not hold up the others.
@@ -22,6 +23,8 @@ class Lane {
   readonly line = new Line()
   // woken, and has not tried yet
   trying: Waiter | undefined = undefined
+  // whether that one has not waited for room, and only rests (see `rest.ts`)
+  resting = false
   // looks since it was tried, and how many it waits for
   looks = 0
   patience = 1
@@ -43,6 +46,7 @@ export class Outbox {
   // Messages that libzmq gave back after all.
   private back: Array<Outgoing> = []
   closed = false
+  readonly rest = new Rest()
   /** Messages that libzmq accepted, gave back, and never took again. */
   returned = 0
   /** Messages and bytes that libzmq accepted, and offers that it refused for want of room. */
@@ -60,11 +64,29 @@ export class Outbox {
     }
   }
 
-  /** Sends now or not at all. Whoever waits goes first. */
-  offer(message: Outgoing): Offer {
+  /** Sends now or not at all. Whoever waits goes first, but one who only rests may be overtaken. */
+  offer(message: Outgoing, overtake = false): Offer {
     if (this.closed) return "closed"
-    if (this.lanes.size > 0 && this.lanes.has(this.laneOf(message))) return "full"
+    if (this.lanes.size > 0) {
+      const lane = this.lanes.get(this.laneOf(message))
+      if (lane !== undefined && !(overtake && lane.resting)) return "full"
+    }
     return this.tell(message)
+  }
+
+  /**
+   * Joins the line to rest, and not because there is no room. Says whether it is
+   * the first: then others wait behind it, until it does `retry` or `leave`.
+   */
+  holds(message: Outgoing, waiter: Waiter): boolean {
+    const key = this.laneOf(message)
+    const before = this.lanes.get(key)
+    before?.line.join(waiter)
+    if (before !== undefined) return false
+    const lane = this.laneAt(key)
+    lane.trying = waiter
+    lane.resting = true
+    return true
   }
 
   // Offers it, and counts.
@@ -115,6 +137,7 @@ export class Outbox {
     const lane = this.laneAt(key)
     const offer = this.closed ? "closed" : this.tell(message)
     lane.trying = undefined
+    lane.resting = false
     waiter.state = "gone"
     lane.patience = offer === "full" && this.byPeer ? Math.min(mostLooks, lane.patience * 2) : 1
     this.goOn(key, lane, offer === "full")
@@ -126,8 +149,10 @@ export class Outbox {
     const lane = this.lanes.get(key)
     if (lane === undefined) return
     if (waiter.state === "waiting") lane.line.leave(waiter)
-    else if (lane.trying === waiter) lane.trying = undefined
-    else return
+    else if (lane.trying === waiter) {
+      lane.trying = undefined
+      lane.resting = false
+    } else return
     waiter.state = "gone"
     this.goOn(key, lane, false)
   }

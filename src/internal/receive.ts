@@ -6,13 +6,9 @@
  * decodes the message in its very last operation: an `Effect.sync`, which hands
  * its value to whoever called the receive within the same operation.
  *
- * What Effect adds behind the receive (`Effect.map`, a timeout, a race, a span)
- * are operations again. A fiber is suspended there only if it has used up its
- * budget of operations. So a receive first sees to it that there is plenty
- * left, its own and that of the parent that may be waiting for it: see `mustRest`.
+ * What Effect adds behind the receive are operations again: see `rest.ts`.
  */
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { Message } from "../Message.ts"
 import { Again, Closed, DecodeError, type InvalidState } from "../ZmqError.ts"
@@ -46,15 +42,9 @@ const orElse = <A, E, E2, E3 = never>(
 
 const ignore = (): void => {}
 
-// A fiber has a budget of operations (2,048) before it lets others run. Half of
-// it is far more than any combinator needs to get a message to the user's code.
-const mustRest = (inbox: Inbox, fiber: Fiber.Fiber<unknown, unknown>): boolean =>
-  fiber.id !== inbox.restedFiber || fiber.currentOpCount > fiber.cache.maxOpsBeforeYield >> 1
-
 // Whether a message is there, and the fiber that asks may take it. `final` says
 // that the message is out of our hands then.
-const mayTake = (inbox: Inbox, final: boolean): boolean =>
-  inbox.mailbox.available > 0 && !(final && mustRest(inbox, Fiber.getCurrent()!))
+const mayTake = (inbox: Inbox, final: boolean): boolean => inbox.mailbox.available > 0 && !(final && inbox.rest.isDue)
 
 /** Rules that a socket type has for when to receive, and what follows when it has. */
 export interface ReceiveRule {
@@ -206,20 +196,17 @@ export class Receiving {
     const claim = (waiter: Waiter): Effect.Effect<A> =>
       Effect.sync(() => {
         mailbox.claim(waiter)
-        inbox.restedFiber = Fiber.getCurrent()!.id
+        inbox.rest.end()
         return takeNow()
       })
 
-    // The receive may be the first thing that a child fiber does, for a timeout
-    // or a race, while its parent is still in the middle of starting it, perhaps
-    // with its budget spent. When the child suspends once, the parent does too,
-    // and comes back with a new budget. The message waits for it meanwhile.
+    // The message waits for the fiber meanwhile.
     const rest = orElse(
       Effect.callback<A, ReceiveError>((resume) => {
         if (mailbox.available === 0) return resume(received)
         const waiter = new Waiter(ignore, ignore)
         mailbox.promise(waiter)
-        Fiber.getCurrent()!.currentDispatcher.scheduleTask(() => resume(claim(waiter)), 0)
+        inbox.rest.begin(() => resume(claim(waiter)))
         return Effect.sync(() => mailbox.leave(waiter))
       }),
       Effect.suspend(() => received),

@@ -3,7 +3,8 @@
  *
  * A message is handed to libzmq, and the answer known, in the last operation of
  * the send. Until then it belongs to the fiber that sends it: when that fiber
- * is interrupted, the message was not sent and never will be.
+ * is interrupted, the message was not sent and never will be. What Effect adds
+ * behind the send are operations again: see `rest.ts`.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -20,7 +21,7 @@ export type SendError = Again | Closed | EncodeError | InvalidState | Unroutable
 // Thrown inside a last operation that can't be the last one after all. Nothing
 // was sent.
 class NotSent {
-  readonly why: Exclude<Offer, "sent"> | "timeUp" | SendError
+  readonly why: Exclude<Offer, "sent"> | "timeUp" | "tired" | SendError
   constructor(why: NotSent["why"]) {
     this.why = why
   }
@@ -28,6 +29,7 @@ class NotSent {
 const full = new NotSent("full")
 const closed = new NotSent("closed")
 const timeUp = new NotSent("timeUp")
+const tired = new NotSent("tired")
 
 export const isFrame = (value: unknown): value is Frame => typeof value === "string" || value instanceof Uint8Array
 
@@ -69,12 +71,22 @@ export class Sending {
     this.rule = rule
   }
 
-  /** Sends a message. `sent` runs in the operation that sends it. */
-  send(operation: string, message: Outgoing, rule: SendRule = this.rule): Effect.Effect<void, SendError> {
+  /** Sends a message. */
+  send(operation: string, message: Outgoing): Effect.Effect<void, SendError> {
+    return this.sendBy(this.rule, operation, message, true)
+  }
+
+  /**
+   * Sends a message. `sent` of the rule runs in the operation that sends it.
+   * `final` says that whoever sends has no other way to know what became of it, so
+   * that its fiber must be rested.
+   */
+  sendBy(rule: SendRule, operation: string, message: Outgoing, final = false): Effect.Effect<void, SendError> {
     return this.orWait(
       Effect.sync(() => {
         const wrong = this.check(operation, message) ?? rule.check(operation)
         if (wrong !== undefined) throw new NotSent(wrong)
+        if (final && this.outbox.rest.isDue) throw tired
         const offer = this.outbox.offer(message)
         if (offer !== "sent") throw offer === "full" ? full : new NotSent(offer)
         rule.sent()
@@ -87,11 +99,13 @@ export class Sending {
 
   /** Sends a message if there is room now. */
   trySend(operation: string, message: Outgoing): Effect.Effect<boolean, Exclude<SendError, Again>> {
-    return Effect.catchCause(
+    const { outbox } = this
+    const attempt: Effect.Effect<boolean, Exclude<SendError, Again>> = Effect.catchCause(
       Effect.sync(() => {
         const wrong = this.check(operation, message) ?? this.rule.check(operation)
         if (wrong !== undefined) throw new NotSent(wrong)
-        const offer = this.outbox.offer(message)
+        if (outbox.rest.isDue) throw tired
+        const offer = outbox.offer(message, true)
         if (offer === "full") return false
         if (offer !== "sent") throw new NotSent(offer)
         this.rule.sent()
@@ -100,9 +114,21 @@ export class Sending {
       (cause) => {
         const reason = cause.reasons[0]
         if (reason?._tag !== "Die" || !(reason.defect instanceof NotSent)) return Effect.failCause(cause)
-        return Effect.fail(errorOf(operation, message, reason.defect.why) as Exclude<SendError, Again>)
+        const { why } = reason.defect
+        return why === "tired" ? rested : Effect.fail(errorOf(operation, message, why) as Exclude<SendError, Again>)
       }
     )
+    const rested = Effect.callback<boolean, Exclude<SendError, Again>>((resume) =>
+      outbox.rest.begin(() =>
+        resume(
+          Effect.suspend(() => {
+            outbox.rest.end()
+            return attempt
+          })
+        )
+      )
+    )
+    return attempt
   }
 
   /**
@@ -112,6 +138,10 @@ export class Sending {
   sendAll(operation: string, messages: Iterable<Outgoing>): Effect.Effect<void, SendError> {
     return Effect.suspend((): Effect.Effect<void, SendError> => {
       if (this.outbox.closed) return Effect.fail(new Closed({ operation }))
+      // Its characters are messages, too, but nobody means that.
+      if (typeof messages === "string") {
+        return Effect.fail(new EncodeError({ operation, value: messages, expected: "a list of messages" }))
+      }
       const iterator = messages[Symbol.iterator]()
       let next = iterator.next()
       let broken: { readonly error: unknown } | undefined
@@ -152,7 +182,7 @@ export class Sending {
             if (offer === "sent") return Effect.void
             if (offer === "paused") return Effect.yieldNow
             if (offer === "full") {
-              const waited = this.send(operation, next.value, { check: noRule.check, sent })
+              const waited = this.sendBy({ check: noRule.check, sent }, operation, next.value)
               return Effect.flatMap(waited, () => (broken === undefined ? Effect.void : Effect.die(broken.error)))
             }
             return Effect.fail(offer instanceof EncodeError ? offer : errorOf(operation, next.value, offer))
@@ -180,6 +210,7 @@ export class Sending {
       const reason = cause.reasons[0]
       if (reason?._tag !== "Die" || !(reason.defect instanceof NotSent)) return Effect.failCause(cause)
       const { why } = reason.defect
+      if (why === "tired") return this.wait(operation, message, rule, deadline, true)
       return why === "full" && this.timeLimit > 0
         ? this.wait(operation, message, rule, deadline)
         : Effect.fail(errorOf(operation, message, why))
@@ -190,11 +221,13 @@ export class Sending {
     operation: string,
     message: Outgoing,
     rule: SendRule,
-    deadline: number | undefined
+    deadline: number | undefined,
+    rest = false
   ): Effect.Effect<void, SendError> {
     const { outbox } = this
     return Effect.suspend(() => {
-      const until = deadline ?? this.timeLimit + elapsedMillis()
+      const endless = this.timeLimit === Number.POSITIVE_INFINITY
+      const until = deadline ?? (endless ? this.timeLimit : this.timeLimit + elapsedMillis())
       const waiting = Effect.callback<void>((resume) => {
         let stopTimer = (): void => {}
         const end = (effect: Effect.Effect<void>): void => {
@@ -214,11 +247,16 @@ export class Sending {
             outbox.leave(message, waiter)
             throw new NotSent(wrong)
           }
+          outbox.rest.end()
           const offer = outbox.retry(message, waiter)
           if (offer !== "sent") throw new NotSent(offer)
           rule.sent()
         })
-        outbox.wait(message, waiter, deadline !== undefined)
+        if (!rest) outbox.wait(message, waiter, deadline !== undefined)
+        else if (outbox.holds(message, waiter)) {
+          outbox.rest.begin(waiter.wake)
+          return Effect.sync(() => outbox.leave(message, waiter))
+        }
         if (until !== Number.POSITIVE_INFINITY) {
           stopTimer = startTimer(Math.max(0, until - elapsedMillis()), () => {
             if (waiter.state !== "waiting") return
@@ -241,7 +279,7 @@ const messagesPerBurst = 256
 
 const elapsedMillis = (): number => Number(Fiber.getCurrent()!.getRef(Clock.Clock).monotonicTimeNanosUnsafe()) / 1e6
 
-const errorOf = (operation: string, message: Outgoing, why: NotSent["why"]): SendError => {
+const errorOf = (operation: string, message: Outgoing, why: Exclude<NotSent["why"], "tired">): SendError => {
   switch (why) {
     case "full":
     case "timeUp":

@@ -10,7 +10,15 @@ import * as Stream from "effect/Stream"
 import type { Codec } from "../Codec.ts"
 import type { Outgoing } from "../Message.ts"
 import type * as Zmq from "../Zmq.ts"
-import { BindError, ConnectError, EncodeError, InvalidState, OpenError, type SocketError } from "../ZmqError.ts"
+import {
+  BindError,
+  ConnectError,
+  EncodeError,
+  InvalidState,
+  OpenError,
+  OptionError,
+  type SocketError
+} from "../ZmqError.ts"
 import {
   decodeAs,
   decodeJson,
@@ -26,7 +34,7 @@ import { link } from "./link.ts"
 import { openStable } from "./native.ts"
 import type { StableType } from "./options.ts"
 import { Receiving } from "./receive.ts"
-import { checkOutgoing, noRule, Sending } from "./send.ts"
+import { checkOutgoing, isFrame, noRule, Sending } from "./send.ts"
 import { openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
 import { forEachMessage, makeStream } from "./stream.ts"
 
@@ -88,6 +96,12 @@ const awaiting = (core: SocketCore, operation: string, isSo: () => boolean) =>
     core.connections.changed.until(operation, isSo)
   )
 
+// A list would be taken for the bytes of one topic. TypeScript refuses it, so it is a defect.
+const topicOf = (topic: string | Uint8Array): Buffer => {
+  if (isFrame(topic)) return Buffer.from(topic as string)
+  throw new OptionError({ option: "topic", value: topic, expected: "one topic, as a string or a Uint8Array" })
+}
+
 const publisherOf = (core: SocketCore) => ({
   awaitSubscribers: (topic: string | Uint8Array, count = 1) =>
     Effect.flatMap(
@@ -98,7 +112,7 @@ const publisherOf = (core: SocketCore) => ({
           expected: "A socket with `conflate`, `manual` or `invertMatching` does not know its subscribers"
         })
       }),
-      (subscribers) => subscribers.until("awaitSubscribers", Buffer.from(topic as string), count)
+      (subscribers) => subscribers.until("awaitSubscribers", topicOf(topic), count)
     )
 })
 
@@ -162,24 +176,24 @@ export const senderOf = (sending: Sending) => ({
   ...sendsOf(sending),
   sendAll: (messages: Iterable<Outgoing>) => sending.sendAll("sendAll", messages),
   sink: Sink.forEachArray((messages: readonly [Outgoing, ...Array<Outgoing>]) =>
-    messages.length === 1 ? sending.send("sink", messages[0]) : sending.sendAll("sink", messages)
+    messages.length === 1 ? sending.sendBy(sending.rule, "sink", messages[0]) : sending.sendAll("sink", messages)
   )
 })
 
 const subscriberOf = (core: SocketCore) => {
   const change = (operation: string, run: () => void) => whenOpen(core, operation, isNever, run)
   return {
-    subscribe: (topic: string | Uint8Array) => {
-      const bytes = Buffer.from(topic as string)
-      return Effect.asVoid(
-        Effect.acquireRelease(
-          whenOpen(core, "subscribe", isNever, () => core.subscriptions.add(bytes)),
-          (token) => Effect.ignore(change("unsubscribe", () => core.subscriptions.remove(bytes, token)))
+    subscribe: (topic: string | Uint8Array) =>
+      Effect.suspend(() => {
+        const bytes = topicOf(topic)
+        return Effect.asVoid(
+          Effect.acquireRelease(
+            whenOpen(core, "subscribe", isNever, () => core.subscriptions.add(bytes)),
+            (token) => Effect.ignore(change("unsubscribe", () => core.subscriptions.remove(bytes, token)))
+          )
         )
-      )
-    },
-    unsubscribe: (topic: string | Uint8Array) =>
-      change("unsubscribe", () => core.subscriptions.remove(Buffer.from(topic as string)))
+      }),
+    unsubscribe: (topic: string | Uint8Array) => change("unsubscribe", () => core.subscriptions.remove(topicOf(topic)))
   }
 }
 

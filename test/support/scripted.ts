@@ -2,8 +2,11 @@
  * A native socket that does what a test says, and keeps the books: what was
  * there to receive, what was handed over, and what was sent.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { type ConnectionEvent, Native, type NativeSocket, type Offer, type Source } from "../../src/internal/native.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
@@ -290,6 +293,16 @@ export const openNow = <S, E>(
   const scope = Scope.makeUnsafe()
   const opened = Effect.runSync(Scope.provide(openScripted(open, script), scope))
   return { ...opened, close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
+}
+
+/** How a fiber ended, in a word: its value, the tag of its error, or `interrupted`. */
+export const outcome = <A, E extends { readonly _tag: string }>(fiber: Fiber.Fiber<A, E>): string => {
+  const exit = fiber.pollUnsafe()
+  if (exit === undefined) return "running"
+  if (Exit.isSuccess(exit)) return String(exit.value)
+  if (Cause.hasInterrupts(exit.cause)) return "interrupted"
+  const error = Cause.findErrorOption(exit.cause)
+  return Option.isSome(error) ? error.value._tag : `defect: ${Cause.pretty(exit.cause)}`
 }
 
 /** Lets the event loop go round. */

@@ -686,8 +686,8 @@ export const xpub: (options?: Options.XPubOptions) => Effect.Effect<XPub, Socket
 export const xsub: (options?: Options.XSubOptions) => Effect.Effect<XSub, SocketError, Scope.Scope> = sockets.xsub
 
 /**
- * Opens a STREAM: plain TCP. Messages are `[routing id, bytes]`; an empty second
- * frame says that a peer came or left, and closes the connection when sent.
+ * Opens a STREAM: plain TCP, or ipc. Messages are `[routing id, bytes]`; an empty
+ * second frame says that a peer came or left, and closes the connection when sent.
  *
  * @category constructors
  * @since 0.1.0

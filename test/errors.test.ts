@@ -74,3 +74,27 @@ it.effect("an operation on a closed socket fails with Closed, whichever it is", 
     expect(dealer.endpoints).toEqual([])
   })
 )
+
+it.live("what TypeScript refuses is told, and not taken for something else", () =>
+  Effect.gen(function* () {
+    const sub = yield* Zmq.sub({ subscribe: "", bind: freshEndpoint("inproc") })
+    const pub = yield* Zmq.pub({ connect: boundTo(sub) })
+    yield* sub.unsubscribe("")
+    for (const topic of [["q"], 5, undefined, null, {}]) {
+      for (const wrong of [
+        sub.subscribe(topic as unknown as string),
+        sub.unsubscribe(topic as unknown as string),
+        pub.awaitSubscribers(topic as unknown as string)
+      ]) {
+        const defect = yield* Effect.catchDefect(Effect.scoped(wrong), Effect.succeed)
+        expect(defect).toMatchObject({ _tag: "OptionError", option: "topic", value: topic })
+      }
+    }
+    // A list of one character each would be sent otherwise.
+    expect(yield* outcome(pub.sendAll("text"))).toBe("EncodeError")
+    yield* sub.subscribe("q")
+    yield* pub.awaitSubscribers("q")
+    yield* pub.sendAll(["\0", "t", "q"])
+    expect(yield* sub.recvString).toBe("q")
+  })
+)

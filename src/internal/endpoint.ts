@@ -44,6 +44,10 @@ const check = (operation: "bind" | "connect", endpoint: unknown, type?: SocketTy
   if (type === "datagram" && transport !== "udp") {
     return fault("UnsupportedTransport", 'Use udp, like "udp://127.0.0.1:5555": a DGRAM has no other transport')
   }
+  // Over inproc libzmq aborts at a message of two frames, and over ws nothing comes.
+  if (type === "rawStream" && (transport === "inproc" || transport === "ws")) {
+    return fault("UnsupportedTransport", "Use tcp or ipc: a STREAM has the bytes of a connection, and no messages")
+  }
   switch (transport) {
     case "tcp":
       return checkTcp(operation, address)

@@ -506,6 +506,22 @@ describe("Many fibers on one socket", () => {
     })
   )
 
+  it.live("leave the line when it is not their turn any more, and the next may send", () =>
+    Effect.promise(async () => {
+      const { port, socket } = openNow(Zmq.req(), { room: 0 })
+      const two = ["0", "1"].map((text) => Effect.runFork(socket.send(text)))
+      await turns(2)
+      port.giveRoom(3)
+      await turns(3)
+      expect(two.map(outcome)).toEqual(["undefined", "InvalidState"])
+      port.arrive("reply")
+      await Effect.runPromise(socket.recv)
+      const next = Effect.runFork(socket.send("2"))
+      await turns(3)
+      expect([port.sent, outcome(next)]).toEqual([["0", "2"], "undefined"])
+    })
+  )
+
   it.live("are told what they have sent, whatever the next in line does to them", () =>
     Effect.promise(async () => {
       const { port, socket } = openNow(Zmq.push(), { admission: "writable", room: 0 })

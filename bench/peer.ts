@@ -23,11 +23,12 @@ interface Send {
 interface Close {
   readonly what: "close"
 }
-/** One message per millisecond, which holds the time it was sent at. */
+/** A message, which holds the time it was sent at, each so many milliseconds; with 0, each turn of the event loop. */
 interface Tick {
   readonly what: "tick"
   readonly endpoint: string
   readonly messages: number
+  readonly millis: number
 }
 /** Answers each request with itself, on REP or ROUTER, until the process ends. */
 interface Echo {
@@ -68,7 +69,7 @@ const work = async (task: Task): Promise<string> => {
         ticking.set(task.endpoint, socket)
       }
       for (let sent = 0; sent < task.messages; sent++) {
-        await sleep(1)
+        await (task.millis === 0 ? nextTurn() : sleep(task.millis))
         const stamp = Buffer.alloc(16)
         stamp.writeBigUInt64LE(process.hrtime.bigint())
         await socket.send(stamp)

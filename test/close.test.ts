@@ -12,6 +12,7 @@ import {
   numbers,
   openFiles,
   outcome,
+  pause,
   texts,
   transports,
   until
@@ -237,6 +238,43 @@ describe("closing a socket", () => {
   )
 })
 
+describe("a watched socket that has closed while it waits for an inproc name to be bound", () => {
+  const watched = (endpoint: string, linger: "1 minute" | 0) =>
+    Effect.gen(function* () {
+      const push = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", linger })
+      // With no peer at tcp, what it sends waits for that name.
+      yield* push.connect(endpoint)
+      return push
+    })
+
+  it.live("delivers what it has sent for as long as it lingers", () =>
+    Effect.gen(function* () {
+      const endpoint = freshEndpoint("inproc")
+      yield* Effect.scoped(Effect.flatMap(watched(endpoint, "1 minute"), (push) => push.send("late")))
+      yield* pause(20)
+      const pull = yield* Zmq.pull({ bind: endpoint })
+      expect(yield* pull.recvString).toBe("late")
+    })
+  )
+
+  it.live("takes nothing from another that waits for the same", () =>
+    Effect.gen(function* () {
+      const endpoint = freshEndpoint("inproc")
+      const other = yield* Zmq.push({ connect: endpoint })
+      yield* other.send("1")
+      const before = openFiles()
+      yield* Effect.scoped(watched(endpoint, 0))
+      yield* pause(50)
+      // libzmq has not ended it yet.
+      expect(openFiles()).toBeGreaterThan(before)
+      const pull = yield* Zmq.pull({ bind: endpoint })
+      yield* other.send("2")
+      expect([yield* pull.recvString, yield* pull.recvString]).toEqual(["1", "2"])
+      yield* until(Effect.sync(() => openFiles() <= before + 1))
+    })
+  )
+})
+
 describe("a process ends by itself, with code 0 and no word on stderr", () => {
   const ends = (scenarios: ReadonlyArray<string>, stdout = "closed\n") =>
     Effect.gen(function* () {
@@ -248,6 +286,14 @@ describe("a process ends by itself, with code 0 and no word on stderr", () => {
   it.live(
     "after receives that nobody awaits, waiting ones, deferred ones (unhandled rejections), blocked senders",
     () => ends(["interrupted receives", "waiting receives", "deferred receives", "blocked senders"])
+  )
+  it.live("after connections to inproc names that nobody binds, on sockets that were watched", () =>
+    ends(["connections to names that nobody binds"])
+  )
+  it.live.each([1, 2, 3])("after anything, done to sockets of any type in any order (seed %i)", (seed) =>
+    Effect.map(runScript("anything.ts", `${seed}`), (ended) =>
+      expect(ended).toMatchObject({ code: 0, signal: null, stderr: "", stdout: "done\n" })
+    )
   )
   it.live("after sockets that could not be opened (SIGSEGV at exit)", () => ends(["half-built sockets"]))
   it.live("by process.exit with everything open", () => ends(["exit in the middle"], "exiting\n"))

@@ -7,15 +7,24 @@ import type { ContextOptions } from "../ZmqContext.ts"
 import { canOpen, endWaiting, makeContext, type NativeContext, sharedContext } from "./native.ts"
 import { Reliance } from "./zap/reliance.ts"
 
+interface ContextSocket {
+  readonly shut: Effect.Effect<void>
+  readonly reliesOnZap: boolean
+  /** The inproc names it connected to before they were bound. */
+  readonly waitsFor: ReadonlySet<string>
+}
+
 export class ContextCore {
   readonly settings: ContextOptions
-  readonly sockets = new Set<{ readonly shut: Effect.Effect<void>; readonly reliesOnZap: boolean }>()
+  readonly sockets = new Set<ContextSocket>()
   readonly zap = new Reliance()
   /** What is bound over inproc, by its name. */
   readonly binders = new Map<string, { readonly attend: () => void }>()
   /** What was ever connected to over inproc, in a context that is used again. */
   readonly connectedTo = new Set<string>()
   closed = false
+  // What sockets wait for that are closed and watched.
+  private readonly abandoned = new Set<string>()
   private readonly make: () => NativeContext
   private made: NativeContext | undefined
 
@@ -32,6 +41,25 @@ export class ContextCore {
 
   noteConnected(name: string): void {
     if (this !== processContext) this.connectedTo.add(name)
+  }
+
+  /**
+   * A socket has closed that waited for inproc names to be bound. libzmq never ends
+   * it unless somebody binds them, and as long as it is watched the process
+   * goes on. What it has sent may be had for `linger` milliseconds.
+   */
+  abandon({ waitsFor }: ContextSocket, watched: boolean, linger: number): void {
+    if (watched) for (const name of waitsFor) this.abandoned.add(name)
+    const names = [...waitsFor].filter((name) => this.abandoned.has(name))
+    if (names.length === 0 || linger === Number.POSITIVE_INFINITY) return
+    setTimeout(() => {
+      if (this.closed) return
+      const open = [...this.sockets]
+      // Others may wait for the same, and must not be connected to nobody.
+      const free = names.filter((name) => !this.binders.has(name) && !open.some(({ waitsFor }) => waitsFor.has(name)))
+      for (const name of free) this.abandoned.delete(name)
+      endWaiting(this.native, free)
+    }, linger)
   }
 
   // Not what is behind the sockets: their keys, for example.

@@ -64,6 +64,7 @@ export class SocketCore {
   private binds = 0
   private heardBinds = 0
   private readonly peers: Peers
+  readonly waitsFor = new Set<string>()
   private readonly log: Log
   // Where a peer was refused, until another is accepted.
   private readonly refusing = new Set<string>()
@@ -114,6 +115,12 @@ export class SocketCore {
     return this.options.settings.some(
       ({ option, value }) => option === "zapDomain" || (/^(curve|plain)Server$/.test(option) && value === true)
     )
+  }
+
+  // Milliseconds.
+  private get linger(): number {
+    const given = this.options.settings.find(({ option }) => option === "linger")?.value as number
+    return given < 0 ? Number.POSITIVE_INFINITY : given
   }
 
   get endpoints(): ReadonlyArray<string> {
@@ -168,6 +175,7 @@ export class SocketCore {
       if (!this.connected.includes(endpoint)) this.native.connect(endpoint)
       this.connected.push(endpoint)
       if (isInproc(endpoint)) {
+        if (!this.context.binders.has(endpoint)) this.waitsFor.add(endpoint)
         this.context.noteConnected(endpoint)
         this.context.binders.get(endpoint)?.attend()
       }
@@ -354,6 +362,7 @@ export class SocketCore {
     this.inbox.close()
     this.outbox.close()
     this.connections.close()
+    if (this.waitsFor.size > 0) this.context.abandon(this, this.watching, this.outbox.sent === 0 ? 0 : this.linger)
   }
 }
 

@@ -83,6 +83,24 @@ const scenarios: Record<string, Effect.Effect<void>> = {
     for (const fiber of fibers) yield* Fiber.join(fiber)
   }).pipe(Effect.orDie),
 
+  // libzmq never ends such a socket, nor tells those who watch it of its end.
+  "connections to names that nobody binds": Effect.gen(function* () {
+    const watched = Effect.gen(function* () {
+      const push = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", linger: "50 millis" })
+      yield* push.connect("inproc://nobody")
+      yield* push.send("to nobody")
+      return push
+    })
+    yield* Effect.scoped(watched)
+    const left = yield* Effect.scoped(Effect.flatMap(watched, (push) => push.disconnect("inproc://nobody")))
+    // One that is not watched keeps the others waiting for as long as it is open.
+    const open = yield* Scope.make()
+    yield* Scope.provide(Zmq.push({ connect: "inproc://nobody" }), open)
+    yield* Effect.sleep("100 millis")
+    yield* Scope.close(open, Exit.void)
+    return left
+  }).pipe(Effect.orDie),
+
   unsendable: Effect.orDie(Effect.scoped(unsendable(`${tmpdir()}/effect-zmq-nobody`))),
 
   "exit in the middle": Effect.gen(function* () {

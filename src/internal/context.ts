@@ -56,7 +56,7 @@ export class ContextCore {
       if (this.closed) return
       const open = [...this.sockets]
       // Others may wait for the same, and must not be connected to nobody.
-      const free = names.filter((name) => !this.binders.has(name) && !open.some(({ waitsFor }) => waitsFor.has(name)))
+      const free = names.filter((name) => !open.some(({ waitsFor }) => waitsFor.has(name)))
       for (const name of free) this.abandoned.delete(name)
       endWaiting(this.native, free)
     }, linger)

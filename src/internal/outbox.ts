@@ -74,21 +74,6 @@ export class Outbox {
     return this.tell(message)
   }
 
-  /**
-   * Joins the line to rest, and not because there is no room. Says whether it is
-   * the first: then others wait behind it, until it does `retry` or `leave`.
-   */
-  holds(message: Outgoing, waiter: Waiter): boolean {
-    const key = this.laneOf(message)
-    const before = this.lanes.get(key)
-    before?.line.join(waiter)
-    if (before !== undefined) return false
-    const lane = this.laneAt(key)
-    lane.trying = waiter
-    lane.resting = true
-    return true
-  }
-
   // Offers it, and counts.
   private tell(message: Outgoing): Offer {
     const offer = this.native.offer(message)
@@ -129,6 +114,23 @@ export class Outbox {
     if (first) lane.line.rejoin(waiter)
     else lane.line.join(waiter)
     this.watch(key, lane)
+  }
+
+  /**
+   * Joins those who wait, to rest and not for want of room. Says whether nobody is
+   * before it: then others wait behind it, until it does `retry` or `leave`.
+   */
+  joinToRest(message: Outgoing, waiter: Waiter): boolean {
+    const key = this.laneOf(message)
+    const others = this.lanes.get(key)
+    if (others !== undefined) {
+      others.line.join(waiter)
+      return false
+    }
+    const lane = this.laneAt(key)
+    lane.trying = waiter
+    lane.resting = true
+    return true
   }
 
   /** The waiter that was woken tries to send. */

@@ -6,6 +6,7 @@
  * is interrupted, the message was not sent and never will be. What Effect adds
  * behind the send are operations again: see `rest.ts`.
  */
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -30,6 +31,10 @@ const full = new NotSent("full")
 const closed = new NotSent("closed")
 const timeUp = new NotSent("timeUp")
 const tired = new NotSent("tired")
+
+/** Why a message was not sent, if that is what a send failed with. */
+const whyNotSent = ({ reasons: [reason] }: Cause.Cause<unknown>): NotSent["why"] | undefined =>
+  reason?._tag === "Die" && reason.defect instanceof NotSent ? reason.defect.why : undefined
 
 export const isFrame = (value: unknown): value is Frame => typeof value === "string" || value instanceof Uint8Array
 
@@ -112,21 +117,15 @@ export class Sending {
         return true
       }),
       (cause) => {
-        const reason = cause.reasons[0]
-        if (reason?._tag !== "Die" || !(reason.defect instanceof NotSent)) return Effect.failCause(cause)
-        const { why } = reason.defect
-        return why === "tired" ? rested : Effect.fail(errorOf(operation, message, why) as Exclude<SendError, Again>)
+        const why = whyNotSent(cause)
+        if (why === undefined) return Effect.failCause(cause)
+        if (why !== "tired") return Effect.fail(errorOf(operation, message, why) as Exclude<SendError, Again>)
+        const rested = Effect.suspend(() => {
+          outbox.rest.end()
+          return attempt
+        })
+        return Effect.callback((resume) => outbox.rest.begin(() => resume(rested)))
       }
-    )
-    const rested = Effect.callback<boolean, Exclude<SendError, Again>>((resume) =>
-      outbox.rest.begin(() =>
-        resume(
-          Effect.suspend(() => {
-            outbox.rest.end()
-            return attempt
-          })
-        )
-      )
     )
     return attempt
   }
@@ -207,9 +206,8 @@ export class Sending {
   ): Effect.Effect<void, SendError> {
     // A frame that costs nothing on success, and adds no operation there.
     return Effect.catchCause(self, (cause): Effect.Effect<void, SendError> => {
-      const reason = cause.reasons[0]
-      if (reason?._tag !== "Die" || !(reason.defect instanceof NotSent)) return Effect.failCause(cause)
-      const { why } = reason.defect
+      const why = whyNotSent(cause)
+      if (why === undefined) return Effect.failCause(cause)
       if (why === "tired") return this.wait(operation, message, rule, deadline, true)
       return why === "full" && this.timeLimit > 0
         ? this.wait(operation, message, rule, deadline)
@@ -226,8 +224,7 @@ export class Sending {
   ): Effect.Effect<void, SendError> {
     const { outbox } = this
     return Effect.suspend(() => {
-      const endless = this.timeLimit === Number.POSITIVE_INFINITY
-      const until = deadline ?? (endless ? this.timeLimit : this.timeLimit + elapsedMillis())
+      const until = deadline ?? this.timeLimit + elapsedMillis()
       const waiting = Effect.callback<void>((resume) => {
         let stopTimer = (): void => {}
         const end = (effect: Effect.Effect<void>): void => {
@@ -253,7 +250,7 @@ export class Sending {
           rule.sent()
         })
         if (!rest) outbox.wait(message, waiter, deadline !== undefined)
-        else if (outbox.holds(message, waiter)) {
+        else if (outbox.joinToRest(message, waiter)) {
           outbox.rest.begin(waiter.wake)
           return Effect.sync(() => outbox.leave(message, waiter))
         }

@@ -92,13 +92,13 @@ const scenarios: Record<string, Effect.Effect<void>> = {
       return push
     })
     yield* Effect.scoped(watched)
-    const left = yield* Effect.scoped(Effect.flatMap(watched, (push) => push.disconnect("inproc://nobody")))
-    // One that is not watched keeps the others waiting for as long as it is open.
+    yield* Effect.scoped(Effect.flatMap(watched, (push) => push.disconnect("inproc://nobody")))
+    // One that is not watched keeps the others waiting for as long as it is open:
+    // until their linger is over, so that the end of this one has to end them.
     const open = yield* Scope.make()
     yield* Scope.provide(Zmq.push({ connect: "inproc://nobody" }), open)
     yield* Effect.sleep("100 millis")
     yield* Scope.close(open, Exit.void)
-    return left
   }).pipe(Effect.orDie),
 
   unsendable: Effect.orDie(Effect.scoped(unsendable(`${tmpdir()}/effect-zmq-nobody`))),

@@ -6,12 +6,12 @@ import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { Message, Outgoing } from "../Message.ts"
-import { Again, Closed, InvalidState, Unroutable } from "../ZmqError.ts"
+import { Again, Closed, InvalidState } from "../ZmqError.ts"
+import { forEachMessage } from "./handlers.ts"
 import type { Diversion, Inbox } from "./inbox.ts"
 import { microtask, nextMicrotask } from "./microtask.ts"
 import type { ReceiveError, ReceiveRule, Receiving } from "./receive.ts"
 import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "./send.ts"
-import { forEachMessage } from "./stream.ts"
 import { startTimer } from "./timer.ts"
 
 export const wholeMessage = (message: Message): Message => message
@@ -142,11 +142,8 @@ export class DealerRequests implements Diversion {
   private readonly sending: Sending
   private readonly inbox: Inbox
   private readonly timeLimit: number
-  // Tells our correlation ids from those of a DEALER before us on the same
-  // routing id, and from other messages.
-  private readonly prefix = randomBytes(4)
-  private count = 0
-  private readonly inFlight = new Map<number, Request>()
+  private readonly ids = new RequestIds()
+  private readonly inFlight = new Map<string, Request>()
 
   constructor(sending: Sending, inbox: Inbox, timeLimit: number) {
     this.sending = sending
@@ -159,23 +156,20 @@ export class DealerRequests implements Diversion {
     return Effect.suspend(() => {
       const wrong = checkOutgoing("request", message)
       if (wrong !== undefined) return Effect.fail(wrong)
-      const number = this.count
-      this.count = (number + 1) >>> 0
-      const id = Buffer.allocUnsafe(8)
-      this.prefix.copy(id)
-      id.writeUInt32BE(number, 4)
+      const id = this.ids.next()
+      const key = id.toString("latin1")
       const request: Request = { reply: undefined, wake: undefined, fail: undefined }
       const rule: SendRule = {
         check: noRule.check,
         sent: () => {
-          this.inFlight.set(number, request)
+          this.inFlight.set(key, request)
         }
       }
       return this.sending.sendBy(rule, "request", [id, "", ...framesOf(message)]).pipe(
         Effect.flatMap(() => this.wait(request)),
         Effect.ensuring(
           Effect.sync(() => {
-            this.inFlight.delete(number)
+            this.inFlight.delete(key)
           })
         )
       )
@@ -216,19 +210,43 @@ export class DealerRequests implements Diversion {
   // for an ordinary message.
   accept(message: Message): boolean {
     const [id, delimiter] = message
-    if (message.length < 3 || id.length !== 8 || delimiter?.length !== 0 || id.compare(this.prefix, 0, 4, 0, 4) !== 0) {
-      return false
-    }
-    const number = id.readUInt32BE(4)
-    const request = this.inFlight.get(number)
+    if (message.length < 3 || delimiter?.length !== 0 || !this.ids.isOurs(id)) return false
+    const key = id.toString("latin1")
+    const request = this.inFlight.get(key)
     if (request !== undefined) {
       // Nobody waits for it any more, nor receives for its sake.
-      this.inFlight.delete(number)
+      this.inFlight.delete(key)
       request.reply = message.slice(2) as unknown as Message
       // Later, and not from here: a burst of messages is being handed over.
       microtask(() => request.wake?.())
     }
     return true
+  }
+}
+
+const prefixLength = 4
+const idLength = 16
+const idsAtOnce = 256
+
+/**
+ * Ids of requests: what tells ours from those of a DEALER before us on the same
+ * routing id, and from other messages; and then random bytes. A server knows the
+ * ids of what it was asked, and must not guess what another was asked.
+ */
+class RequestIds {
+  private readonly prefix = randomBytes(prefixLength)
+  private pool = Buffer.alloc(0)
+
+  next(): Buffer {
+    if (this.pool.length === 0) this.pool = randomBytes(idLength * idsAtOnce)
+    const id = this.pool.subarray(0, idLength)
+    this.pool = this.pool.subarray(idLength)
+    this.prefix.copy(id)
+    return id
+  }
+
+  isOurs(id: Buffer): boolean {
+    return id.length === idLength && id.compare(this.prefix, 0, prefixLength, 0, prefixLength) === 0
   }
 }
 
@@ -256,7 +274,8 @@ export type Handler<E, R> = (request: Message, routingId: Buffer | undefined) =>
 
 /**
  * Answers each request with what `handler` makes of it. A request whose handler
- * fails or is interrupted before its reply was sent goes back.
+ * fails or is interrupted goes back. A reply that is made is sent: where its
+ * client has no room, it waits for that by itself.
  */
 export const serve = <E, R>(
   receiving: Receiving,
@@ -280,21 +299,8 @@ export const serve = <E, R>(
         Effect.flatMap(handler(body, address[0]), (reply) => {
           const wrong = checkOutgoing("serve", reply)
           if (wrong !== undefined) return Effect.fail(wrong)
-          const replied = (rule: SendRule): SendRule => ({
-            check: noRule.check,
-            sent: () => {
-              rule.sent()
-              settle()
-            }
-          })
           const message = [...address, ...framesOf(reply)] as unknown as Outgoing
-          return sending.sendBy(replied(sending.rule), "serve", message).pipe(
-            // The client has left: there is nobody to answer.
-            Effect.catchIf(
-              (error) => error instanceof Unroutable,
-              () => Effect.logDebug("effect-zmq: a client left before its reply")
-            )
-          )
+          return sending.reply("serve", message, settle)
         })
     )
   )

@@ -1,19 +1,25 @@
 import type { Message } from "../Message.ts"
+import type { Held } from "./held.ts"
 import { Mailbox } from "./mailbox.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket } from "./native.ts"
 import { Rest } from "./rest.ts"
 import { bytesPerBurst, scavengeInTime } from "./scavenge.ts"
+import { turn } from "./turn.ts"
 
-// How many messages may be taken before the event loop gets its turn (P8), in
-// which Node also frees the buffers that were collected. Each 16 KiB of a
-// message count as one more.
-const messagesPerTurn = 512
+// What a message costs of the event loop's turn (P8), after which Node also
+// frees the buffers that were collected: each 16 KiB of it count as one more.
 const bytesPerCount = 16 * 1024
 
 // How large messages are is not known beforehand. Bursts are as long as
 // `bytesPerBurst` allows if the next messages are like the last ones.
 const firstBurst = 8
+
+// How much is read ahead at the most, so that the ends of peers are seen that
+// are behind it.
+const mostAhead = 65_536
+const mostBytesAhead = 64 * 1024 * 1024
+const burstAhead = 512
 
 /** Takes messages that are not for the mailbox: the replies to requests. */
 export interface Diversion {
@@ -35,6 +41,10 @@ export class Inbox {
   readonly rest = new Rest()
   /** Who gets to see messages before the mailbox. */
   diversion: Diversion | undefined = undefined
+  /** What waits until its peer has room, where peers have room of their own. */
+  held: Held | undefined = undefined
+  /** Called when a reply that somebody waits for may be behind messages that nobody receives. */
+  onStalled: () => void = ignore
 
   private readonly native: NativeSocket
   readonly capacity: number
@@ -44,20 +54,19 @@ export class Inbox {
   private quiet = false
   // Whether a receive has only just begun.
   private atOnce = false
-  private takenThisTurn = 0
   private mostPerBurst: number
   // The largest message since that was last set.
   private largest = 0
+  // How many messages the mailbox is to hold though nobody wants them, and how
+  // many bytes it may still take for that.
+  private ahead = 0
+  private bytesAhead = 0
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
   arrivals = 0
   bytes = 0
   again = 0
 
-  /**
-   * The mailbox takes at most `capacity` messages at a time that nobody asked
-   * for. While a reply is expected it takes all that comes, as the reply is
-   * behind them.
-   */
+  /** The mailbox takes at most `capacity` messages at a time that nobody asked for. */
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
     this.native = native
     this.capacity = capacity
@@ -65,17 +74,29 @@ export class Inbox {
     this.mailbox = new Mailbox(newestOnly, microtask)
   }
 
+  /** Messages that were received and that nobody has. */
+  get queued(): number {
+    return this.mailbox.size + (this.held?.size ?? 0)
+  }
+
   /** Sees to it that a message comes, if there is or will be one. */
   fill(): void {
     if (this.state !== "idle" || this.mailbox.closed) return
-    if (this.takenThisTurn >= messagesPerTurn) return this.pause()
+    if (!this.wanted) return this.stall()
+    if (turn.isOver) return this.pause()
     this.state = "receiving"
     if (this.quiet && this.native.receivesAtOnce) return this.receiveOne()
     const { arrivals, mostPerBurst } = this
+    // Beforehand: other sockets have their bursts before this one has arrived.
+    turn.spend(mostPerBurst)
     const burst = this.native.receiveBurst(mostPerBurst, this.arrived)
-    if (burst === undefined) return this.receiveOne()
+    if (burst === undefined) {
+      turn.giveBack(mostPerBurst)
+      return this.receiveOne()
+    }
     burst.then(() => {
       const count = this.arrivals - arrivals
+      turn.giveBack(mostPerBurst - count)
       this.quiet = count < mostPerBurst
       // A socket may say that it is readable and have nothing after all.
       if (count > 0) this.settled()
@@ -86,7 +107,11 @@ export class Inbox {
   /** Takes what is there now, at most `max`, and calls `done` when it is in the mailbox. */
   poll(max: number, done: () => void): void {
     // Polling counts as well, or a loop of it would never let go of the event loop.
-    const finish = () => (this.takenThisTurn++ < messagesPerTurn ? done() : this.nextTurn(done))
+    const finish = () => {
+      if (turn.isOver) return turn.next(done)
+      turn.spend()
+      done()
+    }
     if (this.mailbox.closed) return finish()
     if (this.state === "receiving") {
       // What the pending receive finds is in the mailbox before `finish` runs:
@@ -96,10 +121,12 @@ export class Inbox {
       else setImmediate(finish)
       return
     }
+    const { arrivals } = this
     const burst = this.native.receiveBurst(max, this.arrived)
     if (burst === undefined) return finish()
     this.state = "receiving"
     burst.then(() => {
+      turn.spend(this.arrivals - arrivals)
       this.settled()
       finish()
     })
@@ -108,6 +135,28 @@ export class Inbox {
   /** Whether a native receive is under way. */
   get receiving(): boolean {
     return this.state === "receiving"
+  }
+
+  /**
+   * Keeps the mailbox filled though nobody receives, as `how` says: not, as far as
+   * its capacity goes, or much further. A peer that has left is there until
+   * what it had sent is read.
+   */
+  readAhead(how: "not" | "some" | "far"): void {
+    this.ahead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
+    this.bytesAhead = mostBytesAhead
+    if (this.isAhead) this.fill()
+  }
+
+  /** Takes what is there now, though nobody receives. */
+  takeAll(): void {
+    const { arrivals, bytes } = this
+    const more = (last: number): void => {
+      if (this.arrivals === last || this.queued >= mostAhead || this.bytes - bytes >= mostBytesAhead) return
+      const { arrivals } = this
+      this.poll(burstAhead, () => more(arrivals))
+    }
+    if (this.state !== "receiving") this.poll(burstAhead, () => more(arrivals))
   }
 
   close(): void {
@@ -121,7 +170,27 @@ export class Inbox {
   }
 
   private get wanted(): boolean {
-    return this.mailbox.wanted || this.diversion?.wanted === true
+    return this.mailbox.wanted || (this.expects && this.mailbox.size < this.capacity) || this.isAhead
+  }
+
+  // Whether a reply is expected.
+  private get expects(): boolean {
+    return this.diversion?.wanted === true
+  }
+
+  private get isAhead(): boolean {
+    return this.queued < this.ahead && this.bytesAhead > 0
+  }
+
+  // A reply may be behind more messages than the mailbox takes unasked. They
+  // stay with libzmq, as the high-water mark says, until some are received.
+  private stall(): void {
+    if (!this.expects || this.mailbox.onTaken !== undefined) return
+    this.onStalled()
+    this.mailbox.onTaken = () => {
+      this.mailbox.onTaken = undefined
+      microtask(() => this.fill())
+    }
   }
 
   private readonly arrived = (message: Message): void => {
@@ -129,8 +198,9 @@ export class Inbox {
     for (let i = 0; i < message.length; i++) bytes += message[i]!.length
     this.arrivals++
     this.bytes += bytes
+    this.bytesAhead -= bytes
     if (bytes > this.largest) this.largest = bytes
-    this.takenThisTurn += 1 + Math.floor(bytes / bytesPerCount)
+    if (bytes >= bytesPerCount) turn.spend(Math.floor(bytes / bytesPerCount))
     if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
     scavengeInTime(bytes)
   }
@@ -149,6 +219,7 @@ export class Inbox {
 
   private readonly received = (message: Message): void => {
     if (this.atOnce) this.quiet = false
+    turn.spend()
     this.arrived(message)
     this.settled()
   }
@@ -158,7 +229,7 @@ export class Inbox {
     this.mostPerBurst = Math.max(1, Math.min(this.capacity, Math.floor(bytesPerBurst / this.largest)))
     this.largest = 0
     this.mailbox.announce()
-    if (this.wanted) this.fill()
+    this.fill()
   }
 
   // EAGAIN is no end: a REQ wakes for a late reply, and drops it.
@@ -171,15 +242,12 @@ export class Inbox {
 
   private pause(): void {
     this.state = "paused"
-    this.nextTurn(() => {
+    turn.next(() => {
       if (this.state !== "paused") return
       this.state = "idle"
-      if (this.wanted) this.fill()
+      this.fill()
     })
   }
-
-  private nextTurn(run: () => void): void {
-    this.takenThisTurn = 0
-    setImmediate(run)
-  }
 }
+
+const ignore = (): void => {}

@@ -22,12 +22,14 @@ export class Waiter {
 export class Line {
   private first: Waiter | undefined = undefined
   private last: Waiter | undefined = undefined
+  length = 0
 
   get isEmpty(): boolean {
     return this.first === undefined
   }
 
   join(waiter: Waiter): void {
+    this.length++
     waiter.state = "waiting"
     waiter.previous = this.last
     if (this.last === undefined) this.first = waiter
@@ -37,6 +39,7 @@ export class Line {
 
   /** Back to the front, for one who was woken too early. */
   rejoin(waiter: Waiter): void {
+    this.length++
     waiter.state = "waiting"
     waiter.next = this.first
     if (this.first === undefined) this.last = waiter
@@ -55,6 +58,7 @@ export class Line {
 
   /** Only for one who is waiting. */
   leave(waiter: Waiter): void {
+    this.length--
     waiter.state = "gone"
     if (waiter.previous === undefined) this.first = waiter.next
     else waiter.previous.next = waiter.next
@@ -64,10 +68,14 @@ export class Line {
     waiter.next = undefined
   }
 
-  /** Fails everyone in the line. */
-  close(): void {
-    for (let waiter = this.call(); waiter !== undefined; waiter = this.call()) {
-      waiter.state = "gone"
+  /** Fails everyone in the line, or those whom `which` names. */
+  close(which: (waiter: Waiter) => boolean = () => true): void {
+    const waiters: Array<Waiter> = []
+    for (let waiter = this.first; waiter !== undefined; waiter = waiter.next) waiters.push(waiter)
+    for (const waiter of waiters) {
+      // One may have left by now, as the one before it ran.
+      if (waiter.state !== "waiting" || !which(waiter)) continue
+      this.leave(waiter)
       waiter.fail()
     }
   }

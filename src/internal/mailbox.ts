@@ -31,6 +31,8 @@ export class Mailbox<A> {
   closed = false
   /** How many messages came back. */
   putBacks = 0
+  /** Called when a message has left, for one who waits until there are fewer. */
+  onTaken: (() => void) | undefined = undefined
 
   /**
    * With `newestOnly` a message takes the place of the one before: CONFLATE.
@@ -70,6 +72,7 @@ export class Mailbox<A> {
 
   /** The next message. Only while `available > 0`, or after `claim`. */
   take(): A {
+    if (this.onTaken !== undefined) this.onTaken()
     if (this.returned.length > 0) return this.returned.shift()!.message
     this.first++
     return MutableList.take(this.fresh) as A
@@ -77,13 +80,19 @@ export class Mailbox<A> {
 
   /** As `take`, for one who may `putBack` what it got. */
   lend(): Lease<A> {
+    if (this.onTaken !== undefined) this.onTaken()
     if (this.returned.length > 0) return this.returned.shift()!
     return { number: this.first++, message: MutableList.take(this.fresh) as A }
   }
 
-  /** A lent message comes back to its place in the order. */
+  /** A lent message comes back to its place in the order, as it was not dealt with. */
   putBack(lease: Lease<A>): void {
     this.putBacks++
+    this.restore(lease)
+  }
+
+  /** A lent message comes back to its place in the order, as it is not its time yet. */
+  restore(lease: Lease<A>): void {
     if (this.newestOnly && this.size > 0) return
     const returned = this.returned
     let at = returned.length

@@ -13,10 +13,15 @@ const sharedLane = ""
 const looksPerTry = 25
 
 // When some peer has room it may be another. A try that fails costs as much as
-// thirty messages: so a lane that failed waits for more looks, up to so many,
-// and lanes beyond this many for the next one.
+// thirty messages: so a lane that failed waits for more looks, up to so many. Of
+// many lanes each waits longer, but its peer's end is seen within a second.
 const mostLooks = 5
-const lanesPerLook = 10
+const mostLooksOfMany = 25
+const lanesPerLook = 50
+
+// When the socket has been read for so long, as far as the mailbox goes, and a peer
+// still has no room, it is read further: its end may be behind more.
+const millisToReadFar = 250
 
 /** Senders that wait for room, in order. Only the first of them is woken to try. */
 class Lane {
@@ -25,15 +30,34 @@ class Lane {
   trying: Waiter | undefined = undefined
   // whether that one has not waited for room, and only rests (see `rest.ts`)
   resting = false
+  // whether the last try found no room, and since when
+  full = false
+  since = 0
   // looks since it was tried, and how many it waits for
   looks = 0
   patience = 1
 }
 
+/** A message that waits for room by itself. */
+export class Posted {
+  readonly message: Outgoing
+  readonly waiter: Waiter
+
+  constructor(outbox: Outbox, message: Outgoing, ended: (offer: Exclude<Offer, "full">) => void) {
+    this.message = message
+    const retry = () => {
+      const offer = outbox.retry(message, this.waiter)
+      if (offer === "full") outbox.wait(message, this.waiter, true)
+      else ended(offer)
+    }
+    this.waiter = new Waiter(retry, () => ended("closed"))
+  }
+}
+
 /**
  * Offers messages to a socket, and keeps those who send in order while there is
- * no room. It holds no messages: who waits still has its own, and can leave
- * with it.
+ * no room. Who waits still has its own message, and can leave with it. Only
+ * what was `post`ed waits here by itself.
  */
 export class Outbox {
   private readonly native: NativeSocket
@@ -42,13 +66,22 @@ export class Outbox {
   private readonly lanes = new Map<string, Lane>()
   // Lanes whose first in line waits for room, the longest first.
   private readonly blocked = new Map<string, Lane>()
+  private full = 0
+  private isRead: "not" | "some" | "far" = "not"
   private looking = false
+  // What must be sent before the socket closes.
+  private readonly owed = new Set<Waiter>()
   // Messages that libzmq gave back after all.
   private back: Array<Outgoing> = []
+  private onPaid: () => void = ignore
   closed = false
   readonly rest = new Rest()
-  /** Messages that libzmq accepted, gave back, and never took again. */
-  returned = 0
+  /** Called when a peer has room again, or has left. */
+  onRoom: (peer: string) => void = ignore
+  /** Told whether the socket must be read for the ends of its peers to be seen, and how far. */
+  onBlocked: (how: "not" | "some" | "far") => void = ignore
+  /** Messages that were accepted, here or by libzmq, and never sent. */
+  unsent = 0
   /** Messages and bytes that libzmq accepted, and offers that it refused for want of room. */
   sent = 0
   bytes = 0
@@ -62,6 +95,14 @@ export class Outbox {
       this.count(message, -1)
       this.resend(message)
     }
+  }
+
+  /** Whether any lane is full, and whether that of a peer is. */
+  get hasFull(): boolean {
+    return this.full > 0
+  }
+  isFull(peer: string): boolean {
+    return this.lanes.get(peer)?.full === true
   }
 
   /** Sends now or not at all. Whoever waits goes first, but one who only rests may be overtaken. */
@@ -107,6 +148,22 @@ export class Outbox {
     return held ? "full" : offer
   }
 
+  /**
+   * Sends as soon as there is room, before the socket closes if it can: it is
+   * owed. Returns what became of it if that is known at once, and tells `ended` else.
+   */
+  post(message: Outgoing, ended: (offer: Exclude<Offer, "full">) => void): Offer {
+    const offer = this.offer(message)
+    if (offer !== "full") return offer
+    const posted = new Posted(this, message, (offer) => {
+      this.pay(posted.waiter, offer)
+      ended(offer)
+    })
+    this.owed.add(posted.waiter)
+    this.wait(message, posted.waiter, false)
+    return offer
+  }
+
   /** Joins those who wait for room; one who was woken for nothing goes first again. */
   wait(message: Outgoing, waiter: Waiter, first: boolean): void {
     const key = this.laneOf(message)
@@ -114,6 +171,11 @@ export class Outbox {
     if (first) lane.line.rejoin(waiter)
     else lane.line.join(waiter)
     this.watch(key, lane)
+  }
+
+  /** How many wait for room where this message would. */
+  waitingWith(message: Outgoing): number {
+    return this.lanes.get(this.laneOf(message))?.line.length ?? 0
   }
 
   /**
@@ -137,13 +199,17 @@ export class Outbox {
   retry(message: Outgoing, waiter: Waiter): Offer {
     const key = this.laneOf(message)
     const lane = this.laneAt(key)
-    const offer = this.closed ? "closed" : this.tell(message)
+    const offer = this.closed && !this.owed.has(waiter) ? "closed" : this.tell(message)
     lane.trying = undefined
     lane.resting = false
     waiter.state = "gone"
-    lane.patience = offer === "full" && this.byPeer ? Math.min(mostLooks, lane.patience * 2) : 1
+    lane.patience = offer === "full" && this.byPeer ? Math.min(this.patience, lane.patience * 2) : 1
     this.goOn(key, lane, offer === "full")
     return offer
+  }
+
+  private get patience(): number {
+    return Math.min(mostLooksOfMany, Math.max(mostLooks, this.blocked.size >> 1))
   }
 
   leave(message: Outgoing, waiter: Waiter): void {
@@ -159,11 +225,31 @@ export class Outbox {
     this.goOn(key, lane, false)
   }
 
-  close(): void {
+  /** Fails those who wait with their own message. What is owed goes on waiting, until `close`. */
+  end(): void {
     this.closed = true
+    for (const { line } of this.lanes.values()) line.close((waiter) => !this.owed.has(waiter))
+  }
+
+  /** Resolves when all that is owed was sent, or cannot be; undefined if nothing is. */
+  get paid(): Promise<void> | undefined {
+    if (this.owed.size === 0) return undefined
+    return new Promise((resolve) => {
+      this.onPaid = resolve
+    })
+  }
+
+  close(): void {
+    this.end()
     for (const lane of this.lanes.values()) lane.line.close()
     this.lanes.clear()
     this.blocked.clear()
+  }
+
+  private pay(waiter: Waiter, offer: Offer): void {
+    if (offer === "closed") this.unsent++
+    this.owed.delete(waiter)
+    if (this.owed.size === 0) this.onPaid()
   }
 
   private laneAt(key: string): Lane {
@@ -176,35 +262,64 @@ export class Outbox {
   }
 
   private goOn(key: string, lane: Lane, full: boolean): void {
-    if (full) this.watch(key, lane)
+    if (full) return this.watch(key, lane)
+    if (lane.full) lane.since = performance.now()
+    this.hasRoom(key, lane)
     // The next message of one who was alone need not wait.
-    else if (lane.line.isEmpty && lane.trying === undefined && !this.blocked.has(key)) this.end(key, lane)
+    if (lane.line.isEmpty && lane.trying === undefined && !this.blocked.has(key)) this.forget(key, lane)
     // Later, and not from here: another fiber that runs inside this one's last
     // operation could interrupt it there.
     else microtask(() => this.call(key, lane))
   }
 
+  // Nobody waits for room in it any more.
+  private hasRoom(key: string, lane: Lane): void {
+    if (!lane.full || !lane.line.isEmpty) return
+    lane.full = false
+    this.full--
+    if (this.full === 0) this.read("not")
+    this.onRoom(key)
+  }
+
+  private read(how: "not" | "some" | "far"): void {
+    if (how === this.isRead) return
+    this.isRead = how
+    this.onBlocked(how)
+  }
+
   private watch(key: string, lane: Lane): void {
     this.blocked.set(key, lane)
+    if (!lane.full) {
+      lane.full = true
+      lane.since = performance.now()
+      this.full++
+      if (this.full === 1) this.read("some")
+    }
     this.look()
   }
 
   // One look serves all lanes.
   private look(): void {
-    if (this.looking || this.closed) return
+    if (this.looking || this.blocked.size === 0) return
     this.looking = true
     this.native.room().then((mayBe) => {
       this.looking = false
-      let called = 0
-      for (const [key, lane] of [...this.blocked]) {
-        if (called === lanesPerLook) break
-        if (++lane.looks < (mayBe ? lane.patience : looksPerTry) && !lane.line.isEmpty) continue
+      const due: Array<[string, Lane]> = []
+      let since = Number.POSITIVE_INFINITY
+      for (const entry of this.blocked) {
+        const [, lane] = entry
+        since = Math.min(since, lane.since)
+        if (++lane.looks >= (mayBe ? lane.patience : looksPerTry) || lane.line.isEmpty) due.push(entry)
+      }
+      if (performance.now() - since >= millisToReadFar) this.read("far")
+      // Those first that were full for the shortest time: they are the likeliest to have room.
+      if (due.length > lanesPerLook) due.sort(([, a], [, b]) => a.patience - b.patience).length = lanesPerLook
+      for (const [key, lane] of due) {
         lane.looks = 0
-        called++
         this.blocked.delete(key)
         this.call(key, lane)
       }
-      if (this.blocked.size > 0) this.look()
+      this.look()
     })
   }
 
@@ -212,11 +327,13 @@ export class Outbox {
     if (lane.trying !== undefined || this.blocked.has(key)) return
     lane.trying = lane.line.call()
     if (lane.trying !== undefined) lane.trying.wake()
-    else this.end(key, lane)
+    else this.forget(key, lane)
   }
 
-  private end(key: string, lane: Lane): void {
-    if (this.lanes.get(key) === lane) this.lanes.delete(key)
+  private forget(key: string, lane: Lane): void {
+    if (this.lanes.get(key) !== lane) return
+    this.lanes.delete(key)
+    this.hasRoom(key, lane)
   }
 
   // Their senders have been told that they are sent, so they go before all
@@ -228,29 +345,30 @@ export class Outbox {
 
   private resendNext(): void {
     const message = this.back[0]!
-    const waiter: Waiter = new Waiter(
-      () => {
-        const offer = this.retry(message, waiter)
-        if (offer === "closed") return this.giveUp()
-        if (offer !== "full") this.back.shift()
-        if (this.back.length > 0) this.resendNext()
-      },
-      () => this.giveUp()
-    )
-    if (this.closed) this.giveUp()
-    else this.wait(message, waiter, true)
+    const posted = new Posted(this, message, (offer) => {
+      if (offer === "closed") this.giveUp()
+      else this.back.shift()
+      if (this.back.length > 0) this.resendNext()
+      this.pay(posted.waiter, "sent")
+    })
+    if (this.closed && this.owed.size === 0) return this.giveUp()
+    this.owed.add(posted.waiter)
+    this.wait(message, posted.waiter, true)
   }
 
   private giveUp(): void {
-    this.returned += this.back.length
+    this.unsent += this.back.length
     this.back = []
   }
 }
 
+const ignore = (): void => {}
+
 /** How many bytes a frame is. */
 export const sizeOf = (frame: Frame): number => (typeof frame === "string" ? Buffer.byteLength(frame) : frame.length)
 
-const peerOf = (message: Outgoing): string => {
+/** The peer that a message of a ROUTER is for, or from. */
+export const peerOf = (message: Outgoing): string => {
   const id = typeof message === "string" || message instanceof Uint8Array ? message : message[0]
   return Buffer.from(id as Uint8Array).toString("latin1")
 }

@@ -7,13 +7,14 @@
  * or is where it was.
  */
 import type { Message } from "../Message.ts"
+import { mostPerPeer } from "./held.ts"
 import type { Inbox } from "./inbox.ts"
 import { Waiter } from "./line.ts"
 import type { Lease } from "./mailbox.ts"
 import { microtask } from "./microtask.ts"
 import type { Offer, Source } from "./native.ts"
 import type { SocketType } from "./options.ts"
-import type { Outbox } from "./outbox.ts"
+import { type Outbox, Posted } from "./outbox.ts"
 import type { SocketCore } from "./socket.ts"
 import { turn } from "./turn.ts"
 
@@ -74,7 +75,7 @@ const seenBy = new WeakMap<Outbox, WeakSet<Message>>()
 /** A message that the target has no room for. */
 interface Parked {
   readonly lease: Lease<Message>
-  readonly waiter: Waiter
+  readonly posted: Posted
 }
 
 /** How many frames a message must have, for libzmq to send all of them. */
@@ -98,9 +99,10 @@ class Pump implements Source {
   private readonly target: Outbox
   private readonly capture: Capture | undefined
   private readonly frames: { readonly least: number; readonly most: number }
-  // Peers of a ROUTER wait for room separately, so one that does not read must
-  // not hold up the others: not until it has a mailbox full of messages.
-  private readonly mostParked: number
+  // Peers of a ROUTER wait for room separately, so one that does not read does not
+  // hold up the others.
+  private readonly byPeer: boolean
+  private readonly onOverflow: () => void
   private readonly onClosed: (role: "source" | "target" | "capture") => void
 
   constructor(
@@ -113,7 +115,8 @@ class Pump implements Source {
     this.target = to.outbox
     this.capture = capture === undefined ? undefined : new Capture(capture)
     this.frames = framesFor(to.type)
-    this.mostParked = to.type === "router" || to.type === "rawStream" ? this.source.capacity : 1
+    this.byPeer = to.type === "router" || to.type === "rawStream"
+    this.onOverflow = () => to.inbox.held?.drop()
     this.onClosed = onClosed
   }
 
@@ -146,7 +149,7 @@ class Pump implements Source {
   }
 
   private readonly go = (): void => {
-    if (!this.running || this.state !== "still" || this.parked.size >= this.mostParked) return
+    if (!this.running || this.state !== "still" || (!this.byPeer && this.parked.size > 0)) return
     if (this.next === undefined && this.source.mailbox.available === 0) return this.listen()
     if (turn.isOver) return this.rest()
     this.state = "sending"
@@ -162,7 +165,7 @@ class Pump implements Source {
     while (this.running && !turn.isOver) {
       if (this.next === undefined) {
         if (mailbox.available === 0) return undefined
-        this.take(mailbox.lend())
+        if (!this.take(mailbox.lend())) continue
       }
       const { message } = this.next!
       const { least, most } = this.frames
@@ -178,9 +181,12 @@ class Pump implements Source {
     this.count(message)
   }
 
-  private take(lease: Lease<Message>): void {
+  // Says whether it is its time: requests of a client that does not read wait.
+  private take(lease: Lease<Message>): boolean {
+    if (this.source.held?.keep(lease)) return false
     this.next = lease
     this.captured = this.capture?.recall(lease.message) ?? true
+    return true
   }
 
   private count(message: Message): void {
@@ -240,25 +246,28 @@ class Pump implements Source {
   // ---------------------------------------------------------------------------
 
   private park(lease: Lease<Message>): void {
-    const parked: Parked = { lease, waiter: new Waiter(() => this.retry(parked), this.targetClosed) }
+    const { message } = lease
+    if (this.target.waitingWith(message) >= mostPerPeer) {
+      this.onOverflow()
+      return this.drop()
+    }
+    const parked: Parked = {
+      lease,
+      posted: new Posted(this.target, message, (offer) => {
+        if (offer === "sent") this.count(message)
+        else if (offer === "unroutable") this.passed.dropped++
+        else return this.targetClosed()
+        this.parked.delete(parked)
+        // When the line that it stood in is gone, or the next message would join it.
+        microtask(this.go)
+      })
+    }
     this.next = undefined
     this.parked.add(parked)
-    this.target.wait(lease.message, parked.waiter, false)
+    this.target.wait(message, parked.posted.waiter, false)
   }
 
   private readonly targetClosed = (): void => this.onClosed("target")
-
-  private retry(parked: Parked): void {
-    const { message } = parked.lease
-    const offer = this.target.retry(message, parked.waiter)
-    if (offer === "full") return this.target.wait(message, parked.waiter, true)
-    if (offer === "sent") this.count(message)
-    else if (offer === "unroutable") this.passed.dropped++
-    else return this.targetClosed()
-    this.parked.delete(parked)
-    // When the line that it stood in is gone, or the next message would join it.
-    microtask(this.go)
-  }
 
   // ---------------------------------------------------------------------------
   // the capture
@@ -300,13 +309,14 @@ class Pump implements Source {
     if (this.state === "capturing") this.capture!.outbox.leave(this.next!.message, this.captureWaiter)
     this.state = "still"
     this.captureFull = false
-    for (const { lease, waiter } of this.parked) {
-      this.target.leave(lease.message, waiter)
+    for (const { lease, posted } of this.parked) {
+      this.target.leave(lease.message, posted.waiter)
       this.putBack(lease, true)
     }
     this.parked.clear()
     if (this.next !== undefined) this.putBack(this.next, this.captured)
     this.next = undefined
+    this.source.held?.releaseAll()
   }
 
   private putBack(lease: Lease<Message>, captured: boolean): void {

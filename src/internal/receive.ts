@@ -77,8 +77,8 @@ export interface Lending<A> {
    * operation of the fiber that gets it. The lease is what keeps it safe behind that.
    */
   readonly now: () => A | DecodeError | typeof nothing
-  /** The next message, if it can't. */
-  readonly later: Effect.Effect<A, ReceiveError>
+  /** The next message, if it can't. `nothing` if it is not its time, and waits. */
+  readonly later: Effect.Effect<A | typeof nothing, ReceiveError>
 }
 
 interface Receiver<A> {
@@ -134,7 +134,8 @@ export class Receiving {
 
   /**
    * Receives messages and leaves a lease on each with `keep`, in the operation
-   * that takes it. `final` says that the lease may end before the message is handled.
+   * that takes it. `final` says that the lease may end before the message is handled;
+   * if not, the messages of peers that do not read wait.
    */
   lend<A>(options: {
     readonly operation: string
@@ -146,15 +147,23 @@ export class Receiving {
     const { inbox } = this
     const { mailbox } = inbox
     const { decode, keep, final } = options
-    const take = () => {
+    const held = final ? undefined : inbox.held
+    const take = (): A | DecodeError | typeof nothing => {
       const lease = mailbox.lend()
+      if (held?.keep(lease)) return nothing
       this.rule?.received()
       const value = decode(lease.message)
       if (!(value instanceof DecodeError)) keep(lease)
       return value
     }
     const { later } = this.receiver({ ...options, take, timeLimit: options.timeLimit ?? this.timeLimit })
-    const now = () => (mailbox.newestOnly || !mayTake(inbox, final) ? nothing : take())
+    const now = () => {
+      while (!mailbox.newestOnly && mayTake(inbox, final)) {
+        const value = take()
+        if (value !== nothing) return value
+      }
+      return nothing
+    }
     return { now, later }
   }
 

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Frame, Outgoing } from "../Message.ts"
 import { Again, Closed, EncodeError, InvalidState, Unroutable } from "../ZmqError.ts"
+import { CurrentRun } from "./handlers.ts"
 import { Waiter } from "./line.ts"
 import type { Offer } from "./native.ts"
 import type { Outbox } from "./outbox.ts"
@@ -100,6 +101,27 @@ export class Sending {
       message,
       rule
     )
+  }
+
+  /**
+   * Sends a reply, for which nobody waits: where its client has no room it is sent
+   * later, and before the socket closes if it can be. `accepted` is called in the
+   * operation in which it is out of the hands of its handler.
+   */
+  reply(operation: string, message: Outgoing, accepted: () => void): Effect.Effect<void, SendError> {
+    return Effect.suspend((): Effect.Effect<void, SendError> => {
+      const wrong = this.check(operation, message)
+      if (wrong !== undefined) return Effect.fail(wrong)
+      const { context } = Fiber.getCurrent()!
+      const offer = this.outbox.post(message, (offer) => {
+        if (offer === "sent") this.rule.sent()
+        else if (offer === "unroutable") Effect.runForkWith(context)(clientLeft)
+      })
+      if (offer === "closed" || offer === "outOfTurn") return Effect.fail(errorOf(operation, message, offer))
+      accepted()
+      if (offer === "sent") this.rule.sent()
+      return offer === "unroutable" ? clientLeft : Effect.void
+    })
   }
 
   /** Sends a message if there is room now. */
@@ -226,9 +248,11 @@ export class Sending {
     return Effect.suspend(() => {
       const until = deadline ?? this.timeLimit + elapsedMillis()
       const waiting = Effect.callback<void>((resume) => {
-        let stopTimer = (): void => {}
+        let stopTimer = ignore
+        let goOn = ignore
         const end = (effect: Effect.Effect<void>): void => {
           stopTimer()
+          goOn()
           resume(effect)
         }
         if (outbox.closed) return end(Effect.die(closed))
@@ -258,16 +282,35 @@ export class Sending {
           stopTimer = startTimer(Math.max(0, until - elapsedMillis()), () => {
             if (waiter.state !== "waiting") return
             outbox.leave(message, waiter)
-            resume(Effect.die(timeUp))
+            end(Effect.die(timeUp))
           })
         }
+        goOn = othersGoOn(outbox)
         return Effect.sync(() => {
           stopTimer()
+          goOn()
           outbox.leave(message, waiter)
         })
       })
       return this.orWait(waiting, operation, message, rule, until)
     })
+  }
+}
+
+const ignore = (): void => {}
+
+const clientLeft = Effect.logDebug("effect-zmq: a client left before its reply")
+
+// A handler that waits until one peer has room must not hold up the others:
+// another goes on with their messages. Returns what ends that.
+const othersGoOn = (outbox: Outbox): (() => void) => {
+  const run = Fiber.getCurrent()!.getRef(CurrentRun)
+  if (run === undefined || run.receiving.inbox.held?.outbox !== outbox) return ignore
+  let waits = true
+  run.makeUp()
+  return () => {
+    if (waits) run.makeUpNoMore()
+    waits = false
   }
 }
 

@@ -14,6 +14,7 @@ import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, 
 import { Connections } from "./connections.ts"
 import { type ContextCore, hasDescriptors } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve, isInproc } from "./endpoint.ts"
+import { Held, mostPerPeer } from "./held.ts"
 import { Inbox } from "./inbox.ts"
 import { nextMicrotask } from "./microtask.ts"
 import { errorOf, Native, type NativeSocket, type Open } from "./native.ts"
@@ -83,7 +84,22 @@ export class SocketCore {
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     this.inbox = new Inbox(native, capacity, options.conflate)
-    this.outbox = new Outbox(native, type === "router" || type === "rawStream" || type === "server")
+    const byPeer = type === "router" || type === "rawStream" || type === "server"
+    this.outbox = new Outbox(native, byPeer)
+    this.inbox.onStalled = this.warnOnce(
+      `a reply to a request may be behind ${capacity} messages that nobody receives, and waits until some are received`
+    )
+    if (byPeer) {
+      this.inbox.held = new Held(
+        this.inbox.mailbox,
+        this.outbox,
+        type === "rawStream",
+        this.warnOnce(`messages of a peer that does not read what is sent to it are dropped beyond ${mostPerPeer}`)
+      )
+    }
+    // A peer that has left is there until what it had sent is read: a ROUTER has no
+    // other way to know that there will be no room, a PAIR has no room for the next.
+    if (byPeer || type === "pair") this.outbox.onBlocked = (how) => this.inbox.readAhead(how)
     this.subscriptions = new Subscriptions(
       type === "xsub"
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))
@@ -95,6 +111,15 @@ export class SocketCore {
       : undefined
   }
 
+  private warnOnce(what: string): () => void {
+    let said = false
+    return () => {
+      if (said) return
+      said = true
+      this.log("Warn", `effect-zmq: ${what}`, { socket: this.type, endpoints: this.endpoints.join(" ") })
+    }
+  }
+
   /** What went through it. */
   get stats(): Stats {
     const { inbox, outbox } = this
@@ -103,9 +128,10 @@ export class SocketCore {
       bytesIn: inbox.bytes,
       messagesOut: outbox.sent,
       bytesOut: outbox.bytes,
-      queued: inbox.mailbox.size,
+      queued: inbox.queued,
       putBack: inbox.mailbox.putBacks,
       again: inbox.again + outbox.again,
+      dropped: inbox.held?.dropped ?? 0,
       leftAtClose: this.leftAtClose
     }
   }
@@ -505,7 +531,7 @@ const closeSocket = (core: SocketCore): Effect.Effect<void> =>
     if (core.inbox.receiving) yield* nextMicrotask
     const left = core.inbox.mailbox.size
     core.leftAtClose = left
-    const unsent = core.outbox.returned
+    const unsent = core.outbox.unsent
     if (left === 0 && unsent === 0) return
     yield* Metric.update(leftAtClose, left)
     yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(

@@ -30,13 +30,14 @@ import {
   encodeSchema
 } from "./codec/codec.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "./exchange.ts"
+import { forEachMessage } from "./handlers.ts"
 import { link } from "./link.ts"
 import { openStable } from "./native.ts"
 import type { StableType } from "./options.ts"
 import { Receiving } from "./receive.ts"
 import { checkOutgoing, isFrame, noRule, Sending } from "./send.ts"
 import { openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
-import { forEachMessage, makeStream } from "./stream.ts"
+import { makeStream } from "./stream.ts"
 
 const isBindError = (error: unknown): error is BindError => error instanceof BindError
 const isConnectError = (error: unknown): error is ConnectError => error instanceof ConnectError

@@ -1,6 +1,6 @@
 /**
- * What all proxies together may do in one turn of the event loop (P8). Then
- * everything else has its turn.
+ * What all sockets and proxies together may do in one turn of the event loop
+ * (P8). Then everything else has its turn.
  */
 export class Turn {
   private readonly most: number
@@ -18,8 +18,14 @@ export class Turn {
   }
 
   // Asking for the next turn costs one: so not for the sake of a few messages.
-  spend(): void {
-    if (--this.left <= this.most >> 1) this.endLater()
+  spend(count = 1): void {
+    this.left -= count
+    if (this.left <= this.most >> 1) this.endLater()
+  }
+
+  /** For what was spent beforehand and then not needed. */
+  giveBack(count: number): void {
+    this.left = Math.min(this.most, this.left + count)
   }
 
   /** Runs in the next turn. */

@@ -18,13 +18,14 @@ import { BindError, DecodeError, EncodeError, OptionError, type SocketError } fr
 import { decodeAs, decodeJson, decodeSchema, decodeString, encodeAs, encodeJson, encodeSchema } from "../codec/codec.ts"
 import { checkBind, faultOf, isMulticast, udpTarget } from "../endpoint.ts"
 import { serve } from "../exchange.ts"
+import { forEachMessage } from "../handlers.ts"
 import { type DraftType, longestGroup, toGroup } from "../options.ts"
 import { sizeOf } from "../outbox.ts"
 import type { Decode, Receiving } from "../receive.ts"
 import { isFrame, noRule, Sending } from "../send.ts"
 import { openSocket, type SocketCore, whenOpen } from "../socket.ts"
 import { inSpan, receiverOf, receivingOf, senderOf, socketOf } from "../sockets.ts"
-import { forEachMessage, makeStream } from "../stream.ts"
+import { makeStream } from "../stream.ts"
 import { openDraft } from "./native.ts"
 
 /** What heads a message: whom it is from or for. It is the first frame inside. */

@@ -1,0 +1,180 @@
+/**
+ * `runForEach` and `serve`: workers, each of which has a message until its
+ * handler has dealt with it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type { Message } from "../Message.ts"
+import { DecodeError } from "../ZmqError.ts"
+import type { Lease } from "./mailbox.ts"
+import { type Decode, nothing, type ReceiveError, type Receiving } from "./receive.ts"
+
+// Each is a fiber, from the start.
+const mostWorkers = 1024
+
+export interface Handling<A> {
+  readonly operation: string
+  readonly decode: Decode<A>
+  readonly concurrency: number | undefined
+  readonly timeLimit?: number | undefined
+}
+
+/**
+ * Runs `handler` on each message, `concurrency` of them at a time. A message
+ * whose handler fails or is interrupted goes back.
+ *
+ * `handler` is given a function that settles its message early.
+ */
+export const forEachMessage = <A, E, R>(
+  receiving: Receiving,
+  options: Handling<A>,
+  handler: (value: A, settle: () => void) => Effect.Effect<unknown, E, R>
+): Effect.Effect<never, ReceiveError | E, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.contextWith((context: Context.Context<R>) => {
+      const run = new Run<ReceiveError | E, R>(receiving, context, (worker, run) => {
+        const keep = (lease: Lease<Message>) => {
+          worker.lease = lease
+        }
+        const settle = () => {
+          worker.lease = undefined
+        }
+        const { now, later } = receiving.lend({ ...options, keep, final: false })
+        const waitAndHandle = Effect.flatMap(later, (value) =>
+          value === nothing ? Effect.void : handler(value, settle)
+        )
+        const handleNext = (): Effect.Effect<unknown, ReceiveError | E, R> => {
+          const value = now()
+          if (value === nothing) return waitAndHandle
+          return value instanceof DecodeError ? Effect.fail(value) : handler(value, settle)
+        }
+        return Effect.whileLoop({ while: () => !run.isEnough, body: handleNext, step: settle })
+      })
+      const count = Math.min(mostWorkers, Math.max(1, Math.floor(options.concurrency ?? 1) || 1))
+      const firstEnd = Effect.callback<never, ReceiveError | E>((resume) => run.begin(count, resume))
+      return Effect.flatMap(Effect.exit(restore(firstEnd)), (exit) => Effect.andThen(run.end, exit))
+    })
+  )
+
+/** What a worker has. */
+interface Worker {
+  lease: Lease<Message> | undefined
+}
+
+/** The run that a handler is of, for what it does on the same socket. */
+export const CurrentRun = Context.Reference<Run<unknown, unknown> | undefined>("effect-zmq/internal/CurrentRun", {
+  defaultValue: () => undefined
+})
+
+/** One run: its workers, which end together. */
+export class Run<E, R> {
+  readonly receiving: Receiving
+  private readonly context: Context.Context<R>
+  private readonly loop: (worker: Worker, run: Run<E, R>) => Effect.Effect<unknown, E, R>
+  private readonly workers = new Map<Worker, Fiber.Fiber<unknown, E> | undefined>()
+  private most = 0
+  // Workers whose handler waits until one peer has room, and which do not count.
+  private waiting = 0
+  private ending = false
+  private onEnd: (exit: Exit.Exit<never, E>) => void = ignore
+  private onAllEnded: () => void = ignore
+
+  constructor(
+    receiving: Receiving,
+    context: Context.Context<R>,
+    loop: (worker: Worker, run: Run<E, R>) => Effect.Effect<unknown, E, R>
+  ) {
+    this.receiving = receiving
+    this.context = Context.add(context, CurrentRun, this as Run<unknown, unknown>) as Context.Context<R>
+    this.loop = loop
+  }
+
+  /** Begins, with so many workers. `onEnd` is told how the first of them ended. */
+  begin(count: number, onEnd: (exit: Exit.Exit<never, E>) => void): void {
+    this.most = count
+    this.onEnd = onEnd
+    for (let i = 0; i < count && !this.ending; i++) this.add()
+  }
+
+  /** Whether a worker that is done with a message has to end. */
+  get isEnough(): boolean {
+    return this.ending || this.workers.size - this.waiting > this.most
+  }
+
+  /** A handler waits until one peer has room: another worker goes on with the others meanwhile. */
+  makeUp(): void {
+    this.waiting++
+    if (!this.ending && this.workers.size - this.waiting < this.most) this.add()
+  }
+
+  /** It goes on. Whoever has nothing to do is not needed any more. */
+  makeUpNoMore(): void {
+    this.waiting--
+    for (const [worker, fiber] of this.workers) {
+      if (!this.isEnough) return
+      if (worker.lease !== undefined || fiber === undefined) continue
+      this.workers.delete(worker)
+      fiber.interruptUnsafe()
+    }
+  }
+
+  /**
+   * Ends all workers. One that may not be interrupted is left until it may be, or
+   * is done: a handler that succeeds has settled its message. Only when all have
+   * ended their messages go back, as the others would handle them.
+   */
+  readonly end: Effect.Effect<void> = Effect.callback((resume) => {
+    this.ending = true
+    this.onEnd = ignore
+    this.onAllEnded = () => {
+      this.onAllEnded = ignore
+      for (const { lease } of this.workers.keys()) if (lease !== undefined) this.receiving.putBack(lease)
+      this.receiving.inbox.held?.releaseAll()
+      resume(Effect.void)
+    }
+    const by = Fiber.getCurrent()!.id
+    for (const fiber of this.workers.values()) if (fiber !== undefined) interruptWhenItMayBe(fiber, by)
+    this.lookWhetherAllEnded()
+  })
+
+  private add(): void {
+    const worker: Worker = { lease: undefined }
+    this.workers.set(worker, undefined)
+    const fiber = Effect.runForkWith(this.context)(this.loop(worker, this))
+    if (fiber.pollUnsafe() === undefined) this.workers.set(worker, fiber)
+    fiber.addObserver((exit) => {
+      if (!this.workers.has(worker)) return
+      if (worker.lease === undefined) this.workers.delete(worker)
+      else this.workers.set(worker, undefined)
+      // One that ended well was one too many.
+      if (exit._tag === "Success") return this.lookWhetherAllEnded()
+      this.ending = true
+      this.onEnd(exit as Exit.Exit<never, E>)
+      this.lookWhetherAllEnded()
+    })
+  }
+
+  private lookWhetherAllEnded(): void {
+    for (const fiber of this.workers.values()) if (fiber !== undefined) return
+    this.onAllEnded()
+  }
+}
+
+const ignore = (): void => {}
+
+// How often one that may not be interrupted is looked at, in milliseconds.
+const soonest = 1
+const latest = 16
+
+/**
+ * What a handler makes within `Effect.uninterruptible` is lost where that region
+ * ends if its fiber has been interrupted meanwhile: Effect drops it, though
+ * the handler has succeeded. So such a fiber is not interrupted before.
+ */
+const interruptWhenItMayBe = (fiber: Fiber.Fiber<unknown, unknown>, by: number, delay = soonest): void => {
+  if (fiber.pollUnsafe() !== undefined) return
+  if ((fiber as { readonly interruptible?: boolean }).interruptible !== false) return fiber.interruptUnsafe(by)
+  setTimeout(() => interruptWhenItMayBe(fiber, by, Math.min(latest, delay * 2)), delay)
+}

@@ -401,22 +401,24 @@ describe("A proxy", () => {
     })
   )
 
-  it.live("keeps 1,000 messages for a ROUTER peer that has no room, counts what it drops beyond, and serves the others", () =>
-    Effect.promise(async () => {
-      const steered = queue()
-      const { back, front } = steered
-      let full = true
-      front.port.answer = (message) => (full && `${message[0]}` === "slow" ? "full" : "sent")
-      for (const text of messages(0, 1200)) back.port.arriveMessage(frames("slow", text))
-      back.port.arriveMessage(frames("fast", "last"))
-      expect(await turnsUntil(() => front.port.sent.length === 1)).toBe(true)
-      expect(front.port.sent).toEqual(["fast|last"])
-      expect(steered.proxy.stats.toFrontend.dropped).toBe(200)
-      expect(front.socket.stats.dropped).toBe(200)
-      full = false
-      expect(await turnsUntil(() => front.port.sent.length === 1001)).toBe(true)
-      expect(front.port.sent.slice(1)).toEqual(messages(0, 1000).map((text) => `slow|${text}`))
-    })
+  it.live(
+    "keeps 1,000 messages for a ROUTER peer that has no room, counts what it drops beyond, and serves the others",
+    () =>
+      Effect.promise(async () => {
+        const steered = queue()
+        const { back, front } = steered
+        let full = true
+        front.port.answer = (message) => (full && `${message[0]}` === "slow" ? "full" : "sent")
+        for (const text of messages(0, 1200)) back.port.arriveMessage(frames("slow", text))
+        back.port.arriveMessage(frames("fast", "last"))
+        expect(await turnsUntil(() => front.port.sent.length === 1)).toBe(true)
+        expect(front.port.sent).toEqual(["fast|last"])
+        expect(steered.proxy.stats.toFrontend.dropped).toBe(200)
+        expect(front.socket.stats.dropped).toBe(200)
+        full = false
+        expect(await turnsUntil(() => front.port.sent.length === 1001)).toBe(true)
+        expect(front.port.sent.slice(1)).toEqual(messages(0, 1000).map((text) => `slow|${text}`))
+      })
   )
 
   it.live("lets one ROUTER peer without room not hold up the others, and keeps the order of each", () =>

@@ -36,7 +36,9 @@
  * traffic is a sign of life: `receive` was called.
  *
  * **The end.** Call `end()` when the connection is closed, whoever closed it. It
- * forgets keys and memory. A message of which frames are missing was not, and
+ * forgets keys and memory. A peer that closes before `ready`, without a failure,
+ * may try again: but a libzmq that uses another mechanism, or does not like our
+ * type, does just that, and says no word. A message of which frames are missing was not, and
  * never is, an event.
  */
 import { asBuffer, Memory, part } from "./bytes.ts"

@@ -40,6 +40,6 @@ for (const target of targets) {
   const seconds = ((performance.now() - start) / 1000).toFixed(0)
   console.log(
     `${target.name}: ${count} inputs in ${seconds} s, ${JSON.stringify(outcomes)}, ${messages} messages; ` +
-      `longest call ${longest.toFixed(1)} ms of wall time, ${over} over 10 ms; heap grew by ${grown} KiB`
+      `longest call ${longest.toFixed(1)} ms of CPU time, ${over} over 10 ms; heap grew by ${grown} KiB`
   )
 }

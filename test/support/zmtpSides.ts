@@ -1,7 +1,5 @@
 /** Connections of ZMTP that are tested without any I/O: what they are told is written down, and what they say is moved by hand. */
-import { createRequire } from "node:module"
-import { pathToFileURL } from "node:url"
-import { type Boxes, type Import, loadNativeBoxes, loadWrapperBoxes } from "../../src/internal/zmtp/boxes.ts"
+import { nativeBoxes, wrapperBoxes } from "../../proof/conformance/sodium.ts"
 import {
   Connection,
   type Failure,
@@ -14,21 +12,7 @@ import {
   type ZapRequest
 } from "../../src/internal/zmtp/connection.ts"
 
-/** Where the packages of sodium are installed, if that is not here. */
-const from = process.env.SODIUM_FROM
-
-const load: Import =
-  from === undefined
-    ? (name) => import(name)
-    : (name) => import(pathToFileURL(createRequire(`${from}/package.json`).resolve(name)).href)
-
-const orFail = (name: string, boxes: Boxes | undefined): Boxes => {
-  if (boxes === undefined) throw new Error(`${name} is not installed: install it, or say with SODIUM_FROM where it is`)
-  return boxes
-}
-
-export const nativeBoxes = orFail("sodium-native", await loadNativeBoxes(load))
-export const wrapperBoxes = orFail("libsodium-wrappers", await loadWrapperBoxes(load))
+export { nativeBoxes, wrapperBoxes }
 
 export interface SideOptions {
   readonly type: SocketType

@@ -18,8 +18,8 @@ it("each rule is there once", () => {
 
 for (const { known, library, name } of libraries)
   describe(name, () => {
+    // Those that libzmq breaks are for `proof/conformance/run.ts`: to see that nothing comes takes 10 s.
     for (const rule of rules)
-      // Those that libzmq breaks are for `proof/conformance/run.ts`: to see that nothing comes takes 10 s.
       if (library.kinds.includes(rule.kind) && !(name === "libzmq" && rule.libzmq !== undefined))
         it(`${rule.level}: ${idOf(rule)}`, async () => {
           const result = await tryRule(rule, library, wrapperBoxes)

@@ -179,6 +179,21 @@ describe("memory", () => {
     expect(pull.messages[0]![0]!.toString("latin1", 0, 5)).toBe("abcdd")
   })
 
+  it("what was read in place is followed by another place, as long as the frame goes on", () => {
+    const pull = inTraffic({ type: "PULL" }, "PUSH")
+    pull.receive(longFrame(0, 2_000_000n))
+    let came = 0
+    while (pull.messages.length === 0) {
+      const place = pull.connection.place()!
+      expect(place.length).toBeGreaterThan(0)
+      place.fill(came % 251)
+      came += place.length
+      pull.receive(place)
+    }
+    expect(came).toBe(2_000_000)
+    expect(pull.messages[0]![0]!.buffer.byteLength).toBe(2_000_000)
+  })
+
   it("a place that was given before is good even if it is used late", () => {
     const pull = inTraffic({ type: "PULL" }, "PUSH")
     pull.receive(longFrame(0, 200_000n))
@@ -218,6 +233,13 @@ describe("limits", () => {
   it("frames of a message", () => {
     expect(refused(Buffer.concat([more, more, last, more, more, last]), { frames: 3 })).toBeUndefined()
     expect(refused(Buffer.concat([more, more, more, last]), { frames: 3 })).toContain("more than 3 frames")
+  })
+
+  it("flags that are reserved", () => {
+    for (const flags of [8, 16, 0x80, 0xfc]) {
+      expect(refused(frame(flags, "x"), {})).toContain("reserved")
+      expect(refused(longFrame(flags, 300n), {})).toContain("reserved")
+    }
   })
 
   it("what is refused is refused once, and nothing is an event after it", () => {

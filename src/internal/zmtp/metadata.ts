@@ -22,7 +22,6 @@ export const decodeProperties = (bytes: Buffer, most: number): Properties | stri
   let at = 0
   while (at < bytes.length) {
     const nameEnd = at + 1 + bytes[at]!
-    if (bytes[at] === 0) return "a property without a name"
     if (nameEnd + 4 > bytes.length) return "a property that is cut off"
     const name = bytes.toString("latin1", at + 1, nameEnd)
     if (!/^[A-Za-z0-9\-_.+]+$/.test(name)) return "a property with a bad name"

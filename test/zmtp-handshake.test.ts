@@ -157,6 +157,18 @@ describe("what ZAP is asked", () => {
     expect([a.peer!.userId, b.peer!.userId]).toEqual(["a", "b"])
   })
 
+  it("nothing goes on before the answer", () => {
+    const side = new Side({ type: "PULL", security: securities.PLAIN![1] })
+    side.receive(Buffer.concat([greeting("PLAIN"), command("HELLO", "\x01a\x01b")]))
+    expect(side.receive(command("INITIATE", property("Socket-Type", "PUSH")))).toBe("stopped")
+    expect(side.connection.resume()).toBe("stopped")
+    expect(side.receive(frame(0, "hello"))).toBe("stopped")
+    expect(side.log).toEqual([])
+    expect(side.connection.accept("user")).toBe("all")
+    expect(side.log).toEqual(["ready"])
+    expect(side.texts()).toEqual([["hello"]])
+  })
+
   it("an answer to nothing, or too late, changes nothing", () => {
     const side = new Side({ type: "PULL" })
     side.connection.accept("nobody")

@@ -166,11 +166,10 @@ const greetings: ReadonlyArray<Rule> = [
     rule: "the greeting, commands and messages may come octet by octet",
     run: async ({ dial }) => {
       const wire = await dial()
-      await wire.trickle(
-        Buffer.concat([greeting(), ready("DEALER"), message("a", "", "b".repeat(300)), longFrame(0, "c")])
-      )
+      await wire.trickle(Buffer.concat([greeting(), ready("DEALER")]))
       await wire.read(64, "the greeting")
       await wire.command("READY")
+      await wire.trickle(Buffer.concat([message("a", "", "b".repeat(300)), longFrame(0, "c")]))
       same((await wire.message()).slice(1), ["a", "", "b".repeat(300)], "what came back")
       same((await wire.message()).slice(1), ["c"], "what came back")
     }
@@ -308,6 +307,24 @@ const handshakes: ReadonlyArray<Rule> = [
   },
   {
     ...base,
+    rfc: 23,
+    section: "The NULL Security Mechanism",
+    level: "grammar",
+    rule: "messages may come at once after READY: RFC 37 has its peers wait for the READY of the other",
+    libzmq: "ends the connection, if the message comes before it has sent its own READY",
+    run: async ({ dial }) => {
+      for (let i = 0; i < 30; i++) {
+        const wire = await dial()
+        await wire.trickle(Buffer.concat([greeting({ minor: 0 }), ready("DEALER"), message("early")]))
+        await wire.read(64, "the greeting")
+        await wire.command("READY")
+        same((await wire.message()).slice(1), ["early"], "what came back")
+        wire.close()
+      }
+    }
+  },
+  {
+    ...base,
     rfc: 37,
     kind: "dealer",
     section: "The NULL Security Mechanism",
@@ -414,8 +431,11 @@ const handshakes: ReadonlyArray<Rule> = [
     section: "The Identity Property",
     level: "SHALL NOT",
     rule: "the first octet of an Identity is zero",
+    libzmq: "takes it",
     run: async ({ dial }) => {
-      await refuses(await dial(), greeting(), ready("DEALER", property("Identity", "\0abc")), message("x"))
+      const wire = await dial()
+      wire.send(greeting(), ready("DEALER", property("Identity", "\0abc")))
+      await wire.ended()
     }
   },
   {

@@ -53,6 +53,11 @@ describe("who gets in", () => {
         yield* knocking(at, "intruder", plain(name, Redacted.make(password)))
         expect(yield* next(decisions)).toBe("Denied Credentials 400")
       }
+      // No client of libzmq sends an empty password.
+      for (const name of ["ann", "bob", ""]) {
+        expect(yield* knock(at, patiently.PLAIN(name, ""))).toEqual(["ERROR 400"])
+        expect(yield* next(decisions)).toBe("Denied Credentials 400")
+      }
       yield* knocking(at, "good", plain("ann"))
       expect(yield* next(decisions)).toBe("Accepted ann")
       yield* onlyGets(pull, "good")
@@ -60,7 +65,7 @@ describe("who gets in", () => {
       expect(yield* next(decisions)).toBe(`Accepted ${rude}`)
 
       const denials = log.lines.filter((line) => line.includes("ZAP denied")).map((line) => JSON.parse(line))
-      expect(denials).toHaveLength(5)
+      expect(denials).toHaveLength(8)
       expect(denials[0]).toMatchObject({
         level: "WARN",
         annotations: { domain: "users", address: "127.0.0.1", mechanism: "PLAIN", identity: "", status: 400 }
@@ -155,6 +160,8 @@ describe("who gets in", () => {
       expect(yield* asks(users, "ann", "hush", "127.0.0.4")).toBe("Accepted ann")
       expect(yield* Effect.flip(zap.setAddressRules({}, "nowhere"))).toMatchObject({ option: "domain" })
       expect(yield* Effect.flip(zap.setAddressRules({ allow: ["x"] }))).toMatchObject({ option: "allow" })
+      const misspelt: object = { denny: ["127.0.0.1"] }
+      expect(yield* Effect.flip(zap.setAddressRules(misspelt))).toMatchObject({ option: "rules.denny" })
     }).pipe(
       Effect.provide(
         secured(

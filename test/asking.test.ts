@@ -131,7 +131,7 @@ describe("a single connection over a network", () => {
   it.live.each([1, 2, 3, 7, 64, 1000])("takes all that it has credit for, with a high-water mark of %i", (mark) => {
     const { counts, service } = counting()
     return Effect.gen(function* () {
-      const pull = new zmq.Pull({ receiveHighWaterMark: 1, receiveBufferSize: 4096, linger: 0, receiveTimeout: 5000 })
+      const pull = new zmq.Pull({ receiveHighWaterMark: 1, receiveBufferSize: 4096, linger: 0, receiveTimeout: 60_000 })
       yield* Effect.addFinalizer(() => Effect.sync(() => pull.close()))
       pull.bindSync("tcp://127.0.0.1:*")
       const push = yield* Zmq.push({

@@ -186,7 +186,7 @@ describe("RADIO and DISH", () => {
     it.live(`talk over ${transport}`, () =>
       Effect.gen(function* () {
         const radio = yield* Draft.radio()
-        const dish = yield* Draft.dish({ join: ["weather", ""], receiveTimeout: "10 seconds" })
+        const dish = yield* Draft.dish({ join: ["weather", ""], receiveTimeout: "1 minute" })
         if (transport === "udp") yield* radio.connect(yield* dish.bind(yield* udp))
         else yield* dish.connect(yield* radio.bind(freshEndpoint(transport)))
         yield* heard(radio, [dish], "weather")
@@ -374,7 +374,7 @@ describe("GATHER and SCATTER", () => {
       const sending = yield* Effect.forkChild(scatter.send("at last"))
       yield* pause(20)
       expect(yield* scatter.trySend("no")).toBe(false)
-      const gather = yield* Draft.gather({ bind: endpoint, receiveTimeout: "10 seconds" })
+      const gather = yield* Draft.gather({ bind: endpoint, receiveTimeout: "1 minute" })
       expect(yield* gather.recvString).toBe("at last")
       yield* Fiber.join(sending)
       expect(yield* gather.drain).toEqual([])
@@ -982,7 +982,7 @@ describe("What waits does not spin", () => {
   }
 })
 
-it("nobody who opens no draft socket is warned, and who does is", { timeout: 60_000 }, async () => {
+it("nobody who opens no draft socket is warned, and who does is", { timeout: 120_000 }, async () => {
   const ended = async (program: string) =>
     Effect.runPromise(runCommand(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program]))
   const load = `import { Effect } from "effect"; import { Draft, Zmq } from "./src/index.ts"; console.log(typeof Draft.server);`
@@ -1022,7 +1022,7 @@ describe("The process survives", () => {
         Effect.gen(function* () {
           expect(yield* run(scenario)).toMatchObject({ code: 0, signal: null, stdout: "survived\n", stderr: "" })
         }),
-      60_000
+      120_000
     )
   }
 })

@@ -10,7 +10,6 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { Zmq } from "effect-zmq"
 import {
-  messageOf,
   openNow,
   openScripted,
   outcome,

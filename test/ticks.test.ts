@@ -9,15 +9,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { Zmq } from "effect-zmq"
-import {
-  openNow,
-  openScripted,
-  outcome,
-  randomOf,
-  type ScriptedSocket,
-  turns,
-  turnsUntil
-} from "./support/scripted.ts"
+import { openNow, openScripted, outcome, randomOf, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
 
 const textOf = (message: Zmq.Message): string => message.map((frame) => frame.toString()).join("|")
 

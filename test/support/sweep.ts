@@ -73,7 +73,7 @@ export const sweep = async (trial: () => Trial | Promise<Trial>, most = 2_000): 
       if (step > most) throw new Error(`the program has no end after ${most} steps`)
       const scheduler = new InterruptAt(step, moment)
       const { all, check, instead, program, script } = await trial()
-      // A fiber that runs is interrupted by what it does itself. It does nothing else by itself.
+      // What is done instead comes from elsewhere, while the fiber is suspended.
       if (instead !== undefined && moment === "running") break
       if (instead !== undefined) scheduler.act = instead
       scheduler.all = all === true

@@ -33,7 +33,7 @@ const examplesIn = (file: string): Array<Example> => {
   return examples
 }
 
-it("every example in the docs compiles", { timeout: 60_000 }, async () => {
+it("every example in the docs compiles", { timeout: 120_000 }, async () => {
   const sources = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" }).filter((file) =>
     file.endsWith(".ts")
   )

@@ -3,7 +3,7 @@ import { createConnection } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
-import { openScripted, type ScriptedSocket } from "./support/scripted.ts"
+import { openScripted, type ScriptedSocket, turns } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
 
 const fork = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.forkChild(self, { startImmediately: true })
@@ -210,7 +210,7 @@ describe("awaitSubscribers", () => {
       const isThere = (topic: string, count?: number) =>
         Effect.gen(function* () {
           const waiting = yield* fork(socket.awaitSubscribers(topic, count))
-          yield* pause(1)
+          yield* Effect.promise(() => turns(5))
           const isSo = waiting.pollUnsafe() !== undefined
           yield* Fiber.interrupt(waiting)
           return isSo

@@ -40,6 +40,11 @@ export class Ledger {
     return this.count((number) => this.atSink[number] === 0 && this.inQueue[number]! > 0)
   }
 
+  /** Those that reached the sink, and those that were in a queue. */
+  get found(): number {
+    return this.handled + this.queued
+  }
+
   /** Sent, and now neither handled nor in a queue. */
   get lost(): number {
     return this.lostReceiving + this.lostHandling

@@ -48,8 +48,8 @@ const demo = Effect.gen(function* () {
 const unsettled = ({ found, sent }: Unsettled) =>
   Effect.sync(() => {
     const [count, all] = [found, sent].map((number) => number.toLocaleString("en"))
-    console.log(`\nNothing moves any more, and the last messages have not come. ${count} of ${all} were found.`)
-    console.log("Where the others are is not known: they may be on their way. Is this machine very busy?")
+    console.log("\nNothing has moved for a minute, and yet not every connection has come to its end.")
+    console.log(`${count} of ${all} were found so far. Where the others are cannot be said: is this machine very busy?`)
     process.exitCode = 1
   })
 

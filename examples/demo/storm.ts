@@ -115,11 +115,18 @@ const settle = (ventilator: Zmq.Push, desks: ReadonlyArray<Desk>, sink: Fiber.Fi
     yield* Fiber.join(sink)
   })
 
-/** Fails when nothing has been sent, handled or found for a minute. */
+/**
+ * Fails when nothing has been sent, handled or found for a minute, or longer
+ * where this process hardly gets its turn: it has to look so often.
+ */
 const giveUp = (ledger: Ledger) =>
   Effect.gen(function* () {
-    for (let before = -1; before !== ledger.sent + ledger.found; yield* Effect.sleep("1 minute")) {
-      before = ledger.sent + ledger.found
+    let before = 0
+    for (let looks = 0; looks < 600; looks++) {
+      yield* Effect.sleep("100 millis")
+      const now = ledger.sent + ledger.entries
+      if (now !== before) looks = 0
+      before = now
     }
     return yield* new Unsettled({ found: ledger.found, sent: ledger.sent })
   })

@@ -134,7 +134,8 @@ const giveUp = (ledger: Ledger) =>
 export const storm = (openJobs: OpenJobs, messages: number): Storm => {
   const ledger = new Ledger(messages)
   const run = Effect.gen(function* () {
-    const ventilator = yield* Zmq.push({ bind: "tcp://127.0.0.1:*" })
+    // What it has left in the end are ends that nobody waits for.
+    const ventilator = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", linger: 0 })
     const sink = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
     const desks: Array<Desk> = []
     for (const _ of workers) {

@@ -185,8 +185,25 @@ export interface HandlerOptions {
  * with them: `Stream.buffer`, `Stream.broadcast`, `Stream.share`,
  * `Stream.grouped`, `mapEffect` and `flatMap` with concurrency, and all that is
  * built on `Stream.merge`, which are also `Stream.interruptWhen` and
- * `Stream.timeout`. Put the handler before such a stage, or use `runForEach`,
- * `Stream.haltWhen`, or a time limit around the run.
+ * `Stream.timeout`. Put the handler before such a stage, or use `runForEach`.
+ *
+ * To stop a stream or `runForEach`, put a race, a time limit or an interruption
+ * around the run: it ends at once, and a handler in the middle of its work gives
+ * its message back. `Stream.haltWhen` does not interrupt a receive that waits: on
+ * an idle socket it waits for one more message.
+ *
+ * **Example** (Handling messages until it is time to stop)
+ *
+ * ```ts
+ * import { Deferred, Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const untilTold = (stop: Deferred.Deferred<void>) =>
+ *   Effect.raceFirst(
+ *     Zmq.runForEach(([job]) => Effect.log(`${job}`)),
+ *     Deferred.await(stop)
+ *   )
+ * ```
  *
  * @category models
  * @since 0.1.0

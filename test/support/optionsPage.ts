@@ -28,5 +28,7 @@ Our default is given where it is not libzmq's own.
 | option | libzmq | what it takes | our default | sockets |
 |---|---|---|---|---|
 ${lines.join("\n")}
+
+See also: [bounds](bounds.md), [features](features.md), [all pages](README.md).
 `
 }

@@ -31,6 +31,8 @@ export class Mailbox<A> {
   closed = false
   /** How many messages came back. */
   putBacks = 0
+  /** Called when a message comes back after the end. */
+  cameBack: (() => void) | undefined = undefined
 
   /**
    * With `newestOnly` a message takes the place of the one before: CONFLATE.
@@ -89,6 +91,7 @@ export class Mailbox<A> {
     let at = returned.length
     while (at > 0 && returned[at - 1]!.number > lease.number) at--
     returned.splice(at, 0, lease)
+    this.cameBack?.()
     this.later(this.announce)
   }
 

@@ -1,4 +1,5 @@
 import type { Frame, Outgoing } from "../Message.ts"
+import { within } from "./free.ts"
 import { Line, Waiter } from "./line.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket, Offer, Source } from "./native.ts"
@@ -42,9 +43,10 @@ export class Outbox {
   private readonly lanes = new Map<string, Lane>()
   // Lanes whose first in line waits for room, the longest first.
   private readonly blocked = new Map<string, Lane>()
-  private looking = false
+  private looking: Promise<void> | undefined
   // Messages that libzmq gave back after all.
   private back: Array<Outgoing> = []
+  private flushing = false
   closed = false
   readonly rest = new Rest()
   /** Messages that libzmq accepted, gave back, and never took again. */
@@ -191,10 +193,9 @@ export class Outbox {
 
   // One look serves all lanes.
   private look(): void {
-    if (this.looking || this.closed) return
-    this.looking = true
-    this.native.room().then((mayBe) => {
-      this.looking = false
+    if (this.looking !== undefined || this.closed) return
+    this.looking = this.native.room().then((mayBe) => {
+      this.looking = undefined
       let called = 0
       for (const [key, lane] of [...this.blocked]) {
         if (called === lanesPerLook) break
@@ -231,14 +232,34 @@ export class Outbox {
     const waiter: Waiter = new Waiter(
       () => {
         const offer = this.retry(message, waiter)
-        if (offer === "closed") return this.giveUp()
+        if (offer === "closed") return
         if (offer !== "full") this.back.shift()
         if (this.back.length > 0) this.resendNext()
       },
-      () => this.giveUp()
+      () => {}
     )
-    if (this.closed) this.giveUp()
-    else this.wait(message, waiter, true)
+    if (!this.closed) this.wait(message, waiter, true)
+    else if (!this.flushing) this.giveUp()
+  }
+
+  /** Whether something was accepted that is not sent yet. */
+  get waits(): boolean {
+    return this.back.length > 0
+  }
+
+  /** Sends that after `close`. What is left when so many milliseconds have passed is given up. */
+  async flushed(millis: number): Promise<void> {
+    const end = performance.now() + millis
+    this.flushing = true
+    while (this.back.length > 0) {
+      const offer = this.tell(this.back[0]!)
+      const left = end - performance.now()
+      if (offer === "closed" || (offer === "full" && left <= 0)) break
+      if (offer !== "full") this.back.shift()
+      else await within(left, this.looking ?? this.native.room())
+    }
+    this.flushing = false
+    this.giveUp()
   }
 
   private giveUp(): void {

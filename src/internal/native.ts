@@ -233,6 +233,7 @@ const ZMQ_SUBSCRIBE = 6
 const ZMQ_UNSUBSCRIBE = 7
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
+const ZMQ_ROUTER_HANDOVER = 56
 
 // How a type answers an offer.
 // - always: libzmq never refuses (PUB drops instead of waiting).
@@ -380,6 +381,10 @@ class ZeromqSocket implements NativeSocket {
     this.byPeer = type === "router" || type === "rawStream"
     // With a time limit of 0 a send is decided before the call returns.
     this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)
+    // A REP that owes a reply hears of no peer's end. One that comes back under its
+    // routing id would be ignored for good, so it takes the place of the one before
+    // it. The reply that is owed stays with the connection that the request came by.
+    if (type === "rep") this.raw.setInt32Option(ZMQ_ROUTER_HANDOVER, 1)
   }
 
   receive(): Promise<Message> {

@@ -185,7 +185,7 @@ export class SocketCore {
       this.leaveName(resolved)
       this.peers.unbound(resolved)
       this.connections.changed.raise()
-      soon(this)
+      this.peerLeft()
     }
   }
 
@@ -252,7 +252,7 @@ export class SocketCore {
       throw new ConnectError({ operation: "disconnect", endpoint, ...faultOf("disconnect", endpoint, cause), cause })
     } finally {
       this.leaveName(endpoint)
-      soon(this)
+      this.peerLeft()
     }
   }
 
@@ -355,7 +355,7 @@ export class SocketCore {
     if (!this.closed && !this.inbox.receiving) this.native.attend()
   }
 
-  /** A peer has left, or is just leaving. */
+  /** A peer has left, or is just leaving, or was left. */
   peerLeft(): void {
     soon(this)
   }

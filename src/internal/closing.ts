@@ -18,15 +18,18 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
     const spent = () => performance.now() - began
     core.stop()
     // What was accepted and waits here goes first.
-    if (outbox.waits) yield* Effect.promise(() => outbox.flushed(linger))
+    if (outbox.waits) {
+      yield* Effect.promise(() => outbox.flushed(linger))
+      core.lingerFor(Math.max(0, linger - spent()))
+    }
     const ended = core.end(Math.max(0, linger - spent()))
     // A receive that was pending may end with a message, a moment later.
     if (inbox.receiving) yield* nextMicrotask
     yield* countLeft(core, endpoints)
     if (ended !== undefined) yield* ended
     // libzmq does not say what became of each message: only when it has done with all of them.
-    const tooLate = outbox.sent > 0 && linger > 0 && spent() >= linger - 1
-    if (ended !== undefined && (tooLate || outbox.returned > 0)) {
+    const tooLate = ended !== undefined && outbox.sent > 0 && linger > 0 && spent() >= linger - 1
+    if (tooLate || outbox.returned > 0) {
       yield* Effect.logWarning(
         `effect-zmq: a ${core.type} socket closed before all was delivered that it had sent: its linger has passed`
       ).pipe(

@@ -133,6 +133,12 @@ export class SocketCore {
     return given < 0 ? Number.POSITIVE_INFINITY : given
   }
 
+  /** Milliseconds. */
+  lingerFor(millis: number): void {
+    if (millis === Number.POSITIVE_INFINITY) return
+    this.native.set({ option: "linger", value: Math.ceil(millis), given: undefined, expected: "" })
+  }
+
   get endpoints(): ReadonlyArray<string> {
     return [...this.bound.map((bound) => bound.resolved), ...this.connectedTo]
   }

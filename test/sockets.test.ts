@@ -817,15 +817,6 @@ describe("endpoints", () => {
       expect((yield* Stream.runCollect(Stream.take(pull.strings, 10))).length).toBe(10)
     })
   )
-
-  it.effect("a scoped bind that was undone by hand does not undo another one", () =>
-    Effect.gen(function* () {
-      const pull = yield* Zmq.pull()
-      const endpoint = freshEndpoint("inproc")
-      yield* Effect.scoped(Effect.andThen(pull.bind(endpoint), pull.unbind(endpoint)))
-      expect(pull.endpoints).toEqual([])
-    })
-  )
 })
 
 describe("options", () => {

@@ -160,11 +160,6 @@ export class Inbox {
   }
 
   close(): void {
-    this.native.close()
-    this.end()
-  }
-
-  private end(): void {
     this.mailbox.close()
     this.diversion?.close()
   }
@@ -235,7 +230,7 @@ export class Inbox {
   // EAGAIN is no end: a REQ wakes for a late reply, and drops it.
   private readonly failed = (error: { readonly code?: string }): void => {
     this.state = "idle"
-    if (error.code !== "EAGAIN") return this.end()
+    if (error.code !== "EAGAIN") return this.close()
     this.again++
     this.pause()
   }

@@ -33,6 +33,8 @@ export class Mailbox<A> {
   putBacks = 0
   /** Called when a message has left, for one who waits until there are fewer. */
   onTaken: (() => void) | undefined = undefined
+  /** Called when a message is put back after the end. */
+  cameBack: (() => void) | undefined = undefined
 
   /**
    * With `newestOnly` a message takes the place of the one before: CONFLATE.
@@ -88,6 +90,7 @@ export class Mailbox<A> {
   /** A lent message comes back to its place in the order, as it was not dealt with. */
   putBack(lease: Lease<A>): void {
     this.putBacks++
+    this.cameBack?.()
     this.restore(lease)
   }
 

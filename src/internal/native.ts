@@ -72,7 +72,7 @@ export interface NativeSocket {
    * Tells from now on what becomes of the connections, until libzmq has done
    * with the socket, which may be some time after `close`. To be called once.
    */
-  watch(onEvent: (event: ConnectionEvent) => void): void
+  watch(onEvent: (event: ConnectionEvent) => void, onEnd: () => void): void
   /** Ends whatever is pending. A pending `receive` may still resolve with a message. */
   close(): void
 }
@@ -144,22 +144,49 @@ export const canOpen = (context: NativeContext, count: number): boolean => {
   }
 }
 
+/** Holds inproc names, so that nobody else can bind them. */
+export interface Holder {
+  /** Says whether the name was free. */
+  take(name: string): boolean
+  give(name: string): void
+  close(): void
+}
+
+/** `undefined` if there is no room for a socket. */
+export const openHolder = (context: NativeContext): Holder | undefined => {
+  try {
+    const raw = new zmq.Pull({ context, linger: 0 })
+    opened(raw as unknown as RawSocket)
+    return {
+      take: (name) => {
+        try {
+          raw.bindSync(name)
+          return true
+        } catch {
+          return false
+        }
+      },
+      give: (name) => {
+        try {
+          // The name is free at once, and not when libzmq has closed the socket.
+          untilDone(() => raw.disconnect(name))
+        } catch {
+          // it was not held
+        }
+      },
+      close: () => closeRaw(raw as unknown as RawSocket)
+    }
+  } catch {
+    return undefined
+  }
+}
+
 /** Ends the inproc connections that wait for one of the names to be bound, and drops what they have sent. */
 export const endWaiting = (context: NativeContext, names: Iterable<string>): void => {
-  for (const name of names) {
-    let raw: zmq.Pull | undefined
-    try {
-      const binder = new zmq.Pull({ context, linger: 0 })
-      raw = binder
-      binder.bindSync(name)
-      // The name is free at once, and not when libzmq has closed the socket.
-      untilDone(() => binder.disconnect(name))
-    } catch {
-      // it is bound, or there is no room
-    } finally {
-      raw?.close()
-    }
-  }
+  const holder = openHolder(context)
+  // Where one is bound nobody waits.
+  for (const name of names) if (holder?.take(name)) holder.give(name)
+  holder?.close()
 }
 
 const constructors = {
@@ -206,6 +233,7 @@ const ZMQ_SUBSCRIBE = 6
 const ZMQ_UNSUBSCRIBE = 7
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
+const ZMQ_ROUTER_HANDOVER = 56
 
 // How a type answers an offer.
 // - always: libzmq never refuses (PUB drops instead of waiting).
@@ -320,7 +348,8 @@ const passThrough = (context: NativeContext): void => {
 }
 
 const cell = new Int32Array(new SharedArrayBuffer(4))
-const pause = (millis: number): void => void Atomics.wait(cell, 0, 0, millis)
+/** Stops the thread, in real time. */
+export const pause = (millis: number): void => void Atomics.wait(cell, 0, 0, millis)
 const longestWait = 10_000
 
 // How many events are told before the event loop gets its turn.
@@ -352,6 +381,10 @@ class ZeromqSocket implements NativeSocket {
     this.byPeer = type === "router" || type === "rawStream"
     // With a time limit of 0 a send is decided before the call returns.
     this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)
+    // A REP that owes a reply hears of no peer's end. One that comes back under its
+    // routing id would be ignored for good, so it takes the place of the one before
+    // it. The reply that is owed stays with the connection that the request came by.
+    if (type === "rep") this.raw.setInt32Option(ZMQ_ROUTER_HANDOVER, 1)
   }
 
   receive(): Promise<Message> {
@@ -392,6 +425,8 @@ class ZeromqSocket implements NativeSocket {
   }
 
   attend(): void {
+    // The event loop does it while a send waits, and the question would swallow its wake-up.
+    if (this.waitingForRoom) return
     try {
       this.raw.readable
     } catch {
@@ -539,12 +574,13 @@ class ZeromqSocket implements NativeSocket {
     untilDone(() => this.raw.disconnect(endpoint))
   }
 
-  watch(onEvent: (event: ConnectionEvent) => void): void {
-    this.observer = watchRaw(this.raw, (event) => {
+  watch(onEvent: (event: ConnectionEvent) => void, onEnd: () => void): void {
+    const tell = (event: ConnectionEvent): void => {
       // libzmq may end such a connection for good, and its pipe takes messages a while longer.
       if (event.type.startsWith("handshake:error")) this.credit.end()
       onEvent(event)
-    })
+    }
+    this.observer = watchRaw(this.raw, tell, onEnd)
   }
 
   close(): void {
@@ -552,10 +588,13 @@ class ZeromqSocket implements NativeSocket {
   }
 }
 
-export const watchRaw = (raw: RawSocket, onEvent: (event: ConnectionEvent) => void): Observer => {
+export const watchRaw = (raw: RawSocket, onEvent: (event: ConnectionEvent) => void, onEnd: () => void): Observer => {
   const { events } = raw
   if (!isMainThread) watchedInThread.set(events, { raw, context: raw.context })
-  void tellEvents(events, onEvent).finally(() => watchedInThread.delete(events))
+  void tellEvents(events, onEvent).finally(() => {
+    watchedInThread.delete(events)
+    onEnd()
+  })
   return events
 }
 

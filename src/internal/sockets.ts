@@ -36,7 +36,7 @@ import { openStable } from "./native.ts"
 import type { StableType } from "./options.ts"
 import { Receiving } from "./receive.ts"
 import { checkOutgoing, isFrame, noRule, Sending } from "./send.ts"
-import { openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
+import { type Bound, type Connected, openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
 import { makeStream } from "./stream.ts"
 
 const isBindError = (error: unknown): error is BindError => error instanceof BindError
@@ -46,29 +46,36 @@ const isNever = (_: unknown): _ is never => false
 
 /** What all sockets have, with the operations of a type. */
 export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: object): S => {
-  const unbind = (endpoint: string) => whenOpen(core, "unbind", isBindError, () => core.unbind(endpoint))
-  const disconnect = (endpoint: string) => whenOpen(core, "disconnect", isConnectError, () => core.disconnect(endpoint))
+  const unbind = (which: string | Bound) =>
+    Effect.flatten(whenOpen(core, "unbind", isBindError, () => core.unbind(which)))
+  const disconnect = (which: string | Connected) =>
+    whenOpen(core, "disconnect", isConnectError, () => core.disconnect(which))
   const socket = {
     type: core.type,
+    // A scope undoes what was done in it, unless it was undone before.
     bind: (endpoint: string) =>
       Effect.andThen(
         core.caughtUp,
-        Effect.acquireRelease(
-          whenOpen(core, "bind", isBindError, () => core.bind(endpoint)),
-          // unbound by hand, or closed, before the scope ended
-          (resolved) => Effect.ignore(unbind(resolved))
+        Effect.map(
+          Effect.acquireRelease(
+            whenOpen(core, "bind", isBindError, () => core.bind(endpoint)),
+            (bound) => Effect.ignore(unbind(bound))
+          ),
+          ({ resolved }) => resolved
         )
       ),
     connect: (endpoint: string) =>
       Effect.andThen(
         resolveHost(endpoint),
-        Effect.acquireRelease(
-          whenOpen(core, "connect", isConnectError, () => core.connect(endpoint)),
-          () => Effect.ignore(disconnect(endpoint))
+        Effect.asVoid(
+          Effect.acquireRelease(
+            whenOpen(core, "connect", isConnectError, () => core.connect(endpoint)),
+            (connected) => Effect.ignore(disconnect(connected))
+          )
         )
       ),
-    unbind,
-    disconnect,
+    unbind: (endpoint: string) => unbind(endpoint),
+    disconnect: (endpoint: string) => disconnect(endpoint),
     events: Stream.unwrap(
       Effect.suspend(() =>
         core.watch()

@@ -310,8 +310,8 @@ class ThreadSafeSocket implements NativeSocket {
     void this.raw.readable
   }
 
-  watch(onEvent: (event: ConnectionEvent) => void): void {
-    this.observer = watchRaw(this.raw as unknown as RawSocket, onEvent)
+  watch(onEvent: (event: ConnectionEvent) => void, onEnd: () => void): void {
+    this.observer = watchRaw(this.raw as unknown as RawSocket, onEvent, onEnd)
   }
 
   close(): void {

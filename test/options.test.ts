@@ -265,7 +265,6 @@ const cases: { readonly [Name in keyof Table]: Case } = {
   handover: boolean,
   noDrop: boolean,
   invertMatching: boolean,
-  manual: boolean,
   welcomeMessage: { good: bytes, wrongType: [1, true, null], wrongValue: ["a\0b"] },
   verbosity: {
     good: [
@@ -583,7 +582,6 @@ const neverTold = new Set([
   "mandatory",
   "handover",
   "noDrop",
-  "manual",
   "welcomeMessage",
   "verbosity",
   "notify",

@@ -14,6 +14,7 @@ import type { Message, Outgoing } from "../Message.ts"
 import type { ContextOptions } from "../ZmqContext.ts"
 import { Credit } from "./credit.ts"
 import type { Setting, SocketType, StableType } from "./options.ts"
+import { mostInFront } from "./subscribers.ts"
 
 /**
  * What became of a message that was offered to libzmq. `full` means that there
@@ -204,6 +205,8 @@ export interface RawSocket {
 
 const ZMQ_SUBSCRIBE = 6
 const ZMQ_UNSUBSCRIBE = 7
+const ZMQ_SNDHWM = 23
+const ZMQ_RCVHWM = 24
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
 
@@ -352,6 +355,9 @@ class ZeromqSocket implements NativeSocket {
     this.byPeer = type === "router" || type === "rawStream"
     // With a time limit of 0 a send is decided before the call returns.
     this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)
+    // What a SUB sends are its subscriptions: those above the mark would be dropped.
+    if (type === "sub") this.raw.setInt32Option(ZMQ_SNDHWM, 0)
+    if (type === "pub") this.raw.setInt32Option(ZMQ_RCVHWM, mostInFront)
   }
 
   receive(): Promise<Message> {

@@ -15,6 +15,7 @@ import type { Offer, Source } from "./native.ts"
 import type { SocketType } from "./options.ts"
 import type { Outbox } from "./outbox.ts"
 import type { SocketCore } from "./socket.ts"
+import { isSubscription } from "./subscribers.ts"
 import { turn } from "./turn.ts"
 
 /**
@@ -77,12 +78,14 @@ interface Parked {
   readonly waiter: Waiter
 }
 
-/** How many frames a message must have, for libzmq to send all of them. */
-const framesFor = (type: SocketType): { readonly least: number; readonly most: number } => ({
+/** Whether libzmq would send all frames of a message, and as one. */
+const framesFor = ({ options, type }: SocketCore): ((message: Message) => boolean) => {
   // A routing id alone is sent to nobody.
-  least: type === "router" || type === "rawStream" ? 2 : 1,
-  most: type === "rawStream" ? 2 : Number.POSITIVE_INFINITY
-})
+  const least = type === "router" || type === "rawStream" ? 2 : 1
+  const most = options.conflate ? 1 : type === "rawStream" ? 2 : Number.POSITIVE_INFINITY
+  const fits = (message: Message) => message.length >= least && message.length <= most
+  return type === "xsub" ? (message) => message.length === 1 || !message.some(isSubscription) : fits
+}
 
 const bytesOf = (message: Message): number => {
   let bytes = 0
@@ -97,7 +100,7 @@ class Pump implements Source {
   private readonly source: Inbox
   private readonly target: Outbox
   private readonly capture: Capture | undefined
-  private readonly frames: { readonly least: number; readonly most: number }
+  private readonly fits: (message: Message) => boolean
   // Peers of a ROUTER wait for room separately, so one that does not read must
   // not hold up the others: not until it has a mailbox full of messages.
   private readonly mostParked: number
@@ -112,7 +115,7 @@ class Pump implements Source {
     this.source = from.inbox
     this.target = to.outbox
     this.capture = capture === undefined ? undefined : new Capture(capture)
-    this.frames = framesFor(to.type)
+    this.fits = framesFor(to)
     this.mostParked = to.type === "router" || to.type === "rawStream" ? this.source.capacity : 1
     this.onClosed = onClosed
   }
@@ -165,8 +168,7 @@ class Pump implements Source {
         this.take(mailbox.lend())
       }
       const { message } = this.next!
-      const { least, most } = this.frames
-      if (message.length < least || message.length > most) this.drop()
+      if (!this.fits(message)) this.drop()
       else return this.captured || this.offerToCapture(message) ? message : undefined
     }
     return undefined

@@ -45,7 +45,7 @@ export class SocketCore {
   readonly inbox: Inbox
   readonly outbox: Outbox
   readonly subscriptions: Subscriptions
-  /** Of a PUB or XPUB whose subscriptions can be counted. */
+  /** Of a PUB or XPUB that is told of them. */
   readonly subscribers: Subscribers | undefined
   readonly connections: Connections
   /** Closes it, and counts what was left in it. */
@@ -89,11 +89,17 @@ export class SocketCore {
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))
         : (topic, on) => (on ? native.subscribe(topic) : native.unsubscribe(topic))
     )
-    const counts = !options.uncountable && ((type === "pub" && !options.conflate) || type === "xpub")
-    this.subscribers = counts
-      ? new Subscribers(this.inbox, type === "pub", () => this.mostPeers, this.connections.changed)
-      : undefined
+    this.subscribers =
+      (type === "pub" && !options.conflate) || type === "xpub"
+        ? new Subscribers(this.inbox, type === "pub", () => this.mostPeers, this.connections.changed, this.dropped)
+        : undefined
   }
+
+  private readonly dropped = (): void =>
+    this.log("Warn", `effect-zmq: a ${this.type} socket drops messages that subscribers send it`, {
+      socket: this.type,
+      endpoints: this.endpoints.join(" ")
+    })
 
   /** What went through it. */
   get stats(): Stats {
@@ -106,6 +112,7 @@ export class SocketCore {
       queued: inbox.mailbox.size,
       putBack: inbox.mailbox.putBacks,
       again: inbox.again + outbox.again,
+      dropped: this.subscribers?.dropped ?? 0,
       leftAtClose: this.leftAtClose
     }
   }
@@ -297,6 +304,7 @@ export class SocketCore {
    * what it has joined, when libzmq attends to it; nobody may be receiving yet.
    */
   attend(): void {
+    if (!this.closed) this.subscribers?.soon()
     const subscribes = this.type === "sub" || this.type === "xsub" || this.type === "dish"
     if (subscribes && !this.closed && !this.inbox.receiving) this.native.attend()
   }
@@ -389,6 +397,10 @@ class Subscriptions {
   private readonly apply: (topic: Buffer, on: boolean) => void
   private readonly live = new Map<string, Array<symbol>>()
 
+  has(topic: Buffer): boolean {
+    return this.live.has(topic.toString("latin1"))
+  }
+
   constructor(apply: (topic: Buffer, on: boolean) => void) {
     this.apply = apply
   }
@@ -396,9 +408,12 @@ class Subscriptions {
   add(topic: Buffer): symbol {
     const token = Symbol()
     const key = topic.toString("latin1")
-    const tokens = this.live.get(key) ?? []
-    if (tokens.length === 0) this.apply(topic, true)
-    this.live.set(key, [...tokens, token])
+    const tokens = this.live.get(key)
+    if (tokens !== undefined) tokens.push(token)
+    else {
+      this.apply(topic, true)
+      this.live.set(key, [token])
+    }
     return token
   }
 
@@ -406,9 +421,9 @@ class Subscriptions {
   remove(topic: Buffer, token?: symbol): void {
     const key = topic.toString("latin1")
     const tokens = this.live.get(key) ?? []
-    const at = token === undefined ? tokens.length - 1 : tokens.indexOf(token)
+    const at = token === undefined ? tokens.length - 1 : tokens.lastIndexOf(token)
     if (at < 0) return
-    if (tokens.length > 1) return void this.live.set(key, tokens.toSpliced(at, 1))
+    if (tokens.length > 1) return void tokens.splice(at, 1)
     this.live.delete(key)
     this.apply(topic, false)
   }

@@ -64,7 +64,9 @@ const check = (operation: "bind" | "connect", endpoint: unknown, type?: SocketTy
     default:
       return transport.toLowerCase() !== transport && known.has(transport.toLowerCase())
         ? fault("UnsupportedTransport", `Write the transport in lower case: ${transport.toLowerCase()}`)
-        : fault("UnsupportedTransport", "Use tcp, ipc, inproc or ws: this libzmq has no other transport of that name")
+        : transport === "wss"
+          ? fault("UnsupportedTransport", "Use ws, and CURVE for its security: this libzmq is built without TLS")
+          : fault("UnsupportedTransport", "Use tcp, ipc, inproc or ws: this libzmq has no other transport of that name")
   }
 }
 

@@ -123,9 +123,7 @@ export class Subscribers implements Diversion {
     this.lookedAt = now
     const isMore = found >= this.perLook
     this.perLook = isMore ? Math.min(most, this.perLook * 2) : fewest
-    if (this.allowance <= 0) this.lookAfter(isMore ? soonest : slow)
-    else if (isMore) turn.next(this.look)
-    else this.lookAfter(this.delay)
+    this.lookAfter(isMore ? soonest : this.allowance > 0 ? this.delay : slow)
   }
 
   private lookAfter(millis: number): void {

@@ -403,6 +403,8 @@ describe("a topic", () => {
 
 describe("the looks for what subscribers send", () => {
   afterEach(() => {
+    // The turn of the event loop that all sockets share ends here, too.
+    vi.runOnlyPendingTimers()
     vi.useRealTimers()
   })
 

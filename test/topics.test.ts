@@ -409,7 +409,7 @@ describe("the looks for what subscribers send", () => {
   })
 
   // One that finds as many messages at each look.
-  const looking = (perLook: number, size: number) => {
+  const looking = (perLook: number, size: number, peers = 1) => {
     vi.useFakeTimers()
     let taken = 0
     const inbox = {
@@ -425,7 +425,7 @@ describe("the looks for what subscribers send", () => {
       }
     }
     const changed = { raise: () => {} }
-    const subscribers: Subscribers = new Subscribers(inbox as never, true, () => 1, changed as never)
+    const subscribers: Subscribers = new Subscribers(inbox as never, true, () => peers, changed as never)
     return { inbox, subscribers, taken: () => taken }
   }
 
@@ -450,6 +450,7 @@ describe("the looks for what subscribers send", () => {
     const { inbox, subscribers, taken } = looking(1, 10)
     vi.advanceTimersByTime(100)
     expect(taken()).toBeGreaterThan(10)
+    const { poll } = inbox
     let finish = () => {}
     if (underWay) {
       inbox.poll = (_max, done) => {
@@ -458,11 +459,24 @@ describe("the looks for what subscribers send", () => {
       vi.advanceTimersByTime(100)
     }
     subscribers.close()
+    inbox.poll = poll
     finish()
     const before = taken()
     vi.advanceTimersByTime(1000)
     expect(taken()).toBe(before)
     expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it.each([0, 1])("forget what was left over when nobody is there, and not too soon: %i peers", (peers) => {
+    const { subscribers } = looking(0, 0, peers)
+    const { counts } = subscribers as unknown as { readonly counts: Map<string, number> }
+    vi.advanceTimersByTime(2000)
+    subscribers.accept([Buffer.from("\u0001early")])
+    vi.advanceTimersByTime(900)
+    expect(counts.size).toBe(1)
+    vi.advanceTimersByTime(200)
+    expect(counts.size).toBe(peers)
+    subscribers.close()
   })
 
   it("count topics up to 64 MiB, and give back what ends", () => {

@@ -68,6 +68,7 @@ export class Subscribers implements Diversion {
   private allowance = mostAtOnce
   private lookedAt = performance.now()
   private foundAt = performance.now()
+  // Messages since the look before.
   private taken = 0
   private waiting = 0
   /** Messages of subscribers that were dropped. */
@@ -107,12 +108,13 @@ export class Subscribers implements Diversion {
     // Whoever receives on an XPUB takes it.
     if (!this.hidden && this.inbox.receiving) return this.lookAfter(idle)
     if (turn.isOver) return turn.next(this.look)
-    const { taken } = this
-    this.inbox.poll(this.perLook, () => this.looked(this.taken - taken))
+    this.inbox.poll(this.perLook, this.looked)
   }
 
-  private looked(found: number): void {
+  private readonly looked = (): void => {
     const now = performance.now()
+    const found = this.taken
+    this.taken = 0
     if (found > 0) this.foundAt = now
     // libzmq tells of each subscription, and of the last end alone: what a peer
     // had twice is left over when it is gone.

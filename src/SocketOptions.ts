@@ -108,8 +108,10 @@ export interface ConnectionOptions {
   /** How many connections may wait to be accepted. Default: 100. `ZMQ_BACKLOG` */
   readonly backlog?: number | undefined
   /**
-   * The largest message to accept, in bytes: a peer that sends a larger one is disconnected. -1: no limit. Default:
-   * -1. `ZMQ_MAXMSGSIZE`
+   * The largest message to accept, in bytes: a peer that sends a larger one is disconnected. -1: no limit. Over inproc
+   * there is none. Default: -1, but of a PUB 1088, as subscribers send it their topics alone: so these have up to 1,024
+   * bytes, and must be longer by your leave only (libzmq needs some 50 bytes of memory, and some time, for each byte of
+   * a topic). `ZMQ_MAXMSGSIZE`
    */
   readonly maxMessageSize?: number | undefined
   /**
@@ -274,7 +276,10 @@ export interface CommonOptions
  * @since 0.1.0
  */
 export interface ReceivingOptions {
-  /** How many messages to hold for each peer until they are received. 0: no limit. Default: 1000. `ZMQ_RCVHWM` */
+  /**
+   * How many messages to hold for each peer until they are received. 0: no limit. Default: 1000, but of an XPUB 1, as
+   * libzmq empties what is held of a subscriber whenever the socket is used, and goes on while more comes. `ZMQ_RCVHWM`
+   */
   readonly receiveHighWaterMark?: number | undefined
   /** The kernel's receive buffer in bytes. -1: as the operating system has it. Default: -1. `ZMQ_RCVBUF` */
   readonly receiveBufferSize?: number | undefined
@@ -292,7 +297,12 @@ export interface ReceivingOptions {
  * @since 0.1.0
  */
 export interface SendingOptions {
-  /** How many messages to hold for each peer until they are sent. 0: no limit. Default: 1000. `ZMQ_SNDHWM` */
+  /**
+   * How many messages to hold for each peer until they are sent. 0: no limit. Default: 1000, but of an XSUB 100,000:
+   * subscriptions above it are dropped without a word, those above the half of it when a publisher has come back, so
+   * that it has to be twice the number of topics at least. Those of a SUB, and the groups of a DISH, have no limit.
+   * `ZMQ_SNDHWM`
+   */
   readonly sendHighWaterMark?: number | undefined
   /** The kernel's send buffer in bytes. -1: as the operating system has it. Default: -1. `ZMQ_SNDBUF` */
   readonly sendBufferSize?: number | undefined
@@ -315,8 +325,9 @@ export interface SendingOptions {
  */
 export interface ConflateOptions {
   /**
-   * Keeps the last message only, whatever the high water marks say. For messages of one frame: of others one frame
-   * is kept. Default: `false`. `ZMQ_CONFLATE`
+   * Keeps the last message only, whatever the high water marks say. For messages of one frame: to send one of several
+   * fails with `EncodeError`, and of one that is received the last frame is kept. A SUB has one topic then, the one it
+   * is opened with, and of the topics of a peer a PUB knows the last alone. Default: `false`. `ZMQ_CONFLATE`
    */
   readonly conflate?: boolean | undefined
 }
@@ -484,14 +495,15 @@ export interface RouterOptions extends CommonOptions, ReceivingOptions, SendingO
 export interface PairOptions extends CommonOptions, ReceivingOptions, SendingOptions {}
 
 /**
- * Options of an XPUB socket.
+ * Options of an XPUB socket. There is none for libzmq's `ZMQ_XPUB_MANUAL`: when
+ * a peer sends anything that is no subscription, libzmq accepts those that
+ * follow for other peers than they came from. Say who may connect with
+ * `security`.
  *
  * @category options
  * @since 0.1.0
  */
 export interface XPubOptions extends CommonOptions, ReceivingOptions, SendingOptions, PublishingOptions {
-  /** Leaves it to the program to accept subscriptions. Default: `false`. `ZMQ_XPUB_MANUAL` */
-  readonly manual?: boolean | undefined
   /** What a new subscriber is sent first, if it subscribed to it. Default: nothing. `ZMQ_XPUB_WELCOME_MSG` */
   readonly welcomeMessage?: string | Uint8Array | undefined
   /**

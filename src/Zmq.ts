@@ -355,9 +355,9 @@ export interface Publisher {
    * was late. On an XPUB libzmq reports, and counts, each topic once, unless its
    * `verbosity` is `"allSubsUnsubs"`. A program without this library that
    * subscribes twice to a topic may count twice, and one that ends what it never
-   * had takes one away. `InvalidState` with the options
-   * `conflate`, `manual` and `invertMatching`, with which nothing is known of
-   * subscribers.
+   * had takes one away. Topics are counted up to 64 MiB in all, with 128 bytes for
+   * each. `InvalidState` with the options `conflate` and `invertMatching`, with
+   * which nothing is known of subscribers.
    *
    * **Example** (Not to lose the first messages)
    *
@@ -398,7 +398,9 @@ export interface Push extends Socket, Sender<never> {
   readonly type: "push"
 }
 /**
- * Publishes to whoever subscribed.
+ * Publishes to whoever subscribed. Topics have up to 1,024 bytes, see
+ * `maxMessageSize`. Whatever else subscribers send is dropped, counted in
+ * `stats`, and said once in the log.
  *
  * @category socket types
  * @since 0.1.0

@@ -14,6 +14,7 @@ import type { Message, Outgoing } from "../Message.ts"
 import type { ContextOptions } from "../ZmqContext.ts"
 import { Credit } from "./credit.ts"
 import type { Setting, SocketType, StableType } from "./options.ts"
+import { mostInFront } from "./subscribers.ts"
 
 /**
  * What became of a message that was offered to libzmq. `full` means that there
@@ -231,6 +232,8 @@ export interface RawSocket {
 
 const ZMQ_SUBSCRIBE = 6
 const ZMQ_UNSUBSCRIBE = 7
+const ZMQ_SNDHWM = 23
+const ZMQ_RCVHWM = 24
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
 const ZMQ_ROUTER_HANDOVER = 56
@@ -385,6 +388,9 @@ class ZeromqSocket implements NativeSocket {
     // routing id would be ignored for good, so it takes the place of the one before
     // it. The reply that is owed stays with the connection that the request came by.
     if (type === "rep") this.raw.setInt32Option(ZMQ_ROUTER_HANDOVER, 1)
+    // What a SUB sends are its subscriptions: those above the mark would be dropped.
+    if (type === "sub") this.raw.setInt32Option(ZMQ_SNDHWM, 0)
+    if (type === "pub") this.raw.setInt32Option(ZMQ_RCVHWM, mostInFront)
   }
 
   receive(): Promise<Message> {

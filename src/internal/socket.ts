@@ -48,7 +48,7 @@ export class SocketCore {
   readonly inbox: Inbox
   readonly outbox: Outbox
   readonly subscriptions: Subscriptions
-  /** Of a PUB or XPUB whose subscriptions can be counted. */
+  /** Of a PUB or XPUB that is told of them. */
   readonly subscribers: Subscribers | undefined
   readonly connections: Connections
   /** Closes it, and counts what was left in it. */
@@ -98,9 +98,11 @@ export class SocketCore {
     this.inbox = new Inbox(native, capacity, options.conflate)
     const byPeer = type === "router" || type === "rawStream" || type === "server"
     this.outbox = new Outbox(native, byPeer)
-    this.inbox.onStalled = this.warnOnce(
-      `a reply to a request may be behind ${capacity} messages that nobody receives, and waits until some are received`
-    )
+    if (type === "dealer") {
+      this.inbox.onStalled = this.warnOnce(
+        `a reply to a request may be behind ${capacity} messages that nobody receives, and waits until some are received: receive on the DEALER`
+      )
+    }
     if (byPeer) {
       this.inbox.held = new Held(
         this.inbox.mailbox,
@@ -118,10 +120,16 @@ export class SocketCore {
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))
         : (topic, on) => (on ? native.subscribe(topic) : native.unsubscribe(topic))
     )
-    const counts = !options.uncountable && ((type === "pub" && !options.conflate) || type === "xpub")
-    this.subscribers = counts
-      ? new Subscribers(this.inbox, type === "pub", () => this.mostPeers, this.connections.changed)
-      : undefined
+    this.subscribers =
+      (type === "pub" && !options.conflate) || type === "xpub"
+        ? new Subscribers(
+            this.inbox,
+            type === "pub",
+            () => this.mostPeers,
+            this.connections.changed,
+            this.warnOnce("messages that subscribers send are dropped")
+          )
+        : undefined
   }
 
   private warnOnce(what: string): () => void {
@@ -144,7 +152,7 @@ export class SocketCore {
       queued: inbox.queued,
       putBack: inbox.mailbox.putBacks,
       again: inbox.again + outbox.again,
-      dropped: inbox.held?.dropped ?? 0,
+      dropped: (inbox.held?.dropped ?? 0) + (this.subscribers?.dropped ?? 0),
       leftAtClose: this.leftAtClose
     }
   }
@@ -397,6 +405,11 @@ export class SocketCore {
     // It is there until what it had sent is read, and until then nobody else gets
     // its place: one with its routing id, or the next peer of a PAIR.
     if (this.placesAreTaken) this.readsUntil = performance.now() + millisToReadOn
+    this.hasNews()
+  }
+
+  private hasNews(): void {
+    this.subscribers?.soon()
     soon(this)
   }
 
@@ -406,7 +419,7 @@ export class SocketCore {
       this.freeing.get(endpoint)?.()
       this.freeing.delete(endpoint)
     } else if (_tag === "Disconnected") this.peerLeft()
-    else if (_tag === "Connected" || _tag === "HandshakeSucceeded" || _tag === "HandshakeFailed") soon(this)
+    else if (_tag === "Connected" || _tag === "HandshakeSucceeded" || _tag === "HandshakeFailed") this.hasNews()
   }
 
   /** Whether all that it connected to is there; or, where it only bound, any peer. */
@@ -531,6 +544,10 @@ class Subscriptions {
   private readonly apply: (topic: Buffer, on: boolean) => void
   private readonly live = new Map<string, Array<symbol>>()
 
+  has(topic: Buffer): boolean {
+    return this.live.has(topic.toString("latin1"))
+  }
+
   constructor(apply: (topic: Buffer, on: boolean) => void) {
     this.apply = apply
   }
@@ -538,9 +555,12 @@ class Subscriptions {
   add(topic: Buffer): symbol {
     const token = Symbol()
     const key = topic.toString("latin1")
-    const tokens = this.live.get(key) ?? []
-    if (tokens.length === 0) this.apply(topic, true)
-    this.live.set(key, [...tokens, token])
+    const tokens = this.live.get(key)
+    if (tokens !== undefined) tokens.push(token)
+    else {
+      this.apply(topic, true)
+      this.live.set(key, [token])
+    }
     return token
   }
 
@@ -548,9 +568,9 @@ class Subscriptions {
   remove(topic: Buffer, token?: symbol): void {
     const key = topic.toString("latin1")
     const tokens = this.live.get(key) ?? []
-    const at = token === undefined ? tokens.length - 1 : tokens.indexOf(token)
+    const at = token === undefined ? tokens.length - 1 : tokens.lastIndexOf(token)
     if (at < 0) return
-    if (tokens.length > 1) return void this.live.set(key, tokens.toSpliced(at, 1))
+    if (tokens.length > 1) return void tokens.splice(at, 1)
     this.live.delete(key)
     this.apply(topic, false)
   }

@@ -33,11 +33,12 @@ import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } f
 import { forEachMessage } from "./handlers.ts"
 import { link } from "./link.ts"
 import { openStable } from "./native.ts"
-import type { StableType } from "./options.ts"
+import { oneTopic, type StableType } from "./options.ts"
 import { Receiving } from "./receive.ts"
-import { checkOutgoing, isFrame, noRule, Sending } from "./send.ts"
+import { type Check, checkOutgoing, isFrame, noRule, Sending } from "./send.ts"
 import { type Bound, type Connected, openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
 import { makeStream } from "./stream.ts"
+import { isSubscription } from "./subscribers.ts"
 
 const isBindError = (error: unknown): error is BindError => error instanceof BindError
 const isConnectError = (error: unknown): error is ConnectError => error instanceof ConnectError
@@ -114,10 +115,10 @@ const publisherOf = (core: SocketCore) => ({
   awaitSubscribers: (topic: string | Uint8Array, count = 1) =>
     Effect.flatMap(
       whenOpen(core, "awaitSubscribers", isInvalidState, () => {
-        if (core.subscribers !== undefined) return core.subscribers
+        if (core.subscribers !== undefined && !core.options.uncountable) return core.subscribers
         throw new InvalidState({
           operation: "awaitSubscribers",
-          expected: "A socket with `conflate`, `manual` or `invertMatching` does not know its subscribers"
+          expected: "A socket with `conflate` or `invertMatching` does not know its subscribers"
         })
       }),
       (subscribers) => subscribers.until("awaitSubscribers", topicOf(topic), count)
@@ -194,6 +195,9 @@ const subscriberOf = (core: SocketCore) => {
     subscribe: (topic: string | Uint8Array) =>
       Effect.suspend(() => {
         const bytes = topicOf(topic)
+        if (core.options.conflate && !core.subscriptions.has(bytes)) {
+          throw new OptionError({ option: "topic", value: topic, expected: `${oneTopic}: open another socket for it` })
+        }
         return Effect.asVoid(
           Effect.acquireRelease(
             whenOpen(core, "subscribe", isNever, () => core.subscriptions.add(bytes)),
@@ -206,7 +210,29 @@ const subscriberOf = (core: SocketCore) => {
 }
 
 export const receivingOf = (core: SocketCore) => new Receiving(core.inbox, core.options.receiveTimeout)
-const sendingOf = (core: SocketCore) => new Sending(core.outbox, core.options.sendTimeout, noRule)
+const sendingOf = (core: SocketCore) =>
+  new Sending(core.outbox, core.options.sendTimeout, noRule, core.options.conflate ? checkSingle : checkOutgoing)
+// libzmq would send each of its frames in the place of the one before.
+const checkSingle: Check = (operation, value) =>
+  Array.isArray(value) && value.length > 1
+    ? new EncodeError({
+        operation,
+        value,
+        expected: "one frame beside conflate, with which libzmq keeps the last alone"
+      })
+    : checkOutgoing(operation, value)
+// libzmq would send such a frame as a message of its own, or drop it, and some
+// peers would take what is left over for the beginning of another message.
+const checkUpstream: Check = (operation, value) =>
+  Array.isArray(value) && value.length > 1 && value.some((frame) => isFrame(frame) && isSubscription(frame))
+    ? new EncodeError({
+        operation,
+        value,
+        expected:
+          "no frame that begins with the byte 0 or 1 in a message of several: libzmq takes it for a subscription, and splits the message"
+      })
+    : checkOutgoing(operation, value)
+const sendingUpstream = (core: SocketCore) => new Sending(core.outbox, core.options.sendTimeout, noRule, checkUpstream)
 // A STREAM that is given a third frame says that it is sent, and loses those that follow.
 const sendingBytes = (core: SocketCore) =>
   new Sending(core.outbox, core.options.sendTimeout, noRule, (operation, value) =>
@@ -266,7 +292,7 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
   },
   pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
   xpub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...publisherOf(core) }),
-  xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...subscriberOf(core) }),
+  xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingUpstream(core)), ...subscriberOf(core) }),
   rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingBytes(core)) })
 }
 

@@ -58,6 +58,7 @@ interface DraftRawSocket extends Omit<RawSocket, "receive" | "send"> {
   leave(group: Buffer): void
 }
 
+const ZMQ_SNDHWM = 23
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
 // Options that zeromq.js does not have.
@@ -88,7 +89,7 @@ export const openDraft: Open<DraftType> = (type, { context, noDrop }) => {
     case "radio":
       return new RadioSocket(type, noDrop ? "ask" : "always", context)
     case "dish":
-      return new DishSocket(type, "always", context)
+      return new DishSocket(context)
     case "datagram":
       return new DatagramSocket(context)
     case "client":
@@ -390,6 +391,12 @@ class DishSocket extends ThreadSafeSocket {
   private readonly joined = new Set<string>()
   private readonly udp = new Map<string, Origin>()
   private readonly settings: Array<Setting> = []
+
+  constructor(context: NativeContext) {
+    super("dish", "always", context)
+    // What it sends are the groups that it joins: those above the mark would be dropped.
+    this.raw.setInt32Option(ZMQ_SNDHWM, 0)
+  }
 
   protected override read([data, from]: readonly [Buffer, ...ReadonlyArray<unknown>]): Message {
     return [(from as { readonly group: Buffer }).group, data]

@@ -11,12 +11,13 @@ import type { SocketEvent } from "../SocketEvent.ts"
 import type { Stats } from "../Stats.ts"
 import { Context } from "../ZmqContext.ts"
 import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
+import { errorOf, unreadable } from "./answer.ts"
 import { Connections } from "./connections.ts"
 import { type ContextCore, hasDescriptors } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve, isInproc } from "./endpoint.ts"
 import { Inbox } from "./inbox.ts"
 import { nextMicrotask } from "./microtask.ts"
-import { errorOf, Native, type NativeSocket, type Open } from "./native.ts"
+import { Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
@@ -450,8 +451,9 @@ const openNative = (open: () => NativeSocket, type: SocketType): NativeSocket =>
   try {
     return open()
   } catch (cause) {
-    const tooMany = (cause as { code?: unknown }).code === "EMFILE"
-    throw new OpenError({ socketType: type, reason: tooMany ? "TooManySockets" : "Unknown", cause })
+    const { code } = cause as { readonly code?: unknown }
+    const reason = code === "EMFILE" ? "TooManySockets" : code === unreadable ? "UnsupportedRuntime" : "Unknown"
+    throw new OpenError({ socketType: type, reason, cause })
   }
 }
 

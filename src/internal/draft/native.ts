@@ -10,13 +10,12 @@
  */
 import { createRequire } from "node:module"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
+import { answerOf, checkAnswers, errorOf, refusal } from "../answer.ts"
 import { isInproc } from "../endpoint.ts"
 import {
-  answerOf,
   attempt,
   type ConnectionEvent,
   closeRaw,
-  errorOf,
   type NativeContext,
   type NativeSocket,
   type Observer,
@@ -24,7 +23,6 @@ import {
   type Open,
   opened,
   type RawSocket,
-  refusal,
   type Source,
   untilDone,
   watchRaw
@@ -137,6 +135,7 @@ class ThreadSafeSocket implements NativeSocket {
   private observer: Observer | undefined
 
   constructor(type: DraftType, admission: Admission, context: NativeContext) {
+    if (admission === "ask") checkAnswers()
     this.raw = make(type, context)
     this.admission = admission
     this.context = context

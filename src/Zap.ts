@@ -45,8 +45,10 @@
  * **What a denied peer sees**
  *
  * Its handshake fails. On 400 (denied) and 500 (a malformed request) it is told
- * the status, and its libzmq gives the connection up for good: it has to be made
- * again. On 300 (no decision was made: a failure, a timeout) it is told nothing,
+ * the status, and its libzmq gives the connection up for good. A socket of this
+ * library makes it again, after `reconnectInterval` at first, and then less and
+ * less often: who is allowed later gets in. A program without it has to
+ * disconnect and connect. On 300 (no decision was made: a failure, a timeout) it is told nothing,
  * and its libzmq connects again when the `handshakeInterval` of either side is
  * over, which is 30 seconds by default.
  *

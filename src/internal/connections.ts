@@ -43,9 +43,16 @@ export class Connections {
     const event = eventOf(native)
     if (event === undefined) return
     this.told++
-    this.onEvent(event)
+    // Before it is heard, which may be the reason for another.
     PubSub.publishUnsafe(this.openHub(), [event])
+    this.onEvent(event)
     this.changed.raise()
+  }
+
+  /** Calls when the event loop has gone round without an event: all is read that there was to tell. */
+  whenQuiet(then: () => void): void {
+    const { told } = this
+    setImmediate(() => (told === this.told ? then() : this.whenQuiet(then)))
   }
 
   close(): void {

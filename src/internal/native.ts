@@ -66,6 +66,8 @@ export interface NativeSocket {
   /** Binds and returns the endpoint as libzmq resolved it. */
   bind(endpoint: string): string
   connect(endpoint: string): void
+  /** Connects, and takes messages for the peer only when its handshake has succeeded (ZMQ_IMMEDIATE). */
+  connectOnceReady(endpoint: string): void
   /** Ends a connection, or unbinds: libzmq's `disconnect` does both. */
   disconnect(endpoint: string): void
   /**
@@ -192,6 +194,7 @@ export interface RawSocket {
   readonly events: Observer
   readonly context: NativeContext
   linger: number
+  immediate: boolean
   receive(): Promise<Message>
   send(message: unknown): Promise<void>
   setInt32Option(option: number, value: number): void
@@ -332,10 +335,10 @@ class ZeromqSocket implements NativeSocket {
   readonly receivesAtOnce = true
 
   constructor(type: StableType, { context, noDrop, conflate }: Opening) {
-    // Without other options: a constructor that throws half-way leaves a socket
-    // that crashes the process at exit (SIGSEGV).
     this.admission = admissionOf(type, noDrop)
     if (this.admission === "ask") checkAnswers()
+    // Without other options: a constructor that throws half-way leaves a socket
+    // that crashes the process at exit (SIGSEGV).
     const Type = type === "pub" && conflate ? zmq.Publisher : constructors[type]
     this.raw = new Type({ context }) as unknown as RawSocket
     opened(this.raw)
@@ -523,6 +526,12 @@ class ZeromqSocket implements NativeSocket {
     this.credit.connect(endpoint)
   }
 
+  connectOnceReady(endpoint: string): void {
+    if (this.admission === "always") return this.connect(endpoint)
+    this.credit.end()
+    connectOnceReady(this.raw, endpoint)
+  }
+
   disconnect(endpoint: string): void {
     this.credit.end()
     // `unbindSync` is wired to bind (zeromq.js issue 704).
@@ -576,6 +585,28 @@ export const untilDone = (run: () => void): void => {
     } catch (error) {
       if ((error as { readonly code?: unknown }).code !== "EINTR") throw error
     }
+  }
+}
+
+/** See the port. What libzmq has for it is an option, which each connection keeps as it was when it was made. */
+export const connectOnceReady = (raw: Pick<RawSocket, "immediate" | "connect">, endpoint: string): void => {
+  const before = raw.immediate
+  setQuietly(raw, true)
+  try {
+    untilDone(() => raw.connect(endpoint))
+  } finally {
+    setQuietly(raw, before)
+  }
+}
+
+// zeromq.js has Node warn that the option is for later connections, as it is meant to be.
+const setQuietly = (raw: Pick<RawSocket, "immediate">, immediate: boolean): void => {
+  const { emitWarning } = process
+  process.emitWarning = ignore
+  try {
+    raw.immediate = immediate
+  } finally {
+    process.emitWarning = emitWarning
   }
 }
 

@@ -21,6 +21,7 @@ import { Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
+import { Reconnect } from "./reconnect.ts"
 import { Subscribers } from "./subscribers.ts"
 import { zapEndpoint } from "./zap/reliance.ts"
 
@@ -65,6 +66,7 @@ export class SocketCore {
   private binds = 0
   private heardBinds = 0
   private readonly peers: Peers
+  private readonly reconnect: Reconnect
   readonly waitsFor = new Set<string>()
   private readonly log: Log
   // Where a peer was refused, until another is accepted.
@@ -80,6 +82,12 @@ export class SocketCore {
       this.peers.tell(event)
       this.heard(event)
     })
+    this.reconnect = new Reconnect(
+      { interval: this.millis("reconnectInterval") ?? 100, maxInterval: this.millis("reconnectMaxInterval") ?? 0 },
+      native,
+      (address, interval) => this.connections.tell({ type: "connect:retry", address, interval }),
+      (then) => this.connections.whenQuiet(then)
+    )
     this.log = log
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
@@ -120,8 +128,12 @@ export class SocketCore {
 
   // Milliseconds.
   private get linger(): number {
-    const given = this.options.settings.find(({ option }) => option === "linger")?.value as number
+    const given = this.millis("linger")!
     return given < 0 ? Number.POSITIVE_INFINITY : given
+  }
+
+  private millis(name: "linger" | "reconnectInterval" | "reconnectMaxInterval"): number | undefined {
+    return this.options.settings.find(({ option }) => option === name)?.value as number | undefined
   }
 
   get endpoints(): ReadonlyArray<string> {
@@ -214,6 +226,7 @@ export class SocketCore {
     if (this.connected.includes(endpoint)) return
     this.peers.disconnected(endpoint)
     this.connections.changed.raise()
+    if (this.reconnect.forget(endpoint)) return
     try {
       this.native.disconnect(endpoint)
     } catch (cause) {
@@ -274,6 +287,9 @@ export class SocketCore {
 
   private heard(event: SocketEvent): void {
     const { _tag, endpoint } = event
+    const connectedTo = this.peers.connectedAs(endpoint)
+    // A STREAM ends connections on purpose, and none of its peers can refuse it.
+    if (connectedTo !== undefined && this.type !== "rawStream") this.reconnect.heard(event, connectedTo)
     if (_tag === "HandshakeSucceeded") {
       this.refusing.delete(endpoint)
       this.attend()
@@ -358,6 +374,7 @@ export class SocketCore {
         }
       }
     }
+    this.reconnect.close()
     this.bound = []
     this.connected = []
     this.inbox.close()

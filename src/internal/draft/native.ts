@@ -16,6 +16,7 @@ import {
   attempt,
   type ConnectionEvent,
   closeRaw,
+  connectOnceReady,
   type NativeContext,
   type NativeSocket,
   type Observer,
@@ -300,6 +301,11 @@ class ThreadSafeSocket implements NativeSocket {
     else untilDone(() => this.raw.connect(endpoint))
   }
 
+  connectOnceReady(endpoint: string): void {
+    if (this.admission === "always") this.connect(endpoint)
+    else connectOnceReady(this.raw, endpoint)
+  }
+
   disconnect(endpoint: string): void {
     if (isInproc(endpoint)) this.names.disconnect(this.raw, endpoint)
     else untilDone(() => this.raw.disconnect(endpoint))
@@ -559,6 +565,9 @@ class DatagramSocket implements NativeSocket {
 
   connect(): void {
     throw errorOf("ENOCOMPATPROTO")
+  }
+  connectOnceReady(): void {
+    this.connect()
   }
 
   /** A receive that is pending fails with EAGAIN, and is tried again. */

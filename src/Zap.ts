@@ -442,9 +442,11 @@ export class Zap extends Context.Service<
  * context has one: a second fails with `BindError` (`AddressInUse`) while the
  * first is there. Options are checked: a wrong one fails with `OptionError`.
  *
- * Each denial is in the log as a warning, with the domain, address, mechanism and
+ * A denial is in the log as a warning, with the domain, address, mechanism and
  * identity of the peer, and each acceptance at debug level. No password and no
- * secret key is in either.
+ * secret key is in either. Of denials with the same domain, address, mechanism and
+ * reason the first is told, of at most 100 kinds, and how many came after it once a
+ * minute, and less often if they do not end: `decisions` has them all.
  *
  * **Example** (Strawhouse: only some addresses)
  *

@@ -23,6 +23,7 @@ import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
 import { Reconnect } from "./reconnect.ts"
 import { Subscribers } from "./subscribers.ts"
+import { inThePast, Warnings } from "./warnings.ts"
 import { zapEndpoint } from "./zap/reliance.ts"
 
 // How many messages a mailbox may hold that nobody has asked for yet. A small
@@ -69,8 +70,14 @@ export class SocketCore {
   private readonly reconnect: Reconnect
   readonly waitsFor = new Set<string>()
   private readonly log: Log
-  // Where a peer was refused, until another is accepted.
-  private readonly refusing = new Set<string>()
+  private readonly refusals = new Warnings((count, minutes) =>
+    this.log(
+      "Warn",
+      `effect-zmq: a ${this.type} socket and its peers did not accept each other ${count} more times ${inThePast(minutes)}`,
+      { socket: this.type, endpoints: this.endpoints.join(" "), count }
+    )
+  )
+  private readonly visits = new Warnings(() => {})
 
   constructor(type: SocketType, options: Prepared, native: NativeSocket, context: ContextCore, log: Log) {
     this.type = type
@@ -78,10 +85,17 @@ export class SocketCore {
     this.native = native
     this.context = context
     this.peers = new Peers(type !== "rawStream", () => this.connected.filter(isNetwork))
-    this.connections = new Connections((event) => {
-      this.peers.tell(event)
-      this.heard(event)
-    })
+    this.connections = new Connections(
+      (event) => {
+        this.peers.tell(event)
+        this.heard(event)
+      },
+      () =>
+        this.log("Warn", "effect-zmq: whoever reads the events of a socket is behind, and misses the oldest", {
+          socket: this.type,
+          endpoints: this.endpoints.join(" ")
+        })
+    )
     this.reconnect = new Reconnect(
       { interval: this.millis("reconnectInterval") ?? 100, maxInterval: this.millis("reconnectMaxInterval") ?? 0 },
       native,
@@ -115,6 +129,7 @@ export class SocketCore {
       queued: inbox.mailbox.size,
       putBack: inbox.mailbox.putBacks,
       again: inbox.again + outbox.again,
+      eventsDropped: this.connections.dropped,
       leftAtClose: this.leftAtClose
     }
   }
@@ -290,19 +305,17 @@ export class SocketCore {
     const connectedTo = this.peers.connectedAs(endpoint)
     // A STREAM ends connections on purpose, and none of its peers can refuse it.
     if (connectedTo !== undefined && this.type !== "rawStream") this.reconnect.heard(event, connectedTo)
-    if (_tag === "HandshakeSucceeded") {
-      this.refusing.delete(endpoint)
-      this.attend()
-    }
-    // A peer that is refused tries again and again: once is enough.
-    if (_tag === "HandshakeFailed" && !this.refusing.has(endpoint)) {
-      this.refusing.add(endpoint)
+    if (_tag === "HandshakeSucceeded") this.attend()
+    if (_tag === "HandshakeFailed") {
       const { code, error, reason } = event
-      // Whoever looks in at a bound port and leaves is none of our peers.
-      const level = reason === "Connection" && this.bound.length > 0 ? "Debug" : "Warn"
+      const cameIn = connectedTo === undefined && this.bound.length > 0
+      // Whoever looks in at a bound port and leaves is none of our peers, and the
+      // authenticator tells of those whom it denies.
+      const isKnown = cameIn && (reason === "Connection" || (reason === "Authentication" && this.context.zap.tells))
+      if (!(isKnown ? this.visits : this.refusals).isNew(`${reason} ${endpoint}`)) return
       const annotations = { socket: this.type, endpoint, reason, ...(code === undefined ? {} : { code }) }
       this.log(
-        level,
+        isKnown ? "Debug" : "Warn",
         `effect-zmq: a ${this.type} socket and its peer did not accept each other: ${error.message}`,
         annotations
       )
@@ -375,6 +388,8 @@ export class SocketCore {
       }
     }
     this.reconnect.close()
+    this.refusals.close()
+    this.visits.close()
     this.bound = []
     this.connected = []
     this.inbox.close()

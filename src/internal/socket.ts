@@ -45,7 +45,8 @@ export class SocketCore {
   readonly type: SocketType
   readonly options: Prepared
   readonly native: NativeSocket
-  readonly inbox: Inbox
+  // Where nothing finds it that prints sockets: that of an authenticator has passwords in it.
+  readonly #inbox: Inbox
   readonly outbox: Outbox
   readonly subscriptions: Subscriptions
   /** Of a PUB or XPUB whose subscriptions can be counted. */
@@ -105,7 +106,7 @@ export class SocketCore {
     this.log = log
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
-    this.inbox = new Inbox(native, capacity, options.conflate)
+    this.#inbox = new Inbox(native, capacity, options.conflate)
     this.outbox = new Outbox(native, type === "router" || type === "rawStream" || type === "server")
     this.subscriptions = new Subscriptions(
       type === "xsub"
@@ -116,6 +117,10 @@ export class SocketCore {
     this.subscribers = counts
       ? new Subscribers(this.inbox, type === "pub", () => this.mostPeers, this.connections.changed)
       : undefined
+  }
+
+  get inbox(): Inbox {
+    return this.#inbox
   }
 
   /** What went through it. */

@@ -340,6 +340,20 @@ describe("a reader that is slow", () => {
   )
 })
 
+it.effect("events that nobody reads take no more memory than the last 256", () =>
+  Effect.gen(function* () {
+    const { port } = yield* openScripted(Zmq.push({ connect: "tcp://127.0.0.1:1" }))
+    const size = 200_000
+    const before = process.memoryUsage().arrayBuffers
+    for (let i = 0; i < 3000; i++) {
+      const error = Object.assign(new Error("no"), { data: Buffer.alloc(size) })
+      port.tell({ type: "accept:error", address: "a", error })
+    }
+    // Some of what is not held on to may still be there.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1500 * size)
+  })
+)
+
 describe("a peer that was refused", () => {
   it.effect("is told of in a few lines, however often it comes, between others, and from wherever", () => {
     const { layer, lines } = logged()

@@ -1,7 +1,7 @@
 /** Whatever is printed, and however, shows no secret key and no password. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { inspect } from "node:util"
 import { NodeServices } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -12,10 +12,12 @@ import {
   Effect,
   Exit,
   Fiber,
+  type FileSystem,
   Formatter,
   Inspectable,
   Layer,
   Logger,
+  type Path,
   Redacted,
   Result,
   Schema,
@@ -293,4 +295,60 @@ describe("what is open", () => {
       isSafe("the log", log.lines)
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(Zmq.Context.layer(), log.layer)))
   })
+})
+
+describe("a file with a secret key", () => {
+  /** The warnings of reading a file that has been made with a mode, twice. */
+  const warningsOf = <A, E, R>(read: (path: string) => Effect.Effect<A, E, R>, mode: number, secret = true) =>
+    Effect.gen(function* () {
+      const folder = mkdtempSync(join(tmpdir(), "effect-zmq-secrets-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+      const path = join(folder, "a.key")
+      const lines = [
+        "curve",
+        `    public-key = "${client.publicKey}"`,
+        ...(secret ? [`    secret-key = "${Redacted.value(client.secretKey)}"`] : [])
+      ]
+      writeFileSync(path, lines.join("\n"))
+      chmodSync(path, mode)
+      const log = captured()
+      yield* Effect.provide(Effect.andThen(read(path), read(path)), log.layer)
+      isSafe("the log", log.lines)
+      return log.lines.map((line): string => JSON.parse(line).message)
+    }).pipe(Effect.scoped)
+
+  const readers: Readonly<
+    Record<string, (path: string) => Effect.Effect<unknown, unknown, FileSystem.FileSystem | Path.Path>>
+  > = {
+    readCertificate: Curve.readCertificate,
+    readSecretCertificate: Curve.readSecretCertificate,
+    readCertificates: (path) => Curve.readCertificates(dirname(path)),
+    "Zap.certificates": (path) => Effect.scoped(Zap.certificates(dirname(path)))
+  }
+  for (const [name, read] of Object.entries(readers)) {
+    for (const mode of [0o600, 0o400, 0o700]) {
+      it.live(`of mode ${mode.toString(8)} is read by ${name} without a word`, () =>
+        Effect.gen(function* () {
+          expect(yield* warningsOf(read, mode)).toEqual([])
+        }).pipe(Effect.provide(NodeServices.layer))
+      )
+    }
+    for (const mode of [0o640, 0o604, 0o644, 0o620, 0o666]) {
+      it.live(`of mode ${mode.toString(8)} is warned of by ${name}, once, with what to do`, () =>
+        Effect.gen(function* () {
+          const warnings = yield* warningsOf(read, mode)
+          expect(warnings).toEqual([
+            expect.stringMatching(/a\.key has a secret key in it.*\(mode .*chmod 600 \S+a\.key/)
+          ])
+          expect(warnings[0]).toContain(`mode ${mode.toString(8)}`)
+        }).pipe(Effect.provide(NodeServices.layer))
+      )
+    }
+  }
+
+  it.live("is not one that has the public key alone", () =>
+    Effect.gen(function* () {
+      expect(yield* warningsOf(Curve.readCertificate, 0o666, false)).toEqual([])
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
 })

@@ -72,13 +72,18 @@ export interface ConnectionOptions {
    */
   readonly immediate?: boolean | undefined
   /**
-   * The wait before a lost connection is made again. `"Infinity"`: it is never made again. Default: 100 ms.
+   * The wait before a lost connection is made again. 0 or `"Infinity"`: it is never made again. Default: 100 ms.
    * `ZMQ_RECONNECT_IVL`
+   *
+   * libzmq gives a connection up for good if the peer refuses us, or breaks the rules of the protocol. Such a connection is
+   * made again too, if connections are watched (`monitor`): after this time at first, and twice as long each time after
+   * that, up to `reconnectMaxInterval`, or up to 10 seconds where that is 0. What it had accepted and not sent is lost. From
+   * then on it takes messages only while the peer is there, as with `immediate`.
    */
   readonly reconnectInterval?: Duration.Input | undefined
   /**
-   * Each failed attempt doubles `reconnectInterval` up to this. 0: it stays the same. Cannot be infinite. Default:
-   * 0. `ZMQ_RECONNECT_IVL_MAX`
+   * Each failed attempt doubles `reconnectInterval` up to this. 0: it stays the same, but for peers that refuse us (10
+   * seconds). Cannot be infinite. Default: 0. `ZMQ_RECONNECT_IVL_MAX`
    */
   readonly reconnectMaxInterval?: Duration.Input | undefined
   /**

@@ -101,7 +101,9 @@ export interface Socket {
   /**
    * What becomes of the connections. Each run of the stream begins with what has
    * happened since the socket was opened, at most the last 256 events, goes on
-   * as it happens, and ends when the socket closes.
+   * as it happens, and ends when the socket closes. Of a reader that is slower
+   * than that at most 4,096 events wait: it misses the oldest, which is in the log
+   * once, and in `stats.eventsDropped`.
    *
    * With the option `monitor: false`, and in a worker thread, it begins with the
    * first use of `events`, `awaitConnected` or `awaitPeers`, which is to come

@@ -65,7 +65,8 @@ describe("who gets in", () => {
       expect(yield* next(decisions)).toBe(`Accepted ${rude}`)
 
       const denials = log.lines.filter((line) => line.includes("ZAP denied")).map((line) => JSON.parse(line))
-      expect(denials).toHaveLength(8)
+      // One line for all of the kind.
+      expect(denials).toHaveLength(1)
       expect(denials[0]).toMatchObject({
         level: "WARN",
         annotations: { domain: "users", address: "127.0.0.1", mechanism: "PLAIN", identity: "", status: 400 }
@@ -754,3 +755,62 @@ it.live("decisions have any number of subscribers, and end with the layer", () =
     yield* Fiber.interrupt(stuck)
   }).pipe(Effect.provide(alone))
 )
+
+describe("what strangers can put into the log", () => {
+  const warnings = (lines: ReadonlyArray<string>): ReadonlyArray<string> =>
+    lines
+      .map((line): { readonly level: string; readonly message: string } => JSON.parse(line))
+      .flatMap(({ level, message }) => (level === "DEBUG" || level === "TRACE" ? [] : [message]))
+
+  it.live("is bounded, from however many addresses they come", () => {
+    const log = captured()
+    return Effect.gen(function* () {
+      const asker = yield* Zmq.dealer({ connect: handlerName })
+      const ask = (address: string) => asker.send(["", "1.0", "1", "users", address, "", "NULL"])
+      const last = Effect.map(asker.recv, (frames) => frames[3]?.toString())
+      for (const number of numbers(0, 1000)) {
+        yield* ask(`10.0.${number >> 8}.${number & 255}`)
+        yield* ask("127.0.0.1")
+        expect([yield* last, yield* last].sort()).toEqual(["200", "400"])
+      }
+      expect(warnings(log.lines)).toEqual(
+        Array(100).fill("effect-zmq: ZAP denied a peer: the address is not in `allow`")
+      )
+    }).pipe(Effect.provide(secured(Zap.layer({ allow: ["127.0.0.1"] }), log.layer)))
+  })
+
+  it.live(
+    "is one warning for a denied peer, of the authenticator; or of the socket, where that is somebody else's",
+    () =>
+      Effect.gen(function* () {
+        const keys = yield* Curve.generate
+        const strangers = yield* Curve.generate
+        const denied = Effect.gen(function* () {
+          const pull = yield* Zmq.pull({ bind: tcp, security: Curve.server({ keys, domain: "x" }) })
+          const knocks = Zmq.push({
+            connect: boundTo(pull),
+            linger: 0,
+            security: Curve.client({ keys: strangers, serverKey: keys.publicKey })
+          }).pipe(Effect.provide(Logger.layer([])))
+          yield* knocks
+          yield* pull.events.pipe(
+            Stream.takeUntil(({ _tag }) => _tag === "HandshakeFailed"),
+            Stream.runDrain
+          )
+          yield* nextTurn
+        })
+        const ours = captured()
+        yield* denied.pipe(Effect.scoped, Effect.provide(secured(Zap.layer({ curve: [] }), ours.layer)))
+        expect(warnings(ours.lines)).toEqual(["effect-zmq: ZAP denied a peer: the public key is unknown"])
+        const theirs = captured()
+        yield* Effect.gen(function* () {
+          const rep = yield* Zmq.rep({ bind: handlerName })
+          yield* Effect.forkScoped(rep.serve(([, id]) => Effect.succeed(["1.0", id!, "400", "", "", ""])))
+          yield* denied
+        }).pipe(Effect.scoped, Effect.provide(Layer.merge(Zmq.Context.layer(), theirs.layer)))
+        expect(warnings(theirs.lines)).toEqual([
+          expect.stringMatching(/^effect-zmq: a pull socket and its peer did not accept each other/)
+        ])
+      })
+  )
+})

@@ -6,12 +6,12 @@
  * receive and send paths. What zeromq.js and libzmq do that could lose, stall
  * or crash is dealt with here, next to the reason.
  */
-import { inspect } from "node:util"
 import { isMainThread } from "node:worker_threads"
 import * as Context from "effect/Context"
 import * as zmq from "zeromq"
 import type { Message, Outgoing } from "../Message.ts"
 import type { ContextOptions } from "../ZmqContext.ts"
+import { answerOf, checkAnswers, refusal } from "./answer.ts"
 import { Credit } from "./credit.ts"
 import type { Setting, SocketType, StableType } from "./options.ts"
 import { mostInFront } from "./subscribers.ts"
@@ -67,6 +67,8 @@ export interface NativeSocket {
   /** Binds and returns the endpoint as libzmq resolved it. */
   bind(endpoint: string): string
   connect(endpoint: string): void
+  /** Connects, and takes messages for the peer only when its handshake has succeeded (ZMQ_IMMEDIATE). */
+  connectOnceReady(endpoint: string): void
   /** Ends a connection, or unbinds: libzmq's `disconnect` does both. */
   disconnect(endpoint: string): void
   /**
@@ -220,6 +222,7 @@ export interface RawSocket {
   readonly events: Observer
   readonly context: NativeContext
   linger: number
+  immediate: boolean
   receive(): Promise<Message>
   send(message: unknown): Promise<void>
   setInt32Option(option: number, value: number): void
@@ -264,17 +267,6 @@ const admissionOf = (type: StableType, noDrop: boolean): Admission => {
       return "ask"
   }
 }
-
-/** What the error says, by the code that its text contains. */
-export const refusal = (text: string): Offer => {
-  if (text.includes("EAGAIN")) return "full"
-  if (text.includes("EHOSTUNREACH")) return "unroutable"
-  if (text.includes("EFSM")) return "outOfTurn"
-  return "closed"
-}
-
-// Whatever the defaults of the process are, as the answer depends on it.
-const asOneLine = { depth: 2, compact: 3, breakLength: Number.POSITIVE_INFINITY, colors: false, customInspect: false }
 
 // How many messages a burst takes without asking whether they are there.
 const longestStep = 16
@@ -375,12 +367,13 @@ class ZeromqSocket implements NativeSocket {
   readonly receivesAtOnce = true
 
   constructor(type: StableType, { context, noDrop, conflate }: Opening) {
+    this.admission = admissionOf(type, noDrop)
+    if (this.admission === "ask") checkAnswers()
     // Without other options: a constructor that throws half-way leaves a socket
     // that crashes the process at exit (SIGSEGV).
     const Type = type === "pub" && conflate ? zmq.Publisher : constructors[type]
     this.raw = new Type({ context }) as unknown as RawSocket
     opened(this.raw)
-    this.admission = admissionOf(type, noDrop)
     this.byPeer = type === "router" || type === "rawStream"
     // With a time limit of 0 a send is decided before the call returns.
     this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)
@@ -574,6 +567,12 @@ class ZeromqSocket implements NativeSocket {
     this.credit.connect(endpoint)
   }
 
+  connectOnceReady(endpoint: string): void {
+    if (this.admission === "always") return this.connect(endpoint)
+    this.credit.end()
+    connectOnceReady(this.raw, endpoint)
+  }
+
   disconnect(endpoint: string): void {
     this.credit.end()
     // `unbindSync` is wired to bind (zeromq.js issue 704).
@@ -621,23 +620,6 @@ const tellEvents = async (observer: Observer, onEvent: (event: ConnectionEvent) 
 }
 
 /**
- * What became of a message that was sent with a time limit of 0.
- *
- * The promise is settled when `send` returns, and whoever waits a microtask to
- * read it can be interrupted in between, with the message gone. Node has no
- * other public way to look at a settled promise.
- */
-export const answerOf = (send: () => Promise<void>): Offer => {
-  const sent = withoutStack(send)
-  sent.catch(ignore)
-  const state = inspect(sent, asOneLine)
-  return state.includes("<rejected>") ? refusal(state) : "sent"
-}
-
-/** An error with a code, as zeromq.js has them. */
-export const errorOf = (code: string, text: string = code): Error => Object.assign(new Error(text), { code })
-
-/**
  * A signal makes libzmq give up before it has done anything (EINTR), as those
  * of a profiler do. zeromq.js tries again by itself, but for these calls.
  */
@@ -651,22 +633,33 @@ export const untilDone = (run: () => void): void => {
   }
 }
 
+/** See the port. What libzmq has for it is an option, which each connection keeps as it was when it was made. */
+export const connectOnceReady = (raw: Pick<RawSocket, "immediate" | "connect">, endpoint: string): void => {
+  const before = raw.immediate
+  setQuietly(raw, true)
+  try {
+    untilDone(() => raw.connect(endpoint))
+  } finally {
+    setQuietly(raw, before)
+  }
+}
+
+// zeromq.js has Node warn that the option is for later connections, as it is meant to be.
+const setQuietly = (raw: Pick<RawSocket, "immediate">, immediate: boolean): void => {
+  const { emitWarning } = process
+  process.emitWarning = ignore
+  try {
+    raw.immediate = immediate
+  } finally {
+    process.emitWarning = emitWarning
+  }
+}
+
 /** zeromq.js throws some failures and rejects with others: always reject. */
 export const attempt = <A>(run: () => Promise<A>): Promise<A> => {
   try {
     return run()
   } catch (error) {
     return Promise.reject(error)
-  }
-}
-
-/** The stack of an error that only says EAGAIN costs more than all the rest. */
-const withoutStack = <A>(run: () => A): A => {
-  const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = 0
-  try {
-    return run()
-  } finally {
-    Error.stackTraceLimit = limit
   }
 }

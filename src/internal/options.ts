@@ -60,6 +60,25 @@ export interface Setting {
   readonly expected: string
 }
 
+/** Keeps its value where nothing finds it that prints objects, whatever it is told to print. */
+class SecretSetting implements Setting {
+  readonly option: string
+  readonly given: unknown
+  readonly expected: string
+  readonly #value: Setting["value"]
+
+  constructor({ expected, given, option, value }: Setting) {
+    this.option = option
+    this.given = given
+    this.expected = expected
+    this.#value = value
+  }
+
+  get value(): Setting["value"] {
+    return this.#value
+  }
+}
+
 export interface Prepared {
   /** In the order to apply, with the defaults that are ours. */
   readonly settings: ReadonlyArray<Setting>
@@ -508,7 +527,8 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
     // other mechanism, without a word. It is the default of a new socket.
     if (read === false && (name === "plainServer" || name === "curveServer")) continue
     for (const one of isList(read) ? read : [read]) {
-      settings.push({ option: name, value: one, given: value, expected: row.expected })
+      const setting = { option: name, value: one, given: value, expected: row.expected }
+      settings.push(row.secret ? new SecretSetting(setting) : setting)
     }
   }
   checkSecurity(given, nameOf)

@@ -10,6 +10,7 @@ import type { SocketEvent } from "../SocketEvent.ts"
 import type { Stats } from "../Stats.ts"
 import { Context } from "../ZmqContext.ts"
 import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
+import { errorOf, unreadable } from "./answer.ts"
 import { attendTo, leave, soon } from "./attend.ts"
 import { closeSocket } from "./closing.ts"
 import { Connections } from "./connections.ts"
@@ -18,11 +19,13 @@ import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve, is
 import { promptly, whenFree, within } from "./free.ts"
 import { Held, mostPerPeer } from "./held.ts"
 import { Inbox } from "./inbox.ts"
-import { errorOf, Native, type NativeSocket, type Open } from "./native.ts"
+import { Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
+import { Reconnect } from "./reconnect.ts"
 import { Subscribers } from "./subscribers.ts"
+import { inThePast, Warnings } from "./warnings.ts"
 import { zapEndpoint } from "./zap/reliance.ts"
 
 // How many messages a mailbox may hold that nobody has asked for yet. A small
@@ -45,7 +48,8 @@ export class SocketCore {
   readonly type: SocketType
   readonly options: Prepared
   readonly native: NativeSocket
-  readonly inbox: Inbox
+  // Where nothing finds it that prints sockets: that of an authenticator has passwords in it.
+  readonly #inbox: Inbox
   readonly outbox: Outbox
   readonly subscriptions: Subscriptions
   /** Of a PUB or XPUB that is told of them. */
@@ -76,10 +80,17 @@ export class SocketCore {
   private readonly peers: Peers
   private readonly placesAreTaken: boolean
   private readsUntil = 0
+  private readonly reconnect: Reconnect
   readonly waitsFor = new Set<string>()
   private readonly log: Log
-  // Where a peer was refused, until another is accepted.
-  private readonly refusing = new Set<string>()
+  private readonly refusals = new Warnings((count, minutes) =>
+    this.log(
+      "Warn",
+      `effect-zmq: a ${this.type} socket and its peers did not accept each other ${count} more times ${inThePast(minutes)}`,
+      { socket: this.type, endpoints: this.endpoints.join(" "), count }
+    )
+  )
+  private readonly visits = new Warnings(() => {})
 
   constructor(type: SocketType, options: Prepared, native: NativeSocket, context: ContextCore, log: Log) {
     this.type = type
@@ -87,15 +98,28 @@ export class SocketCore {
     this.native = native
     this.context = context
     this.peers = new Peers(type !== "rawStream", () => this.connectedTo.filter(isNetwork))
-    this.connections = new Connections((event) => {
-      this.peers.tell(event)
-      this.heed(event)
-      this.heard(event)
-    })
+    this.connections = new Connections(
+      (event) => {
+        this.peers.tell(event)
+        this.heed(event)
+        this.heard(event)
+      },
+      () =>
+        this.log("Warn", "effect-zmq: whoever reads the events of a socket is behind, and misses the oldest", {
+          socket: this.type,
+          endpoints: this.endpoints.join(" ")
+        })
+    )
+    this.reconnect = new Reconnect(
+      { interval: this.millis("reconnectInterval") ?? 100, maxInterval: this.millis("reconnectMaxInterval") ?? 0 },
+      native,
+      (address, interval) => this.connections.tell({ type: "connect:retry", address, interval }),
+      (then) => this.connections.whenQuiet(then)
+    )
     this.log = log
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
-    this.inbox = new Inbox(native, capacity, options.conflate)
+    this.#inbox = new Inbox(native, capacity, options.conflate)
     const byPeer = type === "router" || type === "rawStream" || type === "server"
     this.outbox = new Outbox(native, byPeer)
     if (type === "dealer") {
@@ -141,6 +165,10 @@ export class SocketCore {
     }
   }
 
+  get inbox(): Inbox {
+    return this.#inbox
+  }
+
   /** What went through it. */
   get stats(): Stats {
     const { inbox, outbox } = this
@@ -153,6 +181,7 @@ export class SocketCore {
       putBack: inbox.mailbox.putBacks,
       again: inbox.again + outbox.again,
       dropped: (inbox.held?.dropped ?? 0) + (this.subscribers?.dropped ?? 0),
+      eventsDropped: this.connections.dropped,
       leftAtClose: this.leftAtClose
     }
   }
@@ -166,8 +195,12 @@ export class SocketCore {
 
   /** Milliseconds. */
   get linger(): number {
-    const given = this.options.settings.find(({ option }) => option === "linger")?.value as number
+    const given = this.millis("linger")!
     return given < 0 ? Number.POSITIVE_INFINITY : given
+  }
+
+  private millis(name: "linger" | "reconnectInterval" | "reconnectMaxInterval"): number | undefined {
+    return this.options.settings.find(({ option }) => option === name)?.value as number | undefined
   }
 
   /** Milliseconds. */
@@ -289,6 +322,7 @@ export class SocketCore {
     if (this.connectedTo.includes(endpoint)) return
     this.peers.disconnected(endpoint)
     this.connections.changed.raise()
+    if (this.reconnect.forget(endpoint)) return
     try {
       this.native.disconnect(endpoint)
     } catch (cause) {
@@ -377,16 +411,19 @@ export class SocketCore {
 
   private heard(event: SocketEvent): void {
     const { _tag, endpoint } = event
-    if (_tag === "HandshakeSucceeded") this.refusing.delete(endpoint)
-    // A peer that is refused tries again and again: once is enough.
-    if (_tag === "HandshakeFailed" && !this.refusing.has(endpoint)) {
-      this.refusing.add(endpoint)
+    const connectedTo = this.peers.connectedAs(endpoint)
+    // A STREAM ends connections on purpose, and none of its peers can refuse it.
+    if (connectedTo !== undefined && this.type !== "rawStream") this.reconnect.heard(event, connectedTo)
+    if (_tag === "HandshakeFailed") {
       const { code, error, reason } = event
-      // Whoever looks in at a bound port and leaves is none of our peers.
-      const level = reason === "Connection" && this.bound.length > 0 ? "Debug" : "Warn"
+      const cameIn = connectedTo === undefined && this.bound.length > 0
+      // Whoever looks in at a bound port and leaves is none of our peers, and the
+      // authenticator tells of those whom it denies.
+      const isKnown = cameIn && (reason === "Connection" || (reason === "Authentication" && this.context.zap.tells))
+      if (!(isKnown ? this.visits : this.refusals).isNew(`${reason} ${endpoint}`)) return
       const annotations = { socket: this.type, endpoint, reason, ...(code === undefined ? {} : { code }) }
       this.log(
-        level,
+        isKnown ? "Debug" : "Warn",
         `effect-zmq: a ${this.type} socket and its peer did not accept each other: ${error.message}`,
         annotations
       )
@@ -481,6 +518,9 @@ export class SocketCore {
     this.inbox.close()
     this.outbox.end()
     this.connections.close()
+    this.reconnect.close()
+    this.refusals.close()
+    this.visits.close()
   }
 
   /**
@@ -612,8 +652,9 @@ const openNative = (open: () => NativeSocket, type: SocketType): NativeSocket =>
   try {
     return open()
   } catch (cause) {
-    const tooMany = (cause as { code?: unknown }).code === "EMFILE"
-    throw new OpenError({ socketType: type, reason: tooMany ? "TooManySockets" : "Unknown", cause })
+    const { code } = cause as { readonly code?: unknown }
+    const reason = code === "EMFILE" ? "TooManySockets" : code === unreadable ? "UnsupportedRuntime" : "Unknown"
+    throw new OpenError({ socketType: type, reason, cause })
   }
 }
 

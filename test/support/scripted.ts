@@ -230,6 +230,10 @@ export class ScriptedSocket implements NativeSocket {
     this.log.push(`connect ${endpoint}`)
   }
 
+  connectOnceReady(endpoint: string): void {
+    this.log.push(`connect ${endpoint} once ready`)
+  }
+
   disconnect(endpoint: string): void {
     this.log.push(`disconnect ${endpoint}`)
     this.tell({ type: "close", address: endpoint })

@@ -10,13 +10,13 @@
  */
 import { createRequire } from "node:module"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
+import { answerOf, checkAnswers, errorOf, refusal } from "../answer.ts"
 import { isInproc } from "../endpoint.ts"
 import {
-  answerOf,
   attempt,
   type ConnectionEvent,
   closeRaw,
-  errorOf,
+  connectOnceReady,
   type NativeContext,
   type NativeSocket,
   type Observer,
@@ -24,7 +24,6 @@ import {
   type Open,
   opened,
   type RawSocket,
-  refusal,
   type Source,
   untilDone,
   watchRaw
@@ -138,6 +137,7 @@ class ThreadSafeSocket implements NativeSocket {
   private observer: Observer | undefined
 
   constructor(type: DraftType, admission: Admission, context: NativeContext) {
+    if (admission === "ask") checkAnswers()
     this.raw = make(type, context)
     this.admission = admission
     this.context = context
@@ -300,6 +300,11 @@ class ThreadSafeSocket implements NativeSocket {
   connect(endpoint: string): void {
     if (isInproc(endpoint)) this.names.connect(this.raw, endpoint)
     else untilDone(() => this.raw.connect(endpoint))
+  }
+
+  connectOnceReady(endpoint: string): void {
+    if (this.admission === "always") this.connect(endpoint)
+    else connectOnceReady(this.raw, endpoint)
   }
 
   disconnect(endpoint: string): void {
@@ -567,6 +572,9 @@ class DatagramSocket implements NativeSocket {
 
   connect(): void {
     throw errorOf("ENOCOMPATPROTO")
+  }
+  connectOnceReady(): void {
+    this.connect()
   }
 
   /** A receive that is pending fails with EAGAIN, and is tried again. */

@@ -91,9 +91,9 @@ export class SocketCore {
     )
     if (byPeer) {
       this.inbox.held = new Held(
-        this.inbox.mailbox,
+        this.inbox,
         this.outbox,
-        type === "rawStream",
+        type !== "rawStream" ? undefined : this.given("notify") === false ? "untold" : "told",
         this.warnOnce(`messages of a peer that does not read what is sent to it are dropped beyond ${mostPerPeer}`)
       )
     }
@@ -143,9 +143,13 @@ export class SocketCore {
     )
   }
 
+  private given(option: string): unknown {
+    return this.options.settings.find((setting) => setting.option === option)?.value
+  }
+
   // Milliseconds.
   private get linger(): number {
-    const given = this.options.settings.find(({ option }) => option === "linger")?.value as number
+    const given = this.given("linger") as number
     return given < 0 ? Number.POSITIVE_INFINITY : given
   }
 
@@ -224,8 +228,7 @@ export class SocketCore {
 
   // Accepted by libzmq, which then never connects.
   private checkIpv6(endpoint: string): EndpointFault | undefined {
-    const given = this.options.settings.find(({ option }) => option === "ipv6")?.value
-    const ipv6 = given ?? this.context.settings.ipv6 ?? false
+    const ipv6 = this.given("ipv6") ?? this.context.settings.ipv6 ?? false
     return ipv6 || !/^(tcp|ws):\/\/.*\[/.test(endpoint)
       ? undefined
       : { reason: "AddressNotAvailable", advice: "Set the option `ipv6: true` to use IPv6 addresses" }

@@ -7,7 +7,7 @@ import { Effect, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import { describe } from "vitest"
 import { messageOf, type Opened, openScripted, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
-import { numbers } from "./support/sockets.ts"
+import { numbers, until } from "./support/sockets.ts"
 
 /** How a ROUTER answers for each peer. Those that are not named have room. */
 interface Peers<S> extends Opened<S> {
@@ -94,6 +94,196 @@ describe("A STREAM peer that says too much and does not read", () => {
       expect(socket.stats).toMatchObject({ dropped: 1199, queued: 0 })
       say(port, "slow", "again")
       yield* untilSo(() => handled.includes("slow|again"))
+    }).pipe(Effect.scoped)
+  )
+})
+
+/** Handlers that run until they are let go on, and how many of them do. */
+class Running {
+  now = 0
+  most = 0
+  begun: Array<string> = []
+  private readonly goOn: Array<() => void> = []
+
+  handle(text: string): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      this.begun.push(text)
+      this.now++
+      this.most = Math.max(this.most, this.now)
+      const end = () => {
+        this.now--
+        resume(Effect.void)
+      }
+      this.goOn.push(end)
+      return Effect.sync(() => {
+        this.now--
+      })
+    })
+  }
+
+  finish(count = 1): void {
+    for (const end of this.goOn.splice(0, count)) end()
+  }
+}
+
+describe("Handlers that wait until a peer has room", () => {
+  for (const concurrency of [1, 3]) {
+    it.live(`do not count, and ${concurrency} others run at a time`, () =>
+      Effect.gen(function* () {
+        const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow 0", "slow 1", "slow 2", "slow 3")
+        const running = new Running()
+        const goOn = new Running()
+        yield* Effect.forkScoped(
+          socket.runForEach(
+            ([id, body]) =>
+              `${id}`.startsWith("slow")
+                ? Effect.andThen(socket.send([id, "x"]), goOn.handle(`${id}`))
+                : running.handle(`${body}`),
+            { concurrency }
+          )
+        )
+        yield* aFewTurns
+        for (const peer of stuck) say(port, peer, "a")
+        say(port, "good", ...texts(0, 20))
+        yield* untilSo(() => running.now === concurrency)
+        yield* aFewTurns
+        expect(running).toMatchObject({ now: concurrency, most: concurrency })
+        running.finish(5)
+        yield* untilSo(() => running.begun.length === Math.min(5, concurrency) + concurrency)
+
+        // They go on, and count again: as many as run now end first.
+        stuck.clear()
+        yield* untilSo(() => goOn.now === 4)
+        expect(goOn.most).toBe(4)
+        const before = running.begun.length
+        goOn.finish(4)
+        yield* aFewTurns
+        expect(running.begun.length).toBe(before)
+        for (let i = 0; i < 20; i++) {
+          running.finish()
+          yield* Effect.promise(() => turns(2))
+          expect(running.now).toBeLessThanOrEqual(concurrency)
+        }
+        expect(running.begun).toEqual(texts(0, 20))
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("count again when they go on, though others had nothing to do meanwhile", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow")
+      const running = new Running()
+      yield* Effect.forkScoped(
+        socket.runForEach(([id, body]) =>
+          `${id}` === "slow"
+            ? Effect.andThen(socket.send([id, "x"]), running.handle("slow"))
+            : running.handle(`${body}`)
+        )
+      )
+      say(port, "slow", "a")
+      yield* aFewTurns
+      stuck.clear()
+      yield* untilSo(() => running.begun.includes("slow"))
+      yield* aFewTurns
+      say(port, "good", "a", "b")
+      yield* aFewTurns
+      expect(running).toMatchObject({ now: 1, begun: ["slow"] })
+      running.finish()
+      yield* untilSo(() => running.begun.length === 2)
+      yield* aFewTurns
+      expect(running).toMatchObject({ now: 1, most: 1, begun: ["slow", "a"] })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("count as one each, however many sends they wait for", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* openWithPeers(Zmq.router(), ...numbers(0, 10).map((number) => `slow ${number}`))
+      const running = new Running()
+      yield* Effect.forkScoped(
+        socket.runForEach(([id, body]) =>
+          `${id}` === "many"
+            ? Effect.forEach(numbers(0, 10), (number) => socket.send([`slow ${number}`, "x"]), {
+                concurrency: "unbounded"
+              })
+            : running.handle(`${body}`)
+        )
+      )
+      say(port, "many", "")
+      say(port, "good", ...texts(0, 20))
+      yield* untilSo(() => running.now === 1)
+      yield* aFewTurns
+      expect(running.most).toBe(1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("are not those that are done and have left a send behind", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* openWithPeers(Zmq.router(), "slow")
+      const running = new Running()
+      yield* Effect.forkScoped(
+        socket.runForEach(([, body]) =>
+          `${body}` === "fork"
+            ? Effect.forkDetach(socket.send(["slow", "x"]), { startImmediately: true })
+            : running.handle(`${body}`)
+        )
+      )
+      say(port, "good", ...numbers(0, 10).map(() => "fork"), ...texts(0, 20))
+      for (let done = 0; done < 10; done++) {
+        yield* untilSo(() => running.begun.length > done)
+        yield* aFewTurns
+        expect(running.most).toBe(1)
+        running.finish()
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("are a thousand for one peer at the most: behind them the others wait, too", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "worker")
+      let begun = 0
+      yield* Effect.forkScoped(
+        socket.runForEach(([id]) =>
+          Effect.suspend(() => {
+            begun++
+            return socket.send(["worker", id])
+          })
+        )
+      )
+      for (const number of texts(0, 3000)) say(port, number, "job")
+      yield* untilSo(() => begun > 1000)
+      yield* aFewTurns
+      yield* aFewTurns
+      expect(begun).toBe(1001)
+      expect(socket.stats.dropped).toBe(0)
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 3000)
+      expect(port.sent).toEqual(texts(0, 3000).map((number) => `worker|${number}`))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("may be 2,000, whose messages are there at once", () =>
+    Effect.gen(function* () {
+      const peers = texts(0, 2000)
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), ...peers)
+      for (const peer of peers) say(port, peer, "a")
+      say(port, "good", "a")
+      // All of them in the mailbox.
+      yield* Effect.forkScoped(socket.send([peers[0]!, "first"]), { startImmediately: true })
+      yield* until(Effect.sync(() => port.handedOver === 2001))
+      let handled = false
+      const run = yield* Effect.forkScoped(
+        socket.runForEach(([id]) =>
+          `${id}` === "good"
+            ? Effect.sync(() => {
+                handled = true
+              })
+            : socket.send([id, "second"])
+        )
+      )
+      yield* untilSo(() => handled)
+      expect(run.pollUnsafe()).toBeUndefined()
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 2001)
     }).pipe(Effect.scoped)
   )
 })

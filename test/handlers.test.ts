@@ -3,9 +3,10 @@
  * peer. Over a scripted socket that has room or not for each peer, as a test says.
  */
 import { expect, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect, Fiber, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import { describe } from "vitest"
+import { type Lease, Mailbox } from "../src/internal/mailbox.ts"
 import { messageOf, type Opened, openScripted, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
 import { numbers, until } from "./support/sockets.ts"
 
@@ -286,4 +287,39 @@ describe("Handlers that wait until a peer has room", () => {
       yield* untilSo(() => port.sent.length === 2001)
     }).pipe(Effect.scoped)
   )
+})
+
+describe("Messages that waited for their peers to have room", () => {
+  it.live("come back in the order in which they arrived when the run ends, with those that handlers had", () =>
+    Effect.gen(function* () {
+      const peers = texts(0, 20)
+      const { port, socket } = yield* openWithPeers(Zmq.router(), ...peers.slice(0, 15))
+      const run = yield* Effect.forkChild(
+        socket.runForEach(([id]) => (Number(id) < 15 ? socket.send([id, "x"]) : Effect.never), { concurrency: 4 })
+      )
+      const all: Array<string> = []
+      for (const number of texts(0, 400)) {
+        const peer = peers[(Number(number) * 7) % 20]!
+        say(port, peer, number)
+        all.push(number)
+        if (Number(number) % 50 === 0) yield* aFewTurns
+      }
+      yield* aFewTurns
+      expect(socket.stats.queued).toBeGreaterThan(100)
+      yield* Fiber.interrupt(run)
+      expect(socket.stats.queued).toBe(port.handedOver)
+      expect((yield* socket.drain).map(([, body]) => `${body}`)).toEqual(all)
+    }).pipe(Effect.scoped)
+  )
+
+  it("may be very many, of many peers", () => {
+    const mailbox = new Mailbox<number>()
+    const count = 200_000
+    for (const number of numbers(0, count)) mailbox.arrive(number)
+    const byPeer: Array<Array<Lease<number>>> = numbers(0, 200).map(() => [])
+    for (const number of numbers(0, count)) byPeer[number % 200]!.push(mailbox.lend())
+    mailbox.restore(byPeer.flat())
+    expect(numbers(0, count).map(() => mailbox.take())).toEqual(numbers(0, count))
+    expect(mailbox.putBacks).toBe(0)
+  })
 })

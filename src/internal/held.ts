@@ -54,7 +54,9 @@ export class Held {
 
   /** Gives back all that waits: nobody handles messages any more. */
   releaseAll(): void {
-    for (const peer of [...this.held.keys()]) this.release(peer)
+    this.inbox.mailbox.restore([...this.held.values()].flat())
+    this.held.clear()
+    this.size = 0
   }
 
   /** Counts one that is dropped. */
@@ -85,7 +87,7 @@ export class Held {
   }
 
   private readonly release = (peer: string): void => {
-    for (const lease of this.forget(peer)) this.inbox.mailbox.restore(lease)
+    this.inbox.mailbox.restore(this.forget(peer))
   }
 
   private forget(peer: string): ReadonlyArray<Lease<Message>> {

@@ -290,27 +290,34 @@ describe("Handlers that wait until a peer has room", () => {
 })
 
 describe("Messages that waited for their peers to have room", () => {
-  it.live("come back in the order in which they arrived when the run ends, with those that handlers had", () =>
-    Effect.gen(function* () {
-      const peers = texts(0, 20)
-      const { port, socket } = yield* openWithPeers(Zmq.router(), ...peers.slice(0, 15))
-      const run = yield* Effect.forkChild(
-        socket.runForEach(([id]) => (Number(id) < 15 ? socket.send([id, "x"]) : Effect.never), { concurrency: 4 })
-      )
-      const all: Array<string> = []
-      for (const number of texts(0, 400)) {
-        const peer = peers[(Number(number) * 7) % 20]!
-        say(port, peer, number)
-        all.push(number)
-        if (Number(number) % 50 === 0) yield* aFewTurns
-      }
-      yield* aFewTurns
-      expect(socket.stats.queued).toBeGreaterThan(100)
-      yield* Fiber.interrupt(run)
-      expect(socket.stats.queued).toBe(port.handedOver)
-      expect((yield* socket.drain).map(([, body]) => `${body}`)).toEqual(all)
-    }).pipe(Effect.scoped)
-  )
+  const ends: Record<string, (router: Zmq.Router) => Effect.Effect<unknown, unknown>> = {
+    "runForEach whose handlers wait": (router) =>
+      router.runForEach(([id]) => (Number(`${id}`) < 15 ? router.send([id, "x"]) : Effect.void)),
+    "serve whose replies wait": (router) => router.serve(([body]) => Effect.succeed(body))
+  }
+  for (const [name, run] of Object.entries(ends)) {
+    it.live(`come back in the order in which they arrived when it ends: ${name}`, () =>
+      Effect.gen(function* () {
+        const peers = texts(0, 20)
+        const { port, socket } = yield* openWithPeers(Zmq.router(), ...peers.slice(0, 15))
+        const fiber = yield* Effect.forkChild(run(socket))
+        const waiting: Array<string> = []
+        for (const number of texts(0, 400)) {
+          const peer = (Number(number) * 7) % 20
+          say(port, peers[peer]!, number)
+          if (peer < 15) waiting.push(number)
+          if (Number(number) % 50 === 0) yield* aFewTurns
+        }
+        yield* aFewTurns
+        // Of each stuck peer the first message is with its handler, or settled with its reply.
+        expect(socket.stats.queued).toBe(waiting.length - 15)
+        yield* Fiber.interrupt(fiber)
+        const back = name.startsWith("serve") ? waiting.slice(15) : waiting
+        expect(socket.stats.queued).toBe(back.length)
+        expect((yield* socket.drain).map(([, body]) => `${body}`)).toEqual(back)
+      }).pipe(Effect.scoped)
+    )
+  }
 
   it("may be very many, of many peers", () => {
     const mailbox = new Mailbox<number>()
@@ -319,7 +326,7 @@ describe("Messages that waited for their peers to have room", () => {
     const byPeer: Array<Array<Lease<number>>> = numbers(0, 200).map(() => [])
     for (const number of numbers(0, count)) byPeer[number % 200]!.push(mailbox.lend())
     mailbox.restore(byPeer.flat())
-    expect(numbers(0, count).map(() => mailbox.take())).toEqual(numbers(0, count))
+    expect(numbers(0, count).findIndex((number) => mailbox.take() !== number)).toBe(-1)
     expect(mailbox.putBacks).toBe(0)
   })
 })

@@ -159,6 +159,13 @@ export class Inbox {
     if (this.state !== "receiving") this.poll(burstAhead, () => more(arrivals))
   }
 
+  /** Has a message that libzmq does not tell arrive. */
+  put(message: Message): void {
+    if (this.mailbox.closed) return
+    this.mailbox.arrive(message)
+    this.mailbox.announce()
+  }
+
   close(): void {
     this.mailbox.close()
     this.diversion?.close()

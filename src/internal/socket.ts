@@ -111,7 +111,10 @@ export class SocketCore {
         })
     )
     this.reconnect = new Reconnect(
-      { interval: this.millis("reconnectInterval") ?? 100, maxInterval: this.millis("reconnectMaxInterval") ?? 0 },
+      {
+        interval: (this.given("reconnectInterval") as number | undefined) ?? 100,
+        maxInterval: (this.given("reconnectMaxInterval") as number | undefined) ?? 0
+      },
       native,
       (address, interval) => this.connections.tell({ type: "connect:retry", address, interval }),
       (then) => this.connections.whenQuiet(then)
@@ -129,9 +132,9 @@ export class SocketCore {
     }
     if (byPeer) {
       this.inbox.held = new Held(
-        this.inbox.mailbox,
+        this.inbox,
         this.outbox,
-        type === "rawStream",
+        type !== "rawStream" ? undefined : this.given("notify") === false ? "untold" : "told",
         this.warnOnce(`messages of a peer that does not read what is sent to it are dropped beyond ${mostPerPeer}`)
       )
     }
@@ -193,14 +196,14 @@ export class SocketCore {
     )
   }
 
-  /** Milliseconds. */
-  get linger(): number {
-    const given = this.millis("linger")!
-    return given < 0 ? Number.POSITIVE_INFINITY : given
+  private given(option: string): unknown {
+    return this.options.settings.find((setting) => setting.option === option)?.value
   }
 
-  private millis(name: "linger" | "reconnectInterval" | "reconnectMaxInterval"): number | undefined {
-    return this.options.settings.find(({ option }) => option === name)?.value as number | undefined
+  /** Milliseconds. */
+  get linger(): number {
+    const given = this.given("linger") as number
+    return given < 0 ? Number.POSITIVE_INFINITY : given
   }
 
   /** Milliseconds. */
@@ -306,8 +309,7 @@ export class SocketCore {
 
   // Accepted by libzmq, which then never connects.
   private checkIpv6(endpoint: string): EndpointFault | undefined {
-    const given = this.options.settings.find(({ option }) => option === "ipv6")?.value
-    const ipv6 = given ?? this.context.settings.ipv6 ?? false
+    const ipv6 = this.given("ipv6") ?? this.context.settings.ipv6 ?? false
     return ipv6 || !/^(tcp|ws):\/\/.*\[/.test(endpoint)
       ? undefined
       : { reason: "AddressNotAvailable", advice: "Set the option `ipv6: true` to use IPv6 addresses" }

@@ -1,7 +1,7 @@
 /** Connections that libzmq gives up for good are made again. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Redacted, Scope, Stream } from "effect"
-import { Curve, Null, Plain, Zap, Zmq } from "effect-zmq"
+import { Curve, Draft, Null, Plain, Zap, Zmq } from "effect-zmq"
 import { afterEach, beforeEach, vi } from "vitest"
 import { Reconnect } from "../src/internal/reconnect.ts"
 import { openScripted } from "./support/scripted.ts"
@@ -133,6 +133,18 @@ describe("a client that is refused, and let in later", () => {
         yield* open
         yield* sends(router, dealer.send("hello"))
         yield* sends(dealer, router.send(["d", "hello"]))
+      }),
+    "a CLIENT, both ways": (open) =>
+      Effect.gen(function* () {
+        const server = yield* Draft.server(bound)
+        const client = yield* Draft.client({ connect: boundTo(server), ...security })
+        yield* retried(client)
+        yield* open
+        yield* Effect.forkScoped(client.send("hello"))
+        const { data, routingId } = yield* server.recvString
+        expect(data).toBe("hello")
+        yield* server.send(routingId, "hello")
+        expect(yield* client.recvString).toBe("hello")
       }),
     "a REQ": (open) =>
       Effect.gen(function* () {

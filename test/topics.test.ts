@@ -34,9 +34,14 @@ const publishing = { sendHighWaterMark: 0, linger: 0 } as const
 const strings = (socket: Zmq.Receiver) =>
   Effect.map(socket.drain, (messages) => messages.map(([frame]) => frame.toString()))
 
+// No other test may take the port while nothing is bound to it.
+const ownAddress = process.platform === "linux" ? `127.9.${(process.pid >> 8) & 255}.${process.pid & 255}` : "127.0.0.1"
+
 /** An endpoint that is bound to nothing, and can be. */
-const freeEndpoint = (transport: Transport) =>
-  Effect.scoped(Effect.map(Zmq.pair({ bind: freshEndpoint(transport) }), boundTo))
+const freeEndpoint = (transport: Transport) => {
+  const bind = transport === "tcp" ? `tcp://${ownAddress}:*` : freshEndpoint(transport)
+  return Effect.scoped(Effect.map(Zmq.pair({ bind }), boundTo))
+}
 
 /** A peer without this library, for as long as the test takes. */
 const raw = <S extends { close(): void }>(make: () => S) =>

@@ -91,7 +91,14 @@ export class SocketCore {
     )
     this.subscribers =
       (type === "pub" && !options.conflate) || type === "xpub"
-        ? new Subscribers(this.inbox, type === "pub", () => this.mostPeers, this.connections.changed, this.dropped)
+        ? new Subscribers(
+            this.inbox,
+            type === "pub",
+            () => this.mostPeers,
+            () => this.outbox.sent,
+            this.connections.changed,
+            this.dropped
+          )
         : undefined
   }
 

@@ -402,7 +402,7 @@ export const queue = (
  * to the subscribers, and their subscriptions to the publishers: so that only
  * what somebody has subscribed to is sent at all.
  *
- * The XPUB takes topics of up to 1,024 bytes, as a PUB does, unless it is given
+ * The XPUB takes topics of up to 512 bytes, as a PUB does, unless it is given
  * another `maxMessageSize`: a subscriber that sends more is disconnected there,
  * and not the forwarder by its publishers.
  *

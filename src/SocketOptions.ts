@@ -114,7 +114,7 @@ export interface ConnectionOptions {
   readonly backlog?: number | undefined
   /**
    * The largest message to accept, in bytes: a peer that sends a larger one is disconnected. -1: no limit. Over inproc
-   * there is none. Default: -1, but of a PUB 1088, as subscribers send it their topics alone: so these have up to 1,024
+   * there is none. Default: -1, but of a PUB 640, as subscribers send it their topics alone: so these have up to 512
    * bytes, and must be longer by your leave only (libzmq needs some 50 bytes of memory, and some time, for each byte of
    * a topic). `ZMQ_MAXMSGSIZE`
    */

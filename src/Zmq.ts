@@ -400,7 +400,7 @@ export interface Push extends Socket, Sender<never> {
   readonly type: "push"
 }
 /**
- * Publishes to whoever subscribed. Topics have up to 1,024 bytes, see
+ * Publishes to whoever subscribed. Topics have up to 512 bytes, see
  * `maxMessageSize`. Whatever else subscribers send is dropped, counted in
  * `stats`, and said once in the log.
  *

@@ -153,8 +153,9 @@ export class SocketCore {
             this.inbox,
             type === "pub",
             () => this.mostPeers,
+            () => this.outbox.sent,
             this.connections.changed,
-            this.warnOnce("messages that subscribers send are dropped")
+            this.warnOnce(`a ${type} socket drops messages that subscribers send it`)
           )
         : undefined
   }

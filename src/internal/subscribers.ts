@@ -18,9 +18,9 @@ export const isSubscription = (frame: Frame): boolean =>
 export const mostInFront = 1
 
 /** The longest topic that a PUB takes, in bytes: libzmq has some 50 bytes of memory for each byte of a topic. */
-export const longestTopic = 1024
-/** With what ZMTP and CURVE put around it. */
-export const longestSubscription = longestTopic + 64
+export const longestTopic = 512
+/** With what ZMTP and CURVE put around it. Any handshake has room in it, too. */
+export const longestSubscription = longestTopic + 128
 
 // While nobody receives, we look for what there is: in milliseconds, from the
 // time after one that found something to the time between two on an idle socket.
@@ -38,6 +38,10 @@ const mostAtOnce = 2 * 1024 * 1024
 const perMilli = 256
 const perMessage = 64
 const slow = 50
+// To subscribe takes libzmq time and memory, for each byte of a topic. So many
+// times as long as it took we do something else, while such a flood lasts; but
+// what libzmq takes by itself, as it does when the program sends, is taken from it.
+const restOfTime = 19
 // Counts may be ahead of what is known of peers, but not for so long.
 const settled = 1000
 
@@ -55,6 +59,7 @@ export class Subscribers implements Diversion {
   // Whether nobody but us receives them.
   private readonly hidden: boolean
   private readonly mostPeers: () => number
+  private readonly sent: () => number
   private readonly changed: Signal
   private readonly onFirstDrop: () => void
   private readonly counts = new Map<string, number>()
@@ -70,25 +75,33 @@ export class Subscribers implements Diversion {
   private foundAt = performance.now()
   // Messages since the look before.
   private taken = 0
+  private subscriptions = 0
+  private begunAt = 0
+  private lastSent = 0
   private waiting = 0
   /** Messages of subscribers that were dropped. */
   dropped = 0
 
-  /** `hidden` on a PUB, which receives nothing. `changed` is raised when peers come and go. */
+  /**
+   * `hidden` on a PUB, which receives nothing. `sent` is how many messages the socket
+   * has sent, and `changed` is raised when peers come and go.
+   */
   constructor(
     inbox: Inbox,
     hidden: boolean,
     mostPeers: () => number,
+    sent: () => number,
     changed: Signal,
     onFirstDrop: () => void = () => {}
   ) {
     this.inbox = inbox
     this.hidden = hidden
     this.mostPeers = mostPeers
+    this.sent = sent
     this.changed = changed
     this.onFirstDrop = onFirstDrop
     inbox.diversion = this
-    this.lookAfter(idle)
+    this.soon()
   }
 
   /** There may be something soon. */
@@ -108,13 +121,15 @@ export class Subscribers implements Diversion {
     // Whoever receives on an XPUB takes it.
     if (!this.hidden && this.inbox.receiving) return this.lookAfter(idle)
     if (turn.isOver) return turn.next(this.look)
+    this.begunAt = performance.now()
     this.inbox.poll(this.perLook, this.looked)
   }
 
   private readonly looked = (): void => {
     const now = performance.now()
-    const found = this.taken
+    const { subscriptions, taken: found } = this
     this.taken = 0
+    this.subscriptions = 0
     if (found > 0) this.foundAt = now
     // libzmq tells of each subscription, and of the last end alone: what a peer
     // had twice is left over when it is gone.
@@ -124,8 +139,13 @@ export class Subscribers implements Diversion {
     this.allowance = Math.min(mostAtOnce, this.allowance + (now - this.lookedAt) * perMilli)
     this.lookedAt = now
     const isMore = found >= this.perLook
-    this.perLook = isMore ? Math.min(most, this.perLook * 2) : fewest
-    this.lookAfter(isMore ? soonest : this.allowance > 0 ? this.delay : slow)
+    const isFlood = this.allowance <= 0
+    const sent = this.sent()
+    const isLong = isFlood && subscriptions > found / 4 && sent === this.lastSent
+    this.lastSent = sent
+    this.perLook = isMore && !isLong ? Math.min(most, this.perLook * 2) : fewest
+    if (isLong) this.lookAfter(Math.max(soonest, (now - this.begunAt) * restOfTime))
+    else this.lookAfter(isMore ? soonest : isFlood ? slow : this.delay)
   }
 
   private lookAfter(millis: number): void {
@@ -151,6 +171,7 @@ export class Subscribers implements Diversion {
   }
 
   private acceptSubscription(message: Message, frame: Buffer): boolean {
+    this.subscriptions++
     this.count(frame.toString("latin1", 1), frame[0] === 1)
     if (this.hidden) return true
     if (this.inbox.mailbox.size >= mostSubscriptions) {

@@ -35,7 +35,7 @@ ${lines.join("\n")}
   high-water mark. An XSUB sends messages as well, hence its \`sendHighWaterMark\`: the half of it is room for topics
   whenever a publisher comes back, and a mark that the program gives is taken as it is. libzmq drops subscriptions above
   it without a word.
-- A PUB takes topics of up to 1,024 bytes: a subscriber that sends more at a time is disconnected, unless the program
+- A PUB takes topics of up to 512 bytes: a subscriber that sends more at a time is disconnected, unless the program
   gives another \`maxMessageSize\`, and so it is at the XPUB of a \`Proxy.forwarder\`. Over inproc libzmq has no such limit.
 - Of what else subscribers send, a PUB drops all, and an XPUB on which nobody receives keeps 1,000 messages and 100,000
   subscriptions. What is dropped is counted in \`stats.dropped\`, and said once in the log. A subscriber that floods is

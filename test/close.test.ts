@@ -316,7 +316,7 @@ describe("a process ends by itself, with code 0 and no word on stderr", () => {
     Effect.gen(function* () {
       const { afterOutput, stdout, ...ended } = yield* runScript("closing.ts", "unsendable")
       expect(ended).toMatchObject({ code: 0, signal: null, stderr: "" })
-      expect(stdout).toMatch(/closed before all was delivered[^]*\nclosed\n$/)
+      expect(stdout).toMatch(/closed before all was delivered[\s\S]*\nclosed\n$/)
       expect(afterOutput).toBeLessThan(4000)
       // What would wait for ever is 5 seconds by default.
       for (const type of ["push", "pub", "req", "rep", "dealer", "router", "pair", "xpub", "rawStream"] as const) {

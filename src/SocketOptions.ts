@@ -60,8 +60,10 @@ export interface ConnectionOptions {
    */
   readonly ipv6?: boolean | undefined
   /**
-   * How long the socket keeps trying to deliver what was sent after it is closed. `"Infinity"` keeps trying for ever,
-   * and then one message that nobody takes keeps the process from exiting.
+   * How long the socket keeps trying to deliver what was sent after it is closed. Its scope closes when that is on its
+   * way, or this time has passed: then a warning says so. Over inproc what was sent is the peer's already. In a worker
+   * thread a socket that is not watched (see `monitor`) is left to libzmq, which delivers for as long, if the process
+   * goes on. `"Infinity"` keeps trying for ever, and then one message that nobody takes keeps the scope from closing.
    *
    * Default: 5 seconds, for `sub` and `xsub` 0 (libzmq: infinite, for `sub` and `xsub` 0). `ZMQ_LINGER`
    */

@@ -1,9 +1,10 @@
 /** What is done to a socket, or to its peers, takes effect though nobody receives on it. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Scope, type Scope as ScopeType, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Scope, type Scope as ScopeType, Stream } from "effect"
 import { Draft, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
 import { runScript } from "./support/child.ts"
+import { openScripted } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, outcome, pause, transports, until } from "./support/sockets.ts"
 
 type Open = (options: object) => Effect.Effect<Zmq.Socket, Zmq.SocketError, ScopeType.Scope>
@@ -141,6 +142,20 @@ describe("a socket that nobody receives on or sends by", () => {
   )
 })
 
+// A call would swallow the word that a message has come.
+it.effect("a socket that waits for a message is not called, whatever becomes of its connections", () =>
+  Effect.gen(function* () {
+    const { port, socket } = yield* openScripted(Zmq.pull({ bind: "tcp://127.0.0.1:5555" }))
+    const waiting = yield* Effect.forkChild(socket.recvString, { startImmediately: true })
+    for (const type of ["accept", "handshake", "disconnect"]) port.tell({ type, address: "tcp://127.0.0.1:5555" })
+    yield* Effect.scoped(socket.connect("tcp://127.0.0.1:5556"))
+    yield* pause(300)
+    port.arrive("x")
+    expect(yield* Fiber.join(waiting)).toBe("x")
+    expect(port.violations).toEqual([])
+  })
+)
+
 describe("a peer that comes back", () => {
   for (const transport of transports) {
     it.live(`is reached by a PAIR that only sends, over ${transport}`, () =>
@@ -164,18 +179,41 @@ describe("a peer that comes back", () => {
       Effect.gen(function* () {
         const router = yield* Zmq.router({ bind: freshEndpoint(transport), linger: 0 })
         const seen = yield* endsOf(router)
-        for (const text of ["1", "2", "3"]) {
+        for (const text of ["1", "2", "3", "4", "5"]) {
           yield* Effect.scoped(
             Effect.gen(function* () {
               const dealer = yield* Zmq.dealer({ connect: boundTo(router), routingId: "me", linger: 0 })
               yield* until(Effect.map(outcome(router.send(["me", text])), (ended) => ended === "ok"))
               expect(yield* dealer.recvString).toBe(text)
+              // It comes to rest, and its end is news.
+              yield* pause(270)
             })
           )
           // libzmq ignores who comes before it has noticed that the other has gone.
           if (transport !== "inproc") yield* until(Effect.sync(() => seen.ends === Number(text)))
           yield* pause(50)
         }
+      })
+    )
+
+    it.live(`is reached under its routing id by a ROUTER that is not watched, over ${transport}`, () =>
+      Effect.gen(function* () {
+        const router = yield* Zmq.router({ bind: freshEndpoint(transport), linger: 0, monitor: false })
+        const dealer = Zmq.dealer({ connect: boundTo(router), routingId: "me", linger: 0 })
+        const reached = (text: string) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const me = yield* dealer
+              for (let tries = 0; tries < 100; tries++) {
+                yield* Effect.ignore(router.trySend(["me", text]))
+                yield* pause(3)
+                if (Option.isSome(yield* me.tryRecv)) return true
+              }
+              return false
+            })
+          )
+        // Whoever comes before the end of the one before is noticed has to come again.
+        for (const text of ["1", "2"]) yield* until(reached(text))
       })
     )
 

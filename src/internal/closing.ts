@@ -14,7 +14,7 @@ const leftAtClose = Metric.counter("zmq_messages_left_at_close", {
 export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (core.closed) return
-    const { endpoints, inbox, linger, outbox } = core
+    const { inbox, linger, outbox, whereabouts: endpoints } = core
     const began = performance.now()
     const spent = () => performance.now() - began
     core.stop()
@@ -37,7 +37,7 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
       ).pipe(
         Effect.annotateLogs({
           socket: core.type,
-          endpoints: endpoints.join(" "),
+          endpoints,
           linger,
           sent: outbox.sent,
           unsent: outbox.unsent
@@ -47,7 +47,7 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
     if (core.reliesOnZap) yield* core.context.zap.leave
   })
 
-const countLeft = (core: SocketCore, endpoints: ReadonlyArray<string>): Effect.Effect<void> =>
+const countLeft = (core: SocketCore, endpoints: string): Effect.Effect<void> =>
   Effect.gen(function* () {
     const { mailbox } = core.inbox
     const count = (received: number): Effect.Effect<void> => {
@@ -61,6 +61,6 @@ const countLeft = (core: SocketCore, endpoints: ReadonlyArray<string>): Effect.E
     if (received === 0) return
     yield* count(received)
     yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(
-      Effect.annotateLogs({ socket: core.type, endpoints: endpoints.join(" "), received })
+      Effect.annotateLogs({ socket: core.type, endpoints, received })
     )
   })

@@ -70,6 +70,7 @@ export class SocketCore {
   // Whether there was ever a network under it, or something else.
   private network = false
   private silent = false
+  private lastEndpoint = ""
   // Who waits for libzmq to let go of an endpoint.
   private readonly freeing = new Map<string, () => void>()
   // Whether there were connections before anybody watched.
@@ -217,6 +218,11 @@ export class SocketCore {
     return [...this.bound.map((bound) => bound.resolved), ...this.connectedTo]
   }
 
+  /** Where it is, or was last: to name it in the log. */
+  get whereabouts(): string {
+    return this.endpoints.join(" ") || this.lastEndpoint
+  }
+
   private get connectedTo(): ReadonlyArray<string> {
     return this.connected.map(({ endpoint }) => endpoint)
   }
@@ -262,6 +268,7 @@ export class SocketCore {
       throw new BindError({ operation: "unbind", endpoint, ...faultOf("unbind", endpoint, cause), cause })
     } finally {
       this.bound.splice(at, 1)
+      this.lastEndpoint = resolved
       this.leaveName(resolved)
       this.peers.unbound(resolved)
       this.connections.changed.raise()
@@ -322,6 +329,7 @@ export class SocketCore {
     const at = typeof which === "string" ? this.connectedTo.lastIndexOf(which) : this.connected.indexOf(which)
     if (at < 0) throw new ConnectError({ operation: "disconnect", endpoint, ...notHere })
     this.connected.splice(at, 1)
+    this.lastEndpoint = endpoint
     if (this.connectedTo.includes(endpoint)) return
     this.peers.disconnected(endpoint)
     this.connections.changed.raise()

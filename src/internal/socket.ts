@@ -20,7 +20,7 @@ import { errorOf, Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
-import { Subscribers } from "./subscribers.ts"
+import { mostInFront, mostReconnected, Subscribers } from "./subscribers.ts"
 import { zapEndpoint } from "./zap/reliance.ts"
 
 // How many messages a mailbox may hold that nobody has asked for yet. A small
@@ -184,6 +184,7 @@ export class SocketCore {
     if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
     try {
       this.watchFor(endpoint)
+      this.makeRoomInFront()
       // libzmq's disconnect ends all connections to an endpoint at once, so there
       // is one of them, for as long as anybody wants it.
       if (!this.connected.includes(endpoint)) this.native.connect(endpoint)
@@ -197,6 +198,12 @@ export class SocketCore {
     } catch (cause) {
       throw new ConnectError({ operation: "connect", endpoint, ...faultOf("connect", endpoint, cause), cause })
     }
+  }
+
+  private makeRoomInFront(): void {
+    const given = this.options.settings.find(({ option }) => option === "receiveHighWaterMark")?.given ?? mostInFront
+    if (this.subscribers === undefined || !this.reliesOnZap || given !== mostInFront) return
+    this.native.set({ option: "receiveHighWaterMark", value: mostReconnected, given, expected: "" })
   }
 
   // With any other type libzmq aborts the process at the first handshake that

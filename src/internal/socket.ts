@@ -24,7 +24,7 @@ import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
 import { Reconnect } from "./reconnect.ts"
-import { Subscribers } from "./subscribers.ts"
+import { mostInFront, mostReconnected, Subscribers } from "./subscribers.ts"
 import { inThePast, Warnings } from "./warnings.ts"
 import { zapEndpoint } from "./zap/reliance.ts"
 
@@ -290,6 +290,7 @@ export class SocketCore {
     if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
     try {
       this.watchFor(endpoint)
+      this.makeRoomInFront()
       // libzmq's disconnect ends all connections to an endpoint at once, so there
       // is one of them, for as long as anybody wants it.
       if (isInproc(endpoint)) this.mayWaitFor(endpoint)
@@ -302,6 +303,12 @@ export class SocketCore {
     } catch (cause) {
       throw new ConnectError({ operation: "connect", endpoint, ...faultOf("connect", endpoint, cause), cause })
     }
+  }
+
+  private makeRoomInFront(): void {
+    const given = this.options.settings.find(({ option }) => option === "receiveHighWaterMark")?.given ?? mostInFront
+    if (this.subscribers === undefined || !this.reliesOnZap || given !== mostInFront) return
+    this.native.set({ option: "receiveHighWaterMark", value: mostReconnected, given, expected: "" })
   }
 
   // With any other type libzmq aborts the process at the first handshake that

@@ -86,18 +86,19 @@ export class Inbox {
     if (turn.isOver) return this.pause()
     this.state = "receiving"
     if (this.quiet && this.native.receivesAtOnce) return this.receiveOne()
-    const { arrivals, mostPerBurst } = this
+    const { arrivals } = this
+    const most = Math.min(this.mostPerBurst, this.mailbox.wanted ? this.capacity : this.roomAhead)
     // Beforehand: other sockets have their bursts before this one has arrived.
-    turn.spend(mostPerBurst)
-    const burst = this.native.receiveBurst(mostPerBurst, this.arrived)
+    turn.spend(most)
+    const burst = this.native.receiveBurst(most, this.arrived)
     if (burst === undefined) {
-      turn.giveBack(mostPerBurst)
+      turn.giveBack(most)
       return this.receiveOne()
     }
     burst.then(() => {
       const count = this.arrivals - arrivals
-      turn.giveBack(mostPerBurst - count)
-      this.quiet = count < mostPerBurst
+      turn.giveBack(most - count)
+      this.quiet = count < most
       // A socket may say that it is readable and have nothing after all.
       if (count > 0) this.settled()
       else this.receiveOne()
@@ -113,6 +114,8 @@ export class Inbox {
       done()
     }
     if (this.mailbox.closed) return finish()
+    // Another's turn may be all that there was.
+    if (turn.isOver) return turn.next(() => this.poll(max, done))
     if (this.state === "receiving") {
       // What the pending receive finds is in the mailbox before `finish` runs:
       // promises keep their order.
@@ -122,11 +125,15 @@ export class Inbox {
       return
     }
     const { arrivals } = this
+    turn.spend(max)
     const burst = this.native.receiveBurst(max, this.arrived)
-    if (burst === undefined) return finish()
+    if (burst === undefined) {
+      turn.giveBack(max)
+      return finish()
+    }
     this.state = "receiving"
     burst.then(() => {
-      turn.spend(this.arrivals - arrivals)
+      turn.giveBack(max - (this.arrivals - arrivals))
       this.settled()
       finish()
     })
@@ -145,7 +152,7 @@ export class Inbox {
   readAhead(how: "not" | "some" | "far"): void {
     this.ahead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
     this.bytesAhead = mostBytesAhead
-    if (this.isAhead) this.fill()
+    if (this.roomAhead > 0) this.fill()
   }
 
   /** Takes what is there now, though nobody receives. */
@@ -177,16 +184,18 @@ export class Inbox {
   }
 
   private get wanted(): boolean {
-    return this.mailbox.wanted || (this.expects && this.mailbox.size < this.capacity) || this.isAhead
+    return this.mailbox.wanted || this.roomAhead > 0
+  }
+
+  // How many messages are received though nobody has asked for them.
+  private get roomAhead(): number {
+    const forReply = this.expects ? this.capacity - this.mailbox.size : 0
+    return this.bytesAhead > 0 ? Math.max(forReply, this.ahead - this.queued) : forReply
   }
 
   // Whether a reply is expected.
   private get expects(): boolean {
     return this.diversion?.wanted === true
-  }
-
-  private get isAhead(): boolean {
-    return this.queued < this.ahead && this.bytesAhead > 0
   }
 
   // A reply may be behind more messages than the mailbox takes unasked. They

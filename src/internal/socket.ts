@@ -21,6 +21,7 @@ import { errorOf, Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
+import { Refusals } from "./refusals.ts"
 import { Subscribers } from "./subscribers.ts"
 import { zapEndpoint } from "./zap/reliance.ts"
 
@@ -99,7 +100,7 @@ export class SocketCore {
     }
     // A peer that has left is there until what it had sent is read: a ROUTER has no
     // other way to know that there will be no room, a PAIR has no room for the next.
-    if (byPeer || type === "pair") this.outbox.onBlocked = (how) => this.inbox.readAhead(how)
+    if (byPeer || type === "pair") this.outbox.refusals = new Refusals((how) => this.inbox.readAhead(how))
     this.subscriptions = new Subscriptions(
       type === "xsub"
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))

@@ -3,7 +3,7 @@
  * peer. Over a scripted socket that has room or not for each peer, as a test says.
  */
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, Logger, type Scope } from "effect"
+import { Effect, Fiber, Logger, Option, type Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { describe } from "vitest"
 import { coreOf } from "../src/internal/link.ts"
@@ -474,4 +474,122 @@ describe("Among many peers that do not read", () => {
       }).pipe(Effect.scoped)
     )
   }
+})
+
+describe("What is read further ahead, as a peer has no room", () => {
+  /** A ROUTER that has read all, of which `capacity` are in its mailbox, and the messages that came. */
+  const readAhead = Effect.gen(function* () {
+    const opened = yield* openWithPeers(Zmq.router(), "stuck")
+    const { port, socket } = opened
+    const waiting = yield* Effect.forkScoped(Effect.exit(socket.send(["stuck", "x"])), { startImmediately: true })
+    say(port, "flood", ...texts(0, 3000))
+    for (const number of texts(0, 5)) {
+      say(port, "good", number)
+      say(port, "other", number)
+      say(port, "flood", ...texts(3000 + Number(number) * 100, 3100 + Number(number) * 100))
+    }
+    yield* until(Effect.sync(() => port.handedOver === port.offered.length))
+    expect(socket.stats.queued).toBe(3510)
+    return { ...opened, waiting }
+  })
+  const ofPeer = (messages: ReadonlyArray<Zmq.Message>, peer: string) =>
+    messages.filter(([id]) => `${id}` === peer).map(([, body]) => `${body}`)
+  const expectAll = (messages: ReadonlyArray<Zmq.Message>) => {
+    expect(ofPeer(messages, "flood")).toEqual(texts(0, 3500))
+    expect(ofPeer(messages, "good")).toEqual(texts(0, 5))
+    expect(ofPeer(messages, "other")).toEqual(texts(0, 5))
+    expect(messages.length).toBe(3510)
+  }
+
+  const receivers: Record<
+    string,
+    (router: Zmq.Router, to: (message: Zmq.Message) => void) => Effect.Effect<unknown, unknown>
+  > = {
+    recv: (router, to) => Effect.forever(Effect.map(router.recv, to)),
+    tryRecv: (router, to) => Effect.forever(Effect.map(router.tryRecv, Option.map(to))),
+    "a stream": (router, to) => Stream.runForEach(router.messages, (message) => Effect.sync(() => to(message))),
+    runForEach: (router, to) => router.runForEach((message) => Effect.sync(() => to(message))),
+    "runForEach, 5 at a time": (router, to) =>
+      router.runForEach((message) => Effect.sync(() => to(message)), { concurrency: 5 })
+  }
+  for (const [name, receive] of Object.entries(receivers)) {
+    it.live(`goes on in the order of each peer, and those that say little soon: ${name}`, () =>
+      Effect.gen(function* () {
+        const { socket } = yield* readAhead
+        const received: Array<Zmq.Message> = []
+        yield* Effect.forkScoped(receive(socket, (message) => void received.push(message)))
+        yield* untilSo(() => received.length === 3510)
+        expectAll(received)
+        // Behind what was in the mailbox before they came, and one of each in turn.
+        const last = (peer: string) => received.findLastIndex(([id]) => `${id}` === peer)
+        expect(last("good")).toBeLessThanOrEqual(256 + 3 * 5)
+        expect(last("other")).toBeLessThanOrEqual(256 + 3 * 5)
+        expect(socket.stats.queued).toBe(0)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("can be drained", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* readAhead
+      const received = [...(yield* socket.drain)]
+      expectAll(received)
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 1)
+      // And no more is read ahead then.
+      say(port, "good", "a", "b", "c")
+      yield* aFewTurns
+      expect(socket.stats.queued).toBeLessThanOrEqual(1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is left to be received when the socket closes", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* readAhead
+      port.failReceive("ETERM")
+      yield* aFewTurns
+      expectAll(yield* socket.drain)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("comes behind what handlers give back", () =>
+    Effect.gen(function* () {
+      const { socket } = yield* readAhead
+      let begun = 0
+      const run = yield* Effect.forkChild(
+        socket.runForEach(
+          () =>
+            Effect.suspend(() => {
+              begun++
+              return Effect.never
+            }),
+          { concurrency: 300 }
+        )
+      )
+      yield* untilSo(() => begun === 300)
+      yield* Fiber.interrupt(run)
+      expect(socket.stats).toMatchObject({ queued: 3510, putBack: 300 })
+      expectAll(yield* socket.drain)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is no more than 65,536 messages, and 64 MiB", () =>
+    Effect.gen(function* () {
+      for (const [bytes, most] of [
+        [10, 65_536],
+        [1024 * 1024, 64]
+      ] as const) {
+        const { port, socket } = yield* openScripted(Zmq.router(), {
+          admission: "ask",
+          flood: () => Buffer.alloc(bytes, 1)
+        })
+        port.answer = () => "full"
+        yield* Effect.forkScoped(Effect.exit(socket.send(["stuck", "x"])), { startImmediately: true })
+        yield* until(Effect.sync(() => socket.stats.queued >= most))
+        yield* Effect.promise(() => turns(50))
+        port.flooding = false
+        expect(socket.stats.queued).toBeLessThanOrEqual(most + 8)
+      }
+    }).pipe(Effect.scoped)
+  )
 })

@@ -1,8 +1,11 @@
 import type { Message } from "../Message.ts"
+import { Ahead } from "./ahead.ts"
 import type { Held } from "./held.ts"
 import { Mailbox } from "./mailbox.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket } from "./native.ts"
+import { peerOf } from "./outbox.ts"
+import type { ReadAhead } from "./refusals.ts"
 import { Rest } from "./rest.ts"
 import { bytesPerBurst, scavengeInTime } from "./scavenge.ts"
 import { turn } from "./turn.ts"
@@ -57,10 +60,11 @@ export class Inbox {
   private mostPerBurst: number
   // The largest message since that was last set.
   private largest = 0
-  // How many messages the mailbox is to hold though nobody wants them, and how
-  // many bytes it may still take for that.
-  private ahead = 0
+  // How many messages are to be read though nobody wants them, and how many bytes
+  // may still be. What the mailbox does not take of them is in `ahead`.
+  private readsAhead = 0
   private bytesAhead = 0
+  private readonly ahead = new Ahead()
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
   arrivals = 0
   bytes = 0
@@ -76,11 +80,12 @@ export class Inbox {
 
   /** Messages that were received and that nobody has. */
   get queued(): number {
-    return this.mailbox.size + (this.held?.size ?? 0)
+    return this.mailbox.size + this.ahead.size + (this.held?.size ?? 0)
   }
 
   /** Sees to it that a message comes, if there is or will be one. */
   fill(): void {
+    if (this.ahead.size > 0 && this.mailbox.wanted) this.goOn(this.capacity)
     if (this.state !== "idle" || this.mailbox.closed) return
     if (!this.wanted) return this.stall()
     if (turn.isOver) return this.pause()
@@ -112,6 +117,10 @@ export class Inbox {
       if (turn.isOver) return turn.next(done)
       turn.spend()
       done()
+    }
+    if (this.ahead.size > 0) {
+      this.goOn(max)
+      return finish()
     }
     if (this.mailbox.closed) return finish()
     // Another's turn may be all that there was.
@@ -145,12 +154,12 @@ export class Inbox {
   }
 
   /**
-   * Keeps the mailbox filled though nobody receives, as `how` says: not, as far as
-   * its capacity goes, or much further. A peer that has left is there until
-   * what it had sent is read.
+   * Reads though nobody receives, as `how` says: not, as far as the capacity of the
+   * mailbox goes, or much further. A peer that has left is there until what it had
+   * sent is read.
    */
-  readAhead(how: "not" | "some" | "far"): void {
-    this.ahead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
+  readAhead(how: ReadAhead): void {
+    this.readsAhead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
     this.bytesAhead = mostBytesAhead
     if (this.roomAhead > 0) this.fill()
   }
@@ -179,6 +188,7 @@ export class Inbox {
   }
 
   private end(): void {
+    this.goOn(this.ahead.size)
     this.mailbox.close()
     this.diversion?.close()
   }
@@ -190,7 +200,7 @@ export class Inbox {
   // How many messages are received though nobody has asked for them.
   private get roomAhead(): number {
     const forReply = this.expects ? this.capacity - this.mailbox.size : 0
-    return this.bytesAhead > 0 ? Math.max(forReply, this.ahead - this.queued) : forReply
+    return this.bytesAhead > 0 ? Math.max(forReply, this.readsAhead - this.queued) : forReply
   }
 
   // Whether a reply is expected.
@@ -217,8 +227,16 @@ export class Inbox {
     this.bytesAhead -= bytes
     if (bytes > this.largest) this.largest = bytes
     if (bytes >= bytesPerCount) turn.spend(Math.floor(bytes / bytesPerCount))
-    if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
+    if (this.ahead.size > 0 || (this.readsAhead > this.capacity && this.mailbox.size >= this.capacity)) {
+      this.ahead.put(this.held === undefined ? "" : peerOf(message), message)
+    } else if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
     scavengeInTime(bytes)
+  }
+
+  // What was read further ahead goes to the mailbox.
+  private goOn(most: number): void {
+    for (let count = 0; count < most && this.ahead.size > 0; count++) this.mailbox.arrive(this.ahead.take())
+    microtask(this.mailbox.announce)
   }
 
   private receiveOne(): void {

@@ -548,7 +548,27 @@ describe("What is read further ahead, as a peer has no room", () => {
       const { port, socket } = yield* readAhead
       port.failReceive("ETERM")
       yield* aFewTurns
-      expectAll(yield* socket.drain)
+      const received: Array<Zmq.Message> = []
+      const error = yield* Effect.flip(Effect.forever(Effect.map(socket.recv, (message) => received.push(message))))
+      expect(error).toMatchObject({ _tag: "Closed" })
+      expectAll(received)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("comes before what arrives when the peer has room again", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* readAhead
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 1)
+      const received: Array<Zmq.Message> = []
+      const receive = Effect.map(socket.recv, (message) => received.push(message))
+      // Nothing is read ahead any more, and each receive has a few more read.
+      for (let more = 0; more < 40; more++) {
+        say(port, "flood", ...texts(3500 + more * 100, 3600 + more * 100))
+        for (let count = 0; count < 100; count++) yield* receive
+      }
+      while (received.length < 3510 + 4000) yield* receive
+      expect(ofPeer(received, "flood")).toEqual(texts(0, 7500))
     }).pipe(Effect.scoped)
   )
 

@@ -1,8 +1,11 @@
 import type { Message } from "../Message.ts"
+import { Ahead } from "./ahead.ts"
 import type { Held } from "./held.ts"
 import { Mailbox } from "./mailbox.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket } from "./native.ts"
+import { peerOf } from "./outbox.ts"
+import type { ReadAhead } from "./refusals.ts"
 import { Rest } from "./rest.ts"
 import { bytesPerBurst, scavengeInTime } from "./scavenge.ts"
 import { turn } from "./turn.ts"
@@ -57,10 +60,11 @@ export class Inbox {
   private mostPerBurst: number
   // The largest message since that was last set.
   private largest = 0
-  // How many messages the mailbox is to hold though nobody wants them, and how
-  // many bytes it may still take for that.
-  private ahead = 0
+  // How many messages are to be read though nobody wants them, and how many bytes
+  // may still be. What the mailbox does not take of them is in `ahead`.
+  private readsAhead = 0
   private bytesAhead = 0
+  private readonly ahead = new Ahead()
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
   arrivals = 0
   bytes = 0
@@ -76,28 +80,30 @@ export class Inbox {
 
   /** Messages that were received and that nobody has. */
   get queued(): number {
-    return this.mailbox.size + (this.held?.size ?? 0)
+    return this.mailbox.size + this.ahead.size + (this.held?.size ?? 0)
   }
 
   /** Sees to it that a message comes, if there is or will be one. */
   fill(): void {
+    if (this.ahead.size > 0 && this.mailbox.wanted) this.goOn(this.capacity)
     if (this.state !== "idle" || this.mailbox.closed) return
     if (!this.wanted) return this.stall()
     if (turn.isOver) return this.pause()
     this.state = "receiving"
     if (this.quiet && this.native.receivesAtOnce) return this.receiveOne()
-    const { arrivals, mostPerBurst } = this
+    const { arrivals } = this
+    const most = Math.min(this.mostPerBurst, this.mailbox.wanted ? this.capacity : this.roomAhead)
     // Beforehand: other sockets have their bursts before this one has arrived.
-    turn.spend(mostPerBurst)
-    const burst = this.native.receiveBurst(mostPerBurst, this.arrived)
+    turn.spend(most)
+    const burst = this.native.receiveBurst(most, this.arrived)
     if (burst === undefined) {
-      turn.giveBack(mostPerBurst)
+      turn.giveBack(most)
       return this.receiveOne()
     }
     burst.then(() => {
       const count = this.arrivals - arrivals
-      turn.giveBack(mostPerBurst - count)
-      this.quiet = count < mostPerBurst
+      turn.giveBack(most - count)
+      this.quiet = count < most
       // A socket may say that it is readable and have nothing after all.
       if (count > 0) this.settled()
       else this.receiveOne()
@@ -112,7 +118,13 @@ export class Inbox {
       turn.spend()
       done()
     }
+    if (this.ahead.size > 0) {
+      this.goOn(max)
+      return finish()
+    }
     if (this.mailbox.closed) return finish()
+    // Another's turn may be all that there was.
+    if (turn.isOver) return turn.next(() => this.poll(max, done))
     if (this.state === "receiving") {
       // What the pending receive finds is in the mailbox before `finish` runs:
       // promises keep their order.
@@ -122,11 +134,15 @@ export class Inbox {
       return
     }
     const { arrivals } = this
+    turn.spend(max)
     const burst = this.native.receiveBurst(max, this.arrived)
-    if (burst === undefined) return finish()
+    if (burst === undefined) {
+      turn.giveBack(max)
+      return finish()
+    }
     this.state = "receiving"
     burst.then(() => {
-      turn.spend(this.arrivals - arrivals)
+      turn.giveBack(max - (this.arrivals - arrivals))
       this.settled()
       finish()
     })
@@ -138,14 +154,14 @@ export class Inbox {
   }
 
   /**
-   * Keeps the mailbox filled though nobody receives, as `how` says: not, as far as
-   * its capacity goes, or much further. A peer that has left is there until
-   * what it had sent is read.
+   * Reads though nobody receives, as `how` says: not, as far as the capacity of the
+   * mailbox goes, or much further. A peer that has left is there until what it had
+   * sent is read.
    */
-  readAhead(how: "not" | "some" | "far"): void {
-    this.ahead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
+  readAhead(how: ReadAhead): void {
+    this.readsAhead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
     this.bytesAhead = mostBytesAhead
-    if (this.isAhead) this.fill()
+    if (this.roomAhead > 0) this.fill()
   }
 
   /** Takes what is there now, though nobody receives. */
@@ -167,21 +183,24 @@ export class Inbox {
   }
 
   close(): void {
+    this.goOn(this.ahead.size)
     this.mailbox.close()
     this.diversion?.close()
   }
 
   private get wanted(): boolean {
-    return this.mailbox.wanted || (this.expects && this.mailbox.size < this.capacity) || this.isAhead
+    return this.mailbox.wanted || this.roomAhead > 0
+  }
+
+  // How many messages are received though nobody has asked for them.
+  private get roomAhead(): number {
+    const forReply = this.expects ? this.capacity - this.mailbox.size : 0
+    return this.bytesAhead > 0 ? Math.max(forReply, this.readsAhead - this.queued) : forReply
   }
 
   // Whether a reply is expected.
   private get expects(): boolean {
     return this.diversion?.wanted === true
-  }
-
-  private get isAhead(): boolean {
-    return this.queued < this.ahead && this.bytesAhead > 0
   }
 
   // A reply may be behind more messages than the mailbox takes unasked. They
@@ -203,8 +222,16 @@ export class Inbox {
     this.bytesAhead -= bytes
     if (bytes > this.largest) this.largest = bytes
     if (bytes >= bytesPerCount) turn.spend(Math.floor(bytes / bytesPerCount))
-    if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
+    if (this.ahead.size > 0 || (this.readsAhead > this.capacity && this.mailbox.size >= this.capacity)) {
+      this.ahead.put(this.held === undefined ? "" : peerOf(message), message)
+    } else if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
     scavengeInTime(bytes)
+  }
+
+  // What was read further ahead goes to the mailbox.
+  private goOn(most: number): void {
+    for (let count = 0; count < most && this.ahead.size > 0; count++) this.mailbox.arrive(this.ahead.take())
+    microtask(this.mailbox.announce)
   }
 
   private receiveOne(): void {

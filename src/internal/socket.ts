@@ -24,6 +24,7 @@ import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
 import { Reconnect } from "./reconnect.ts"
+import { Refusals } from "./refusals.ts"
 import { mostInFront, mostReconnected, Subscribers } from "./subscribers.ts"
 import { inThePast, Warnings } from "./warnings.ts"
 import { zapEndpoint } from "./zap/reliance.ts"
@@ -142,7 +143,7 @@ export class SocketCore {
     // A peer that has left is there until what it had sent is read: a ROUTER has no
     // other way to know that there will be no room, a PAIR has no room for the next.
     this.placesAreTaken = byPeer || type === "pair"
-    if (this.placesAreTaken) this.outbox.onBlocked = (how) => this.inbox.readAhead(how)
+    if (this.placesAreTaken) this.outbox.refusals = new Refusals((how) => this.inbox.readAhead(how))
     this.subscriptions = new Subscriptions(
       type === "xsub"
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))

@@ -23,6 +23,11 @@ if (type === "rawStream") {
   client.connect(endpoint)
   for (let i = 0; i < count; i++) await client.send(`${i}`)
   Object.assign(globalThis, { client })
+} else if (type === "pair") {
+  const pair = new zmq.Pair(least)
+  pair.connect(endpoint)
+  for (let i = 0; i < count; i++) await pair.send(`${i}`)
+  Object.assign(globalThis, { pair })
 } else {
   const dealer = new zmq.Dealer(least)
   dealer.connect(endpoint)

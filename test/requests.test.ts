@@ -61,7 +61,7 @@ describe("A request whose reply is behind other messages", () => {
           received.push(...(yield* socket.drain).flatMap(texts))
           expect(received).toEqual(others)
           expect(logged.filter((text) => text.includes("may be behind"))).toEqual([
-            `effect-zmq: a reply to a request may be behind ${most} messages that nobody receives, and waits until some are received`
+            `effect-zmq: a reply to a request may be behind ${most} messages that nobody receives, and waits until some are received: receive on the DEALER`
           ])
         }).pipe(Effect.scoped, Effect.provide(layer))
       }

@@ -3,13 +3,15 @@ import { Deferred, Effect, Fiber, type Scope } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
 import { randomOf, seed } from "../moments.ts"
 import { answerTo } from "../peers/questions.ts"
-import { nodePeer, type Peer, startPeer } from "../processes.ts"
+import { startNodePeer } from "../processes.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
-import { progress, settle, watchFiber } from "../watch.ts"
+import { endOf, patience, type Told, told, untilLeast, untilTold } from "../told.ts"
+import { growthSince, progress, settle, watchFiber } from "../watch.ts"
+import { publish } from "./m-pub.ts"
 
 const goodOnes = 50
 
-/** What the service may need more than before: what is documented to wait for a client, and what Node does not give back. */
+/** How many MiB a service may grow by: what is documented to wait for a client, and what Node does not give back. */
 const mostGrowth = 256
 
 interface Service {
@@ -67,44 +69,6 @@ const stream: Effect.Effect<Service, unknown, Scope.Scope> = Effect.gen(function
   return { endpoint: socket.endpoints[0]!, dropped: () => socket.stats.dropped, send: socket.send }
 })
 
-interface Told {
-  readonly asked?: number
-  readonly least?: number
-  readonly replies?: number
-  readonly longest?: number
-  readonly lives?: number
-  readonly turnedAway?: number
-  readonly books?: Record<"sent" | "delivered" | "lost" | "duplicated" | "outOfOrder", number>
-}
-
-/** What a peer said last of something. */
-const told = (peer: Peer, what: keyof Told): Told | undefined => {
-  for (let at = peer.lines.length - 1; at >= 0; at--) {
-    const said = JSON.parse(peer.lines[at]!) as Told
-    if (said[what] !== undefined) return said
-  }
-  return undefined
-}
-
-const untilTold = (peer: Peer, what: keyof Told): Effect.Effect<Told> =>
-  Effect.gen(function* () {
-    while (true) {
-      const said = told(peer, what)
-      if (said !== undefined) return said
-      if (peer.child.exitCode !== null) return yield* Effect.die(new Error(`a peer ended by itself: ${peer.stderr()}`))
-      yield* Effect.sleep(5)
-    }
-  })
-
-const endOf = (peer: Peer): Effect.Effect<Told> =>
-  Effect.suspend(() => {
-    peer.child.stdin!.end()
-    return untilTold(peer, "books")
-  })
-
-/** Seconds for which nobody may be without an answer, however busy the machine. */
-const patience = 60
-
 type Kind = "greedy" | "slow" | "dead" | "garbage" | "returning"
 const kinds: ReadonlyArray<Kind> = ["greedy", "slow", "dead", "garbage", "returning"]
 
@@ -129,32 +93,19 @@ const run =
 
     const program = Effect.gen(function* () {
       const service = yield* open
-      const start = (kind: string, options: object): Effect.Effect<Peer, never, Scope.Scope> =>
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            const text = JSON.stringify({ letters: 2000, seed: random(1e9), ...options })
-            return startPeer(process.execPath, nodePeer("client.ts", kind, protocol, service.endpoint, text))
-          }),
-          (peer) => Effect.promise(() => peer.kill())
+      const start = (kind: string, options: object) =>
+        startNodePeer(
+          "client.ts",
+          kind,
+          protocol,
+          service.endpoint,
+          JSON.stringify({ letters: 2000, seed: random(1e9), ...options })
         )
 
       const good = yield* start("good", { count: goodOnes })
-      /** Waits until each of the good ones has so many more answers. */
       const untilGoodAnswered = (more: number) =>
-        Effect.gen(function* () {
-          const from = (yield* untilTold(good, "least")).least!
-          let replies = 0
-          for (let since = performance.now(); ; ) {
-            const now = yield* untilTold(good, "least")
-            if (now.least! >= from + more) return
-            if (now.replies! > replies) since = performance.now()
-            replies = now.replies!
-            if (performance.now() - since > patience * 1000) {
-              faults.push(`the good clients had no answer for ${patience} s`)
-              return
-            }
-            yield* Effect.sleep(10)
-          }
+        Effect.map(untilLeast(good, more), (stood) => {
+          if (stood) faults.push(`the good clients had no answer for ${patience} s`)
         })
 
       // A send to one that dies ends, and says that it is gone.
@@ -174,16 +125,18 @@ const run =
         })
 
       const answers = size.quick ? 10 : 50
+      // TCP itself takes some megabytes before anybody has to wait.
+      const questions = (size.quick ? 5000 : 20_000) * (protocol === "tcp" ? 5 : 1)
       const turn: Readonly<Record<Kind, (name: string) => Effect.Effect<unknown, never, Scope.Scope>>> = {
         greedy: (name) =>
           Effect.gen(function* () {
-            const peer = yield* start("greedy", { count: size.quick ? 5000 : 20_000, name })
+            const peer = yield* start("greedy", { count: questions, name })
             yield* untilTold(peer, "asked")
             yield* untilGoodAnswered(answers)
           }),
         slow: (name) =>
           Effect.gen(function* () {
-            const count = size.quick ? 1500 : 4000
+            const count = size.quick ? 1200 : 4000
             const peer = yield* start("slow", { count, name, pause: size.quick ? 1 : 2, letters: 8000 })
             yield* untilTold(peer, "asked")
             yield* untilGoodAnswered(answers)
@@ -211,7 +164,7 @@ const run =
           }),
         returning: (name) =>
           Effect.gen(function* () {
-            const peer = yield* start("returning", { count: size.quick ? 5 : 20, name })
+            const peer = yield* start("returning", { count: size.quick ? 3 : 20, name })
             yield* untilTold(peer, "asked")
             yield* untilGoodAnswered(answers)
             const said = yield* untilTold(peer, "lives")
@@ -225,20 +178,7 @@ const run =
 
       // Before and after them all, the good ones are alone.
       yield* untilGoodAnswered(answers)
-      globalThis.gc?.()
-      const before = process.memoryUsage.rss()
-      const measuring = watchFiber(
-        yield* Effect.forkScoped(
-          Effect.forever(
-            Effect.andThen(
-              Effect.sync(() => {
-                growth = Math.max(growth, process.memoryUsage.rss() - before)
-              }),
-              Effect.sleep(50)
-            )
-          )
-        )
-      )
+      const memory = yield* growthSince
       for (let round = 0; round < size.count; round++) {
         const order = kinds.toSorted(() => random(2) - 0.5)
         for (const kind of order) {
@@ -256,14 +196,13 @@ const run =
         )
       }
       yield* untilGoodAnswered(answers)
-      yield* Fiber.interrupt(measuring)
+      growth = memory()
       longest = told(good, "least")!.longest!
       dropped = service.dropped()
       add(yield* endOf(good))
     })
     await Effect.runPromise(settle(Effect.scoped(program)))
-    const mebibytes = Math.round(growth / 2 ** 20)
-    if (mebibytes > mostGrowth) faults.push(`memory grew by ${mebibytes} MiB, of ${mostGrowth} MiB that it may`)
+    if (growth > mostGrowth) faults.push(`memory grew by ${growth} MiB, of ${mostGrowth} MiB that it may`)
     return {
       ...all,
       redelivered: 0,
@@ -274,7 +213,7 @@ const run =
         `${kills} killed with 30,000 requests in flight${ended > 0 ? `, a send to each Unroutable after at most ${Math.round(longestEnd)} ms` : ""}`,
         `${lives} lives of one that comes back, answered after at most ${longestReturn} ms, ${turnedAway} times at a second try or later`,
         `${dropped} messages of those that do not read dropped`,
-        `memory grew by ${mebibytes} MiB`,
+        `memory grew by ${growth} MiB`,
         `seed ${seed}`
       ]
     }
@@ -312,6 +251,7 @@ export const workload: Workload = {
       full: 6,
       limit,
       run: run("tcp", stream)
-    }
+    },
+    { library: "effect-zmq", variant: "a PUB", quick: 1, full: 6, limit, run: publish }
   ]
 }

@@ -2,7 +2,7 @@
 import { connect, type Socket } from "node:net"
 import type { Random } from "./moments.ts"
 
-const greeting = (version = 3, mechanism = "NULL"): Buffer => {
+export const greeting = (version = 3, mechanism = "NULL"): Buffer => {
   const bytes = Buffer.alloc(64)
   bytes[0] = 0xff
   bytes[9] = 0x7f
@@ -11,7 +11,7 @@ const greeting = (version = 3, mechanism = "NULL"): Buffer => {
   return bytes
 }
 
-const ready = (type: string): Buffer => {
+export const ready = (type: string): Buffer => {
   const body = Buffer.concat([
     Buffer.from("\x05READY\x0bSocket-Type", "latin1"),
     Buffer.from([0, 0, 0, type.length]),

@@ -14,7 +14,8 @@ const load: Record<string, () => Promise<{ readonly workload: Workload }>> = {
   j: () => import("./workloads/j-malformed.ts"),
   k: () => import("./workloads/k-soak.ts"),
   l: () => import("./workloads/l-acquire.ts"),
-  m: () => import("./workloads/m-others.ts")
+  m: () => import("./workloads/m-others.ts"),
+  n: () => import("./workloads/n-ends.ts")
 }
 
 export const ids = Object.keys(load)

@@ -179,7 +179,7 @@ const run =
       // Before and after them all, the good ones are alone.
       yield* untilGoodAnswered(answers)
       const memory = yield* growthSince
-      for (let round = 0; round < size.count; round++) {
+      for (let round = 0; round < size.count && faults.length === 0; round++) {
         const order = kinds.toSorted(() => random(2) - 0.5)
         for (const kind of order) {
           progress(() => `round ${round + 1}, ${kind}`)

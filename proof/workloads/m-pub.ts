@@ -53,7 +53,7 @@ export const publish = async (size: Size): Promise<Outcome> => {
     })
     yield* untilTicked
     const memory = yield* growthSince
-    for (let round = 0; round < size.count; round++) {
+    for (let round = 0; round < size.count && faults.length === 0; round++) {
       for (const kind of kinds.toSorted(() => random(2) - 0.5)) {
         progress(() => `round ${round + 1}, ${kind}, ${ticks} ticks`)
         yield* Effect.scoped(

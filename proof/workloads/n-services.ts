@@ -81,8 +81,7 @@ export const services = async (size: Size): Promise<Outcome> => {
 
       // Somewhere in the middle of it.
       const enough = random(all.length)
-      for (const since = performance.now(); began.size < enough && performance.now() - since < patience * 1000; )
-        yield* Effect.sleep(0)
+      while (began.size < enough && running.pollUnsafe() === undefined) yield* Effect.sleep(0)
       yield* someMoment(random)
       const closes = random(2) === 0
       if (closes) yield* Scope.close(scope, Exit.void)
@@ -123,7 +122,7 @@ export const services = async (size: Size): Promise<Outcome> => {
       progress(() => `${number} ends`)
     })
   const program = Effect.gen(function* () {
-    for (let number = 0; number < size.count && faults.length < 20; number++) yield* Effect.scoped(round(number))
+    for (let number = 0; number < size.count && faults.length === 0; number++) yield* Effect.scoped(round(number))
   })
   await Effect.runPromise(settle(program))
   return {

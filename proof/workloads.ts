@@ -15,7 +15,8 @@ const load: Record<string, () => Promise<{ readonly workload: Workload }>> = {
   k: () => import("./workloads/k-soak.ts"),
   l: () => import("./workloads/l-acquire.ts"),
   m: () => import("./workloads/m-others.ts"),
-  n: () => import("./workloads/n-ends.ts")
+  n: () => import("./workloads/n-ends.ts"),
+  o: () => import("./workloads/o-effects.ts")
 }
 
 export const ids = Object.keys(load)

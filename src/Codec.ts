@@ -115,6 +115,9 @@ export const bytes: FrameCodec<Uint8Array> = internal.frameCodec(internal.bytesF
  * JSON, by a schema: the form that `Schema.toCodecJson` gives it. What
  * `recvSchema` and `sendSchema` use.
  *
+ * A value may take twenty times the bytes of its JSON. The `maxMessageSize` of the
+ * socket is what bounds it: it has no bound of its own.
+ *
  * @category one frame
  * @since 0.1.0
  */
@@ -135,7 +138,15 @@ export const json = <A>(schema: Schema.Codec<A, unknown>): FrameCodec<A> =>
  *
  * A frame is refused if anything follows the value, if text is not UTF-8, if it
  * has other extensions than the timestamp, or if it is nested deeper than 512.
- * No frame takes more memory than its size accounts for, whatever it claims.
+ * What a frame claims to hold takes no memory before the bytes are there.
+ *
+ * `maxValues` is how many values a frame may be decoded to: the elements of all
+ * lists and the entries of all maps in it, together. A value of one byte takes up
+ * to 200 bytes of memory. Default: 1,000,000; at most 10,000,000, and anything
+ * else throws an `OptionError` at once. A frame with more is a `DecodeError` before
+ * the values are made. It is for what is received alone: nothing that is sent is
+ * refused for it. How long a frame may be is up to the `maxMessageSize` of the
+ * socket.
  *
  * **Example** (Bytes and dates as they are)
  *
@@ -150,8 +161,10 @@ export const json = <A>(schema: Schema.Codec<A, unknown>): FrameCodec<A> =>
  * @category one frame
  * @since 0.1.0
  */
-export const msgpack = <A>(schema: Schema.Codec<A, unknown>): FrameCodec<A> =>
-  internal.frameCodec(internal.msgpackFormat(schema))
+export const msgpack = <A>(
+  schema: Schema.Codec<A, unknown>,
+  options?: { readonly maxValues?: number | undefined } | undefined
+): FrameCodec<A> => internal.frameCodec(internal.msgpackFormat(schema, options))
 
 /**
  * Effect's own binary encoding of a schema (`effect/encoding/SchemaBinary`): the
@@ -166,6 +179,12 @@ export const msgpack = <A>(schema: Schema.Codec<A, unknown>): FrameCodec<A> =>
  * have the same version of Effect.
  *
  * It throws at once for a schema that has no binary form.
+ *
+ * **For peers that you trust.** Effect makes room for as many elements as a list
+ * says that it has, up to a million beyond the bytes that are there, and four
+ * million where an element takes no bytes, like `Schema.Null`: with lists in lists
+ * a frame of a few hundred bytes takes gigabytes, which no `maxMessageSize`
+ * prevents. From strangers take `msgpack` or `json`.
  *
  * @category one frame
  * @since 0.1.0

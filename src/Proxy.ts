@@ -52,6 +52,7 @@ import type * as Scope from "effect/Scope"
 import { coreOf } from "./internal/link.ts"
 import { type flows, flowsTo, ProxyCore, type Role } from "./internal/proxy.ts"
 import type { SocketCore } from "./internal/socket.ts"
+import { longestSubscription } from "./internal/subscribers.ts"
 import * as Zmq from "./Zmq.ts"
 
 // -----------------------------------------------------------------------------
@@ -401,6 +402,10 @@ export const queue = (
  * to the subscribers, and their subscriptions to the publishers: so that only
  * what somebody has subscribed to is sent at all.
  *
+ * The XPUB takes topics of up to 512 bytes, as a PUB does, unless it is given
+ * another `maxMessageSize`: a subscriber that sends more is disconnected there,
+ * and not the forwarder by its publishers.
+ *
  * **Example** (Publishers and subscribers that need to know one address only)
  *
  * ```ts
@@ -424,7 +429,8 @@ export const forwarder = (
 ): Effect.Effect<Proxy<Zmq.XSub, Zmq.XPub>, Zmq.SocketError | ProxyError | Zmq.Closed, Scope.Scope> =>
   Effect.gen(function* () {
     const frontend = yield* Zmq.xsub(options.frontend)
-    const backend = yield* Zmq.xpub(options.backend)
+    // What a subscriber sends goes to the publishers, which cut off who sends more.
+    const backend = yield* Zmq.xpub({ maxMessageSize: longestSubscription, ...options.backend })
     return yield* make(frontend, backend, options)
   })
 

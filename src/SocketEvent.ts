@@ -27,7 +27,8 @@ import type * as Duration from "effect/Duration"
  * sides do not understand each other, like a wrong CURVE key or different
  * mechanisms (`code`, such as `ERR_ZMTP_MECHANISM_MISMATCH`), and
  * `"Connection"` if the connection ended before the handshake did. A refused
- * peer often learns no more than that.
+ * peer often learns no more than that. Over ws a `HandshakeSucceeded` comes first,
+ * when the handshake of HTTP is done, and another or a `HandshakeFailed` after it.
  *
  * @category events
  * @since 0.1.0

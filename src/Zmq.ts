@@ -101,7 +101,9 @@ export interface Socket {
   /**
    * What becomes of the connections. Each run of the stream begins with what has
    * happened since the socket was opened, at most the last 256 events, goes on
-   * as it happens, and ends when the socket closes.
+   * as it happens, and ends when the socket closes. Of a reader that is slower
+   * than that at most 4,096 events wait: it misses the oldest, which is in the log
+   * once, and in `stats.eventsDropped`.
    *
    * With the option `monitor: false`, and in a worker thread, it begins with the
    * first use of `events`, `awaitConnected` or `awaitPeers`, which is to come
@@ -185,8 +187,25 @@ export interface HandlerOptions {
  * with them: `Stream.buffer`, `Stream.broadcast`, `Stream.share`,
  * `Stream.grouped`, `mapEffect` and `flatMap` with concurrency, and all that is
  * built on `Stream.merge`, which are also `Stream.interruptWhen` and
- * `Stream.timeout`. Put the handler before such a stage, or use `runForEach`,
- * `Stream.haltWhen`, or a time limit around the run.
+ * `Stream.timeout`. Put the handler before such a stage, or use `runForEach`.
+ *
+ * To stop a stream or `runForEach`, put a race, a time limit or an interruption
+ * around the run: it ends at once, and a handler in the middle of its work gives
+ * its message back. `Stream.haltWhen` does not interrupt a receive that waits: on
+ * an idle socket it waits for one more message.
+ *
+ * **Example** (Handling messages until it is time to stop)
+ *
+ * ```ts
+ * import { Deferred, Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const untilTold = (stop: Deferred.Deferred<void>) =>
+ *   Effect.raceFirst(
+ *     Zmq.runForEach(([job]) => Effect.log(`${job}`)),
+ *     Deferred.await(stop)
+ *   )
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -338,9 +357,9 @@ export interface Publisher {
    * was late. On an XPUB libzmq reports, and counts, each topic once, unless its
    * `verbosity` is `"allSubsUnsubs"`. A program without this library that
    * subscribes twice to a topic may count twice, and one that ends what it never
-   * had takes one away. `InvalidState` with the options
-   * `conflate`, `manual` and `invertMatching`, with which nothing is known of
-   * subscribers.
+   * had takes one away. Topics are counted up to 64 MiB in all, with 128 bytes for
+   * each. `InvalidState` with the options `conflate` and `invertMatching`, with
+   * which nothing is known of subscribers.
    *
    * **Example** (Not to lose the first messages)
    *
@@ -381,7 +400,9 @@ export interface Push extends Socket, Sender<never> {
   readonly type: "push"
 }
 /**
- * Publishes to whoever subscribed.
+ * Publishes to whoever subscribed. Topics have up to 512 bytes, see
+ * `maxMessageSize`. Whatever else subscribers send is dropped, counted in
+ * `stats`, and said once in the log.
  *
  * @category socket types
  * @since 0.1.0

@@ -74,8 +74,8 @@ export class Context extends EffectContext.Reference<ContextCore>("effect-zmq/Co
 }) {
   /**
    * A context of its own. When its scope closes, what sockets are still open in
-   * it are closed first. That takes no time: what they have left to send is sent
-   * by libzmq, as long as their `linger` allows.
+   * it are closed first, all at once: that takes until what they have sent is on its
+   * way, and no longer than their `linger`.
    *
    * libzmq's threads of a context end with the process. A context that is done
    * with is used again for the next one with the same options.
@@ -97,10 +97,15 @@ export class Context extends EffectContext.Reference<ContextCore>("effect-zmq/Co
 const release = (context: ContextCore): Effect.Effect<void> =>
   Effect.suspend(() => {
     context.closed = true
+    const shut = (relying: boolean) =>
+      Effect.forEach(
+        [...context.sockets].filter(({ reliesOnZap }) => reliesOnZap === relying),
+        (socket) => socket.shut,
+        { concurrency: "unbounded", discard: true }
+      )
     // The authenticator after those that rely on it.
-    const sockets = [...context.sockets].sort((a, b) => Number(b.reliesOnZap) - Number(a.reliesOnZap))
-    return Effect.andThen(
-      Effect.forEach(sockets, (socket) => socket.shut, { discard: true }),
-      Effect.sync(() => closeContext(context))
+    return shut(true).pipe(
+      Effect.andThen(Effect.suspend(() => shut(false))),
+      Effect.andThen(Effect.sync(() => closeContext(context)))
     )
   })

@@ -220,21 +220,25 @@ export type SocketError = OptionError | BindError | ConnectError | OpenError
 
 /**
  * The socket itself could not be made: the context or the process has no more
- * room for sockets (EMFILE), or the scope of its context has closed.
+ * room for sockets (EMFILE), the scope of its context has closed, or this version
+ * of Node is not one that the package is for (`UnsupportedRuntime`): of a socket
+ * that asks libzmq about each message it would not be known whether it was sent.
  *
  * @category errors
  * @since 0.1.0
  */
 export class OpenError extends Data.TaggedError("OpenError")<{
   readonly socketType: string
-  readonly reason: "TooManySockets" | "ContextClosed" | "Unknown"
+  readonly reason: "TooManySockets" | "ContextClosed" | "UnsupportedRuntime" | "Unknown"
   readonly cause?: unknown
 }> {
   override get message(): string {
     const advice =
       this.reason === "ContextClosed"
         ? "Open sockets within the scope of their context's layer"
-        : "A context has a limit (maxSockets), and each socket takes three of its places and file descriptors: close scopes that are done, or raise the limits"
+        : this.reason === "UnsupportedRuntime"
+          ? `effect-zmq cannot read from ${process.version} of Node whether a message was sent. Update effect-zmq, or run Node 20, 22 or 24`
+          : "A context has a limit (maxSockets), and each socket takes three of its places and file descriptors: close scopes that are done, or raise the limits"
     return `open ${this.socketType}: ${this.reason}. ${advice}`
   }
 }

@@ -8,7 +8,7 @@ import { Credit, roomOf } from "../src/internal/credit.ts"
 import { Waiter } from "../src/internal/line.ts"
 import { Native } from "../src/internal/native.ts"
 import { Outbox } from "../src/internal/outbox.ts"
-import { boundTo, freshEndpoint, pause, randomFrom, until, whenFree } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, randomFrom, until, whenFree } from "./support/sockets.ts"
 
 const setting = (option: string, value: boolean | number) => ({ option, value, given: value, expected: "" })
 /** How many may be sent for one question, after `written`. */
@@ -131,7 +131,7 @@ describe("a single connection over a network", () => {
   it.live.each([1, 2, 3, 7, 64, 1000])("takes all that it has credit for, with a high-water mark of %i", (mark) => {
     const { counts, service } = counting()
     return Effect.gen(function* () {
-      const pull = new zmq.Pull({ receiveHighWaterMark: 1, receiveBufferSize: 4096, linger: 0, receiveTimeout: 5000 })
+      const pull = new zmq.Pull({ receiveHighWaterMark: 1, receiveBufferSize: 4096, linger: 0, receiveTimeout: 60_000 })
       yield* Effect.addFinalizer(() => Effect.sync(() => pull.close()))
       pull.bindSync("tcp://127.0.0.1:*")
       const push = yield* Zmq.push({
@@ -340,27 +340,33 @@ describe("sendAll waits for no answers where all will be accepted", () => {
 const spin = (millis: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
 
 describe("when the last peer leaves in the middle of a task", () => {
-  const ways: Record<string, (push: Zmq.Push, texts: Array<string>) => Effect.Effect<unknown, unknown>> = {
-    trySend: (push, texts) => Effect.forEach(texts, (text) => push.trySend(text)),
-    sendAll: (push, texts) => push.sendAll(texts)
+  // Each gives the texts that were accepted.
+  const ways: Record<string, (push: Zmq.Push, texts: Array<string>) => Effect.Effect<Array<string>, unknown>> = {
+    trySend: (push, texts) => Effect.filter(texts, (text) => push.trySend(text)),
+    sendAll: (push, texts) => Effect.as(push.sendAll(texts), texts)
   }
   it.live.each(Object.keys(ways))("what %s has handed over goes to the next peer, in its order", (way) =>
     Effect.gen(function* () {
-      const push = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 0 })
-      const raw = new zmq.Pull({ linger: 0 })
-      raw.connect(boundTo(push))
-      yield* push.send("hello")
-      yield* Effect.promise(() => raw.receive())
       const texts = Array.from({ length: 20 }, (_, i) => `${i}`)
-      yield* push.send("gone with its peer")
-      raw.close()
-      spin(100)
-      const sending = yield* Effect.forkChild(ways[way]!(push, texts), { startImmediately: true })
-      const next = yield* Zmq.pull({ connect: boundTo(push) })
-      yield* Fiber.join(sending)
-      yield* push.send("last")
-      const received = yield* Stream.runCollect(Stream.takeUntil(next.strings, (text) => text === "last"))
-      expect(received).toEqual([...received.slice(0, -1)].sort((a, b) => Number(a) - Number(b)).concat("last"))
+      const left = Effect.gen(function* () {
+        const push = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 0 })
+        const raw = new zmq.Pull({ linger: 0 })
+        raw.connect(boundTo(push))
+        yield* push.send("hello")
+        yield* Effect.promise(() => raw.receive())
+        yield* push.send("gone with its peer")
+        raw.close()
+        spin(100)
+        const sending = yield* Effect.forkChild(ways[way]!(push, texts), { startImmediately: true })
+        const next = yield* Zmq.pull({ connect: boundTo(push) })
+        const accepted = yield* Fiber.join(sending)
+        yield* push.send("last")
+        const received = yield* Stream.runCollect(Stream.takeUntil(next.strings, (text) => text === "last"))
+        // What went before it was known that the peer has left is gone with it.
+        expect(received).toEqual([...accepted.slice(accepted.length + 1 - received.length), "last"])
+        return accepted.length > 0 && received.length === accepted.length + 1
+      })
+      yield* until(Effect.scoped(left))
     })
   )
 })
@@ -463,12 +469,12 @@ it.live("a draft socket, which finds a message in the next turn only, looks for 
     }
   }
   return Effect.gen(function* () {
-    const gather = yield* Draft.gather({ bind: freshEndpoint("tcp") }).pipe(Effect.provideService(Native, service))
+    // Over which all are there as soon as they are sent.
+    const gather = yield* Draft.gather({ bind: freshEndpoint("inproc") }).pipe(Effect.provideService(Native, service))
     const scatter = yield* Draft.scatter({ connect: boundTo(gather) })
     yield* scatter.send("first")
     yield* gather.recv
     for (let i = 0; i < 500; i++) yield* scatter.send(`${i}`)
-    yield* pause(50)
     for (let i = 0; i < 500; i++) expect(yield* gather.recvString).toBe(`${i}`)
     expect(waits).toBeLessThan(100)
   })

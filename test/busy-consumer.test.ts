@@ -182,7 +182,6 @@ const atLeastOnce: { readonly [name: string]: Consumer } = {
     )
 }
 
-// Errors with a stack take their time.
 const malformed: Consumer = (one) =>
   Effect.gen(function* () {
     const once = Effect.flip(one.socket.recvSchema(Schema.Boolean))
@@ -191,7 +190,9 @@ const malformed: Consumer = (one) =>
       if (error._tag === "DecodeError") one.handle(error.message.toString())
     }
   })
+// Errors with a stack take their time, and so do two sockets that are never idle.
 const fewInterrupts = 200
+const slow = new Set(["Effect.raceFirst of two sockets"])
 
 const run = async (consume: Consumer, lent: boolean, times = interrupts): Promise<Account> => {
   const one = new Account(lent)
@@ -209,9 +210,11 @@ const run = async (consume: Consumer, lent: boolean, times = interrupts): Promis
   return one
 }
 
-describe("A consumer that is never idle loses nothing when it is interrupted 1,000 times", () => {
+describe("A consumer that is never idle loses nothing when it is interrupted again and again", () => {
   for (const [name, consume] of Object.entries(exactlyOnce)) {
-    it.live(`and handles each message once: ${name}`, () => Effect.promise(() => run(consume, false)))
+    it.live(`and handles each message once: ${name}`, () =>
+      Effect.promise(() => run(consume, false, slow.has(name) ? fewInterrupts : interrupts))
+    )
   }
 
   for (const [name, consume] of Object.entries(atLeastOnce)) {
@@ -255,4 +258,51 @@ describe("A consumer that is never idle loses nothing when it is interrupted 1,0
       expect(redelivered).toBeLessThanOrEqual(4 * interrupts)
     })
   )
+})
+
+describe("A drain that finds all in the mailbox does not suspend for it, and loses nothing", () => {
+  const shapes: {
+    readonly [name: string]: (drain: Zmq.Pull["drain"]) => Effect.Effect<ReadonlyArray<Zmq.Message>, unknown>
+  } = {
+    "many Effect.map": (drain) =>
+      Array(40)
+        .fill(0)
+        .reduce<typeof drain>((self) => Effect.map(self, (messages) => messages), drain),
+    "Effect.timeout": (drain) => Effect.timeout(drain, "1 hour"),
+    "Effect.raceFirst with Effect.never": (drain) => Effect.raceFirst(drain, Effect.never),
+    "Effect.withSpan": (drain) => Effect.withSpan(drain, "drain")
+  }
+  const budget = 2048
+  for (const [name, shape] of Object.entries(shapes)) {
+    it.live(`wherever the budget of its fiber ends: ${name}`, () =>
+      Effect.promise(async () => {
+        let interrupted = 0
+        for (let spent = budget - 150; spent <= budget + 10; spent++) {
+          for (let turnsBefore = 0; turnsBefore < 4; turnsBefore++) {
+            const { port, socket } = openNow(Zmq.pull())
+            port.arrive("0", "1", "2", "3")
+            expect(await Effect.runPromise(socket.recvString)).toBe("0")
+            const handled: Array<string> = []
+            const fiber = Effect.runFork(
+              Effect.gen(function* () {
+                while ((yield* Effect.fiber).currentOpCount < spent) yield* Effect.void
+                for (const message of yield* shape(socket.drain)) handled.push(`${message}`)
+              })
+            )
+            await turns(turnsBefore)
+            fiber.interruptUnsafe()
+            await turns(2)
+            if (handled.length === 0) interrupted++
+            const left = (await Effect.runPromise(socket.drain)).map(String)
+            expect({ spent, turnsBefore, messages: [...handled, ...left] }).toEqual({
+              spent,
+              turnsBefore,
+              messages: ["1", "2", "3"]
+            })
+          }
+        }
+        expect(interrupted).toBeGreaterThan(100)
+      })
+    )
+  }
 })

@@ -2,7 +2,10 @@
 import { execFile } from "node:child_process"
 import { readdirSync } from "node:fs"
 import { promisify } from "node:util"
+import { Effect } from "effect"
 import { expect, it } from "vitest"
+import { effectZmq, type OpenJobs } from "../examples/demo/jobs.ts"
+import { storm } from "../examples/demo/storm.ts"
 
 const folder = new URL("../examples/", import.meta.url).pathname
 
@@ -85,7 +88,8 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
     "the winner is the clock",
     "received: the message",
     "again: a long job",
-    "finished: the last job"
+    "finished: the last job",
+    "stopped, and left: a job for tomorrow"
   ],
   "work-queue.ts": [/^500 jobs done, \d+ of them sent again$/]
 }
@@ -121,4 +125,34 @@ it("examples/demo.ts, with fewer messages, loses none of them", { timeout: 60_00
   expect(lost![0]).toBe(0)
   for (const column of [0, 1]) expect(handled![column]! + queued![column]! + lost![column]!).toBe(3000)
   expect(printed.at(-1)).toMatch(/^effect-zmq lost nothing\. The obvious wrapper lost [\d,]+\.$/)
+})
+
+const books = async (openJobs: OpenJobs, messages: number) => {
+  const { ledger, run } = storm(openJobs, messages)
+  await Effect.runPromise(run)
+  expect(ledger.sent).toBe(messages)
+  expect(ledger.handled + ledger.queued + ledger.lost).toBe(messages)
+  return ledger
+}
+
+it("the demo reports a message that is really lost", { timeout: 60_000 }, async () => {
+  const dropped = "7"
+  const careless: OpenJobs = (endpoint) =>
+    Effect.map(effectZmq(endpoint), ({ recvString, runForEach }) => ({
+      recvString: Effect.flatMap(recvString, (job) => (job === dropped ? recvString : Effect.succeed(job))),
+      runForEach: (handler) => runForEach((job) => (job === dropped ? Effect.void : handler(job)))
+    }))
+  const { lost, twice } = await books(careless, 500)
+  expect({ lost, twice }).toEqual({ lost: 1, twice: 0 })
+})
+
+it("the demo takes no message for lost that is only late", { timeout: 60_000 }, async () => {
+  // Workers that have got nothing before the storm is over, and then take their time.
+  const slow: OpenJobs = (endpoint) =>
+    Effect.map(effectZmq(endpoint), ({ recvString }) => ({
+      recvString: Effect.andThen(Effect.sleep("2 seconds"), recvString),
+      runForEach: () => Effect.never
+    }))
+  const { lost, queued } = await books(slow, 3)
+  expect({ lost, queued }).toEqual({ lost: 0, queued: 3 })
 })

@@ -265,7 +265,6 @@ const cases: { readonly [Name in keyof Table]: Case } = {
   handover: boolean,
   noDrop: boolean,
   invertMatching: boolean,
-  manual: boolean,
   welcomeMessage: { good: bytes, wrongType: [1, true, null], wrongValue: ["a\0b"] },
   verbosity: {
     good: [
@@ -326,6 +325,9 @@ describe.each(types)("%s", (type) => {
     const prepared = prepare(type, required(type))
     const expected: Record<string, unknown> = { linger: ["sub", "xsub", "dish"].includes(type) ? 0 : 5000 }
     if (type === "router") expected.mandatory = true
+    if (type === "pub") expected.maxMessageSize = 640
+    if (type === "xpub") expected.receiveHighWaterMark = 1
+    if (type === "xsub") expected.sendHighWaterMark = 100_000
     if (type === "req") Object.assign(expected, { correlate: true, relaxed: true })
     expect(Object.fromEntries(prepared.settings.map(({ option, value }) => [option, value]))).toEqual(expected)
     expect(prepared).toMatchObject({
@@ -409,7 +411,7 @@ it.each([
   expect(errorOf("pull", { [name]: 1 }).expected).toContain(`Did you mean ${meant}?`)
 })
 
-it.each(["zzzzzzzz", "vmciBufferSize", "gssapiServer", "socksProxy", "constructor"])(
+it.each(["zzzzzzzz", "vmciBufferSize", "gssapiServer", "socksProxy", "manual", "constructor"])(
   "suggests nothing for %s",
   (name) => {
     const error = errorOf("pull", { [name]: 1 })
@@ -583,7 +585,6 @@ const neverTold = new Set([
   "mandatory",
   "handover",
   "noDrop",
-  "manual",
   "welcomeMessage",
   "verbosity",
   "notify",

@@ -939,7 +939,7 @@ describe("Many proxies", () => {
         // Each of these needs a thread of libuv, and there are 4.
         yield* Effect.promise(() => readFile(new URL(import.meta.url)))
         const host = boundTo(proxy.frontend).replace("127.0.0.1", "localhost")
-        const client = yield* Zmq.req({ connect: host, receiveTimeout: "10 seconds" })
+        const client = yield* Zmq.req({ connect: host, receiveTimeout: "1 minute" })
         yield* Zmq.pull({ bind: freshEndpoint("tcp") })
         expect(texts(yield* client.request(`${number}`))).toEqual([`${number}`])
       }

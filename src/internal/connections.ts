@@ -12,28 +12,37 @@ import type { ConnectionEvent } from "./native.ts"
 
 // How many events a stream begins with that were there before it.
 const replay = 256
+// How many it may be behind. Then the oldest go.
+const capacity = 4096
 
 export class Connections {
   readonly changed = new Signal()
   private hub: PubSub.PubSub<Take.Take<SocketEvent>> | undefined
+  // Until there is one.
+  private readonly past: Array<SocketEvent> = []
   private closed = false
   /** How many events there were. */
   told = 0
+  /** How many events a reader missed that was too slow. */
+  dropped = 0
   private readonly onEvent: (event: SocketEvent) => void
+  private readonly onFirstDropped: () => void
 
-  constructor(onEvent: (event: SocketEvent) => void) {
+  constructor(onEvent: (event: SocketEvent) => void, onFirstDropped: () => void) {
     this.onEvent = onEvent
+    this.onFirstDropped = onFirstDropped
   }
 
-  /** Events since the socket was opened, at most the last 256, and then as they come. */
+  /** Events since the socket was opened, at most the last 256, and then as they come, of which at most 4,096 wait. */
   get events(): Stream.Stream<SocketEvent> {
     return Stream.fromPubSubTake(this.openHub())
   }
 
-  // Sockets over inproc have no events.
+  // Made when somebody reads, as it has room for all that may wait.
   private openHub(): PubSub.PubSub<Take.Take<SocketEvent>> {
     if (this.hub === undefined) {
-      this.hub = Effect.runSync(PubSub.unbounded({ replay }))
+      this.hub = Effect.runSync(PubSub.sliding({ capacity, replay }))
+      for (const event of this.past.splice(0)) PubSub.publishUnsafe(this.hub, [event])
       if (this.closed) PubSub.endUnsafe(this.hub, Exit.void)
     }
     return this.hub
@@ -43,9 +52,30 @@ export class Connections {
     const event = eventOf(native)
     if (event === undefined) return
     this.told++
+    // Before it is heard, which may be the reason for another.
+    this.publish(event)
     this.onEvent(event)
-    PubSub.publishUnsafe(this.openHub(), [event])
     this.changed.raise()
+  }
+
+  private publish(event: SocketEvent): void {
+    const { hub } = this
+    if (this.closed) return
+    if (hub === undefined) {
+      this.past.push(event)
+      if (this.past.length > replay) this.past.shift()
+      return
+    }
+    if (PubSub.publishUnsafe(hub, [event])) return
+    this.dropped++
+    Effect.runSync(PubSub.publish(hub, [event]))
+    if (this.dropped === 1) this.onFirstDropped()
+  }
+
+  /** Calls when the event loop has gone round without an event: all is read that there was to tell. */
+  whenQuiet(then: () => void): void {
+    const { told } = this
+    setImmediate(() => (told === this.told ? then() : this.whenQuiet(then)))
   }
 
   close(): void {

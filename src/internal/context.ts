@@ -4,14 +4,18 @@ import { devNull } from "node:os"
 import type * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import type { ContextOptions } from "../ZmqContext.ts"
+import type { Attended } from "./attend.ts"
 import { canOpen, endWaiting, makeContext, type NativeContext, sharedContext } from "./native.ts"
+import { Neighbours } from "./neighbours.ts"
+import { Waiting } from "./waiting.ts"
 import { Reliance } from "./zap/reliance.ts"
 
-interface ContextSocket {
+interface ContextSocket extends Attended {
   readonly shut: Effect.Effect<void>
   readonly reliesOnZap: boolean
   /** The inproc names it connected to before they were bound. */
   readonly waitsFor: ReadonlySet<string>
+  peerLeft(): void
 }
 
 export class ContextCore {
@@ -19,18 +23,22 @@ export class ContextCore {
   readonly sockets = new Set<ContextSocket>()
   readonly zap = new Reliance()
   /** What is bound over inproc, by its name. */
-  readonly binders = new Map<string, { readonly attend: () => void }>()
+  readonly binders = new Map<string, ContextSocket>()
+  readonly neighbours = new Neighbours<ContextSocket>()
   /** What was ever connected to over inproc, in a context that is used again. */
   readonly connectedTo = new Set<string>()
   closed = false
   // What sockets wait for that are closed and watched.
   private readonly abandoned = new Set<string>()
+  private again: NodeJS.Timeout | undefined
+  readonly waiting: Waiting
   private readonly make: () => NativeContext
   private made: NativeContext | undefined
 
-  constructor(settings: ContextOptions, make: () => NativeContext) {
+  constructor(settings: ContextOptions, make: () => NativeContext, shared = false) {
     this.settings = settings
     this.make = make
+    this.waiting = new Waiting(shared, () => this.native)
   }
 
   /** Made when it is first needed, as it has threads. */
@@ -50,16 +58,23 @@ export class ContextCore {
    */
   abandon({ waitsFor }: ContextSocket, watched: boolean, linger: number): void {
     if (watched) for (const name of waitsFor) this.abandoned.add(name)
-    const names = [...waitsFor].filter((name) => this.abandoned.has(name))
-    if (names.length === 0 || linger === Number.POSITIVE_INFINITY) return
-    setTimeout(() => {
-      if (this.closed) return
-      const open = [...this.sockets]
-      // Others may wait for the same, and must not be connected to nobody.
-      const free = names.filter((name) => !open.some(({ waitsFor }) => waitsFor.has(name)))
-      for (const name of free) this.abandoned.delete(name)
-      endWaiting(this.native, free)
+    if (linger === Number.POSITIVE_INFINITY) return
+    const timer = setTimeout(() => {
+      for (const name of waitsFor) this.waiting.remove(name)
+      this.endAbandoned()
     }, linger)
+    if (!watched) timer.unref()
+  }
+
+  private endAbandoned(): void {
+    if (this.closed) return
+    clearTimeout(this.again)
+    for (const name of this.abandoned) {
+      // Others may wait for the same, and must not be connected to nobody.
+      if (!this.waiting.has(name) && this.waiting.end(name)) this.abandoned.delete(name)
+    }
+    // What is watched keeps the process alive, until the last has ended.
+    if (this.abandoned.size > 0) this.again = setTimeout(() => this.endAbandoned(), tryAgain).unref()
   }
 
   // Not what is behind the sockets: their keys, for example.
@@ -82,6 +97,9 @@ export class ContextCore {
     return made
   }
 }
+
+// How often it is tried to end what waits for a name that others wait for, in milliseconds.
+const tryAgain = 250
 
 const manySockets = 10_000
 
@@ -119,4 +137,4 @@ export const closeContext = (context: ContextCore): void => {
 }
 
 /** The context of the process. It is never closed. */
-export const processContext = new ContextCore({}, sharedContext)
+export const processContext = new ContextCore({}, sharedContext, true)

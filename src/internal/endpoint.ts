@@ -52,7 +52,7 @@ const check = (operation: "bind" | "connect", endpoint: unknown, type?: SocketTy
     case "tcp":
       return checkTcp(operation, address)
     case "ws":
-      return checkTcp(operation, address.replace(/\/.*$/s, ""))
+      return checkWs(operation, address)
     case "ipc":
       return checkIpc(operation, address)
     case "inproc":
@@ -64,7 +64,9 @@ const check = (operation: "bind" | "connect", endpoint: unknown, type?: SocketTy
     default:
       return transport.toLowerCase() !== transport && known.has(transport.toLowerCase())
         ? fault("UnsupportedTransport", `Write the transport in lower case: ${transport.toLowerCase()}`)
-        : fault("UnsupportedTransport", "Use tcp, ipc, inproc or ws: this libzmq has no other transport of that name")
+        : transport === "wss"
+          ? fault("UnsupportedTransport", "Use ws, and CURVE for its security: this libzmq is built without TLS")
+          : fault("UnsupportedTransport", "Use tcp, ipc, inproc or ws: this libzmq has no other transport of that name")
   }
 }
 
@@ -150,6 +152,30 @@ export const hostToResolve = (endpoint: string): string | undefined => {
   const address = parts.transport === "ws" ? parts.address.replace(/\/.*$/s, "") : parts.address
   const { host } = splitPort(address.slice(address.lastIndexOf(";") + 1))
   return host.startsWith("[") || isIP(host) !== 0 ? undefined : host
+}
+
+// -----------------------------------------------------------------------------
+// ws
+// -----------------------------------------------------------------------------
+
+// Beyond some 1,000 bytes zeromq.js cannot be told where it is bound, and beyond
+// 4,000 a handshake does not fit in libzmq's buffer.
+const longestWsPath = 512
+
+const checkWs = (operation: "bind" | "connect", address: string): EndpointFault | undefined => {
+  const slash = address.indexOf("/")
+  const host = slash < 0 ? address : address.slice(0, slash)
+  const path = slash < 0 ? "/" : address.slice(slash)
+  if (host.includes(";")) return invalid('Leave out what is before the ";": over ws there is no source address')
+  const wrong = checkTcp(operation, host)
+  if (wrong !== undefined) return wrong
+  // It goes into the first line of an HTTP request as it is.
+  if (!/^[\x21-\x7e]*$/.test(path)) return invalid("Write the path with printable ASCII characters, and others as %20")
+  if (path.length > longestWsPath) return invalid(`Use a shorter path, of at most ${longestWsPath} characters`)
+  // libzmq takes all but the last part for the port.
+  return operation === "bind" && path.includes("/", 1)
+    ? invalid('Use a path of one part, like "ws://127.0.0.1:5555/a"')
+    : undefined
 }
 
 // -----------------------------------------------------------------------------

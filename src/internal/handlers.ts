@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import type { Message } from "../Message.ts"
 import { DecodeError } from "../ZmqError.ts"
 import type { Lease } from "./mailbox.ts"
+import { microtask } from "./microtask.ts"
 import { type Decode, nothing, type ReceiveError, type Receiving } from "./receive.ts"
 
 // Each is a fiber, from the start.
@@ -38,9 +39,7 @@ export const forEachMessage = <A, E, R>(
         const keep = (lease: Lease<Message>) => {
           worker.lease = lease
         }
-        const settle = () => {
-          worker.lease = undefined
-        }
+        const settle = () => worker.settle()
         const { now, later } = receiving.lend({ ...options, keep, final: false })
         const waitAndHandle = Effect.flatMap(later, (value) =>
           value === nothing ? Effect.void : handler(value, settle)
@@ -58,13 +57,50 @@ export const forEachMessage = <A, E, R>(
     })
   )
 
-/** What a worker has. */
-interface Worker {
-  lease: Lease<Message> | undefined
+/** One fiber of a run, and the message that its handler has. */
+export class Worker {
+  lease: Lease<Message> | undefined = undefined
+  // How many sends of its handler wait until one peer has room.
+  private sends = 0
+  private readonly run: Run<unknown, unknown>
+
+  constructor(run: Run<unknown, unknown>) {
+    this.run = run
+  }
+
+  get receiving(): Receiving {
+    return this.run.receiving
+  }
+
+  settle(): void {
+    this.lease = undefined
+    // Those of fibers that its handler has left behind.
+    if (this.sends > 0) this.waitsNoMore()
+  }
+
+  /**
+   * The handler of a message waits until one peer has room: another worker goes on
+   * with the others meanwhile. Returns what ends that.
+   */
+  waits(lease: Lease<Message> | undefined): () => void {
+    if (lease === undefined || lease !== this.lease) return ignore
+    if (this.sends++ === 0) this.run.changeWaiting(1)
+    let ended = false
+    return () => {
+      if (ended || lease !== this.lease) return
+      ended = true
+      if (--this.sends === 0) this.waitsNoMore()
+    }
+  }
+
+  private waitsNoMore(): void {
+    this.sends = 0
+    this.run.changeWaiting(-1)
+  }
 }
 
-/** The run that a handler is of, for what it does on the same socket. */
-export const CurrentRun = Context.Reference<Run<unknown, unknown> | undefined>("effect-zmq/internal/CurrentRun", {
+/** The worker that a handler is run by. */
+export const CurrentWorker = Context.Reference<Worker | undefined>("effect-zmq/internal/CurrentWorker", {
   defaultValue: () => undefined
 })
 
@@ -87,7 +123,7 @@ export class Run<E, R> {
     loop: (worker: Worker, run: Run<E, R>) => Effect.Effect<unknown, E, R>
   ) {
     this.receiving = receiving
-    this.context = Context.add(context, CurrentRun, this as Run<unknown, unknown>) as Context.Context<R>
+    this.context = context
     this.loop = loop
   }
 
@@ -103,15 +139,18 @@ export class Run<E, R> {
     return this.ending || this.workers.size - this.waiting > this.most
   }
 
-  /** A handler waits until one peer has room: another worker goes on with the others meanwhile. */
-  makeUp(): void {
-    this.waiting++
-    if (!this.ending && this.workers.size - this.waiting < this.most) this.add()
+  /** One handler more, or one less, waits until one peer has room. */
+  changeWaiting(by: 1 | -1): void {
+    this.waiting += by
+    // Later, and not from here: it may wait again at once, and no other handler
+    // must run inside an operation of this one.
+    microtask(this.adjust)
   }
 
-  /** It goes on. Whoever has nothing to do is not needed any more. */
-  makeUpNoMore(): void {
-    this.waiting--
+  private readonly adjust = (): void => {
+    if (this.ending) return
+    if (this.workers.size - this.waiting < this.most) this.add()
+    // Whoever has nothing to do is not needed any more.
     for (const [worker, fiber] of this.workers) {
       if (!this.isEnough) return
       if (worker.lease !== undefined || fiber === undefined) continue
@@ -140,9 +179,10 @@ export class Run<E, R> {
   })
 
   private add(): void {
-    const worker: Worker = { lease: undefined }
+    const worker = new Worker(this as Run<unknown, unknown>)
     this.workers.set(worker, undefined)
-    const fiber = Effect.runForkWith(this.context)(this.loop(worker, this))
+    const context = Context.add(this.context, CurrentWorker, worker) as Context.Context<R>
+    const fiber = Effect.runForkWith(context)(this.loop(worker, this))
     if (fiber.pollUnsafe() === undefined) this.workers.set(worker, fiber)
     fiber.addObserver((exit) => {
       if (!this.workers.has(worker)) return

@@ -1,5 +1,6 @@
 import type { Message } from "../Message.ts"
-import type { Lease, Mailbox } from "./mailbox.ts"
+import type { Inbox } from "./inbox.ts"
+import type { Lease } from "./mailbox.ts"
 import { type Outbox, peerOf } from "./outbox.ts"
 
 /** How many messages of a peer wait at the most, each way, while it does not read what was sent to it. */
@@ -12,10 +13,8 @@ export const mostPerPeer = 1000
  */
 export class Held {
   readonly outbox: Outbox
-  private readonly mailbox: Mailbox<Message>
-  // Of a STREAM each message is a piece of what its peer says: without one of
-  // them the rest means nothing.
-  private readonly inPieces: boolean
+  private readonly inbox: Inbox
+  private readonly pieces: "told" | "untold" | undefined
   private readonly onDropped: () => void
   private readonly held = new Map<string, Array<Lease<Message>>>()
   private readonly cutOff = new Set<string>()
@@ -23,10 +22,14 @@ export class Held {
   /** How many were dropped. */
   dropped = 0
 
-  constructor(mailbox: Mailbox<Message>, outbox: Outbox, inPieces: boolean, onDropped: () => void) {
-    this.mailbox = mailbox
+  /**
+   * Of a STREAM each message is a piece of what its peer says: without one of them
+   * the rest means nothing. `pieces` says whether it is told that a peer has left.
+   */
+  constructor(inbox: Inbox, outbox: Outbox, pieces: "told" | "untold" | undefined, onDropped: () => void) {
+    this.inbox = inbox
     this.outbox = outbox
-    this.inPieces = inPieces
+    this.pieces = pieces
     this.onDropped = onDropped
     outbox.onRoom = this.release
   }
@@ -39,8 +42,8 @@ export class Held {
     if (!this.outbox.isFull(peer)) return false
     const held = this.held.get(peer) ?? []
     if (held.length >= mostPerPeer) {
-      if (this.inPieces) this.cutOff.add(peer)
       this.drop()
+      if (this.pieces !== undefined) this.hangUp(peer)
       return true
     }
     held.push(lease)
@@ -51,15 +54,9 @@ export class Held {
 
   /** Gives back all that waits: nobody handles messages any more. */
   releaseAll(): void {
-    for (const peer of [...this.held.keys()]) this.release(peer)
-  }
-
-  // Its last word, that it has left, is told.
-  private keepFromCutOff(peer: string, { message }: Lease<Message>): boolean {
-    const hasLeft = message[1]?.length === 0
-    if (hasLeft) this.cutOff.delete(peer)
-    else this.drop()
-    return !hasLeft
+    this.inbox.mailbox.restore([...this.held.values()].flat())
+    this.held.clear()
+    this.size = 0
   }
 
   /** Counts one that is dropped. */
@@ -68,13 +65,35 @@ export class Held {
     this.onDropped()
   }
 
+  // As soon as it has room for that. Nothing of what it has said is of use.
+  private hangUp(peer: string): void {
+    this.cutOff.add(peer)
+    for (let i = this.forget(peer).length; i > 0; i--) this.drop()
+    const id = Buffer.from(peer, "latin1")
+    this.outbox.post([id, ""], (offer) => {
+      if (offer === "unroutable" && this.pieces === "told") return
+      // libzmq tells that a peer has hung up, and not that we have. It may hand over
+      // one more piece, which comes before.
+      this.inbox.poll(1, () => this.inbox.put([id, Buffer.alloc(0)]))
+    })
+  }
+
+  // Its last word is told, that it has left.
+  private keepFromCutOff(peer: string, { message }: Lease<Message>): boolean {
+    const hasLeft = message[1]?.length === 0
+    if (hasLeft) this.cutOff.delete(peer)
+    else this.drop()
+    return !hasLeft || this.pieces === "untold"
+  }
+
   private readonly release = (peer: string): void => {
-    // An empty message hangs up.
-    if (this.cutOff.has(peer)) this.outbox.offer([Buffer.from(peer, "latin1"), ""])
-    const held = this.held.get(peer)
-    if (held === undefined) return
+    this.inbox.mailbox.restore(this.forget(peer))
+  }
+
+  private forget(peer: string): ReadonlyArray<Lease<Message>> {
+    const held = this.held.get(peer) ?? []
     this.held.delete(peer)
     this.size -= held.length
-    for (const lease of held) this.mailbox.restore(lease)
+    return held
   }
 }

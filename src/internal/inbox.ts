@@ -159,12 +159,14 @@ export class Inbox {
     if (this.state !== "receiving") this.poll(burstAhead, () => more(arrivals))
   }
 
-  close(): void {
-    this.native.close()
-    this.end()
+  /** Has a message that libzmq does not tell arrive. */
+  put(message: Message): void {
+    if (this.mailbox.closed) return
+    this.mailbox.arrive(message)
+    this.mailbox.announce()
   }
 
-  private end(): void {
+  close(): void {
     this.mailbox.close()
     this.diversion?.close()
   }
@@ -235,7 +237,7 @@ export class Inbox {
   // EAGAIN is no end: a REQ wakes for a late reply, and drops it.
   private readonly failed = (error: { readonly code?: string }): void => {
     this.state = "idle"
-    if (error.code !== "EAGAIN") return this.end()
+    if (error.code !== "EAGAIN") return this.close()
     this.again++
     this.pause()
   }

@@ -20,7 +20,7 @@ export interface Lease<A> {
  */
 export class Mailbox<A> {
   // Messages are numbered as they arrive. `fresh` holds consecutive ones, of
-  // which the first has the number `first`. `returned` is sorted, and short.
+  // which the first has the number `first`. `returned` is sorted, the next one last.
   private readonly fresh = MutableList.make<A>()
   private first = 0
   private readonly returned: Array<Lease<A>> = []
@@ -33,6 +33,8 @@ export class Mailbox<A> {
   putBacks = 0
   /** Called when a message has left, for one who waits until there are fewer. */
   onTaken: (() => void) | undefined = undefined
+  /** Called when a message is put back after the end. */
+  cameBack: (() => void) | undefined = undefined
 
   /**
    * With `newestOnly` a message takes the place of the one before: CONFLATE.
@@ -73,7 +75,7 @@ export class Mailbox<A> {
   /** The next message. Only while `available > 0`, or after `claim`. */
   take(): A {
     if (this.onTaken !== undefined) this.onTaken()
-    if (this.returned.length > 0) return this.returned.shift()!.message
+    if (this.returned.length > 0) return this.returned.pop()!.message
     this.first++
     return MutableList.take(this.fresh) as A
   }
@@ -81,23 +83,27 @@ export class Mailbox<A> {
   /** As `take`, for one who may `putBack` what it got. */
   lend(): Lease<A> {
     if (this.onTaken !== undefined) this.onTaken()
-    if (this.returned.length > 0) return this.returned.shift()!
+    if (this.returned.length > 0) return this.returned.pop()!
     return { number: this.first++, message: MutableList.take(this.fresh) as A }
   }
 
   /** A lent message comes back to its place in the order, as it was not dealt with. */
   putBack(lease: Lease<A>): void {
     this.putBacks++
-    this.restore(lease)
-  }
-
-  /** A lent message comes back to its place in the order, as it is not its time yet. */
-  restore(lease: Lease<A>): void {
+    this.cameBack?.()
     if (this.newestOnly && this.size > 0) return
     const returned = this.returned
     let at = returned.length
-    while (at > 0 && returned[at - 1]!.number > lease.number) at--
+    while (at > 0 && returned[at - 1]!.number < lease.number) at--
     returned.splice(at, 0, lease)
+    this.later(this.announce)
+  }
+
+  /** Lent messages come back to their places in the order, as it was not their time. */
+  restore(leases: ReadonlyArray<Lease<A>>): void {
+    if (leases.length === 0) return
+    for (const lease of leases) this.returned.push(lease)
+    this.returned.sort((a, b) => b.number - a.number)
     this.later(this.announce)
   }
 

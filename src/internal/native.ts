@@ -6,14 +6,15 @@
  * receive and send paths. What zeromq.js and libzmq do that could lose, stall
  * or crash is dealt with here, next to the reason.
  */
-import { inspect } from "node:util"
 import { isMainThread } from "node:worker_threads"
 import * as Context from "effect/Context"
 import * as zmq from "zeromq"
 import type { Message, Outgoing } from "../Message.ts"
 import type { ContextOptions } from "../ZmqContext.ts"
+import { answerOf, checkAnswers, refusal } from "./answer.ts"
 import { Credit } from "./credit.ts"
 import type { Setting, SocketType, StableType } from "./options.ts"
+import { mostInFront } from "./subscribers.ts"
 
 /**
  * What became of a message that was offered to libzmq. `full` means that there
@@ -66,13 +67,15 @@ export interface NativeSocket {
   /** Binds and returns the endpoint as libzmq resolved it. */
   bind(endpoint: string): string
   connect(endpoint: string): void
+  /** Connects, and takes messages for the peer only when its handshake has succeeded (ZMQ_IMMEDIATE). */
+  connectOnceReady(endpoint: string): void
   /** Ends a connection, or unbinds: libzmq's `disconnect` does both. */
   disconnect(endpoint: string): void
   /**
    * Tells from now on what becomes of the connections, until libzmq has done
    * with the socket, which may be some time after `close`. To be called once.
    */
-  watch(onEvent: (event: ConnectionEvent) => void): void
+  watch(onEvent: (event: ConnectionEvent) => void, onEnd: () => void): void
   /** Ends whatever is pending. A pending `receive` may still resolve with a message. */
   close(): void
 }
@@ -144,22 +147,49 @@ export const canOpen = (context: NativeContext, count: number): boolean => {
   }
 }
 
+/** Holds inproc names, so that nobody else can bind them. */
+export interface Holder {
+  /** Says whether the name was free. */
+  take(name: string): boolean
+  give(name: string): void
+  close(): void
+}
+
+/** `undefined` if there is no room for a socket. */
+export const openHolder = (context: NativeContext): Holder | undefined => {
+  try {
+    const raw = new zmq.Pull({ context, linger: 0 })
+    opened(raw as unknown as RawSocket)
+    return {
+      take: (name) => {
+        try {
+          raw.bindSync(name)
+          return true
+        } catch {
+          return false
+        }
+      },
+      give: (name) => {
+        try {
+          // The name is free at once, and not when libzmq has closed the socket.
+          untilDone(() => raw.disconnect(name))
+        } catch {
+          // it was not held
+        }
+      },
+      close: () => closeRaw(raw as unknown as RawSocket)
+    }
+  } catch {
+    return undefined
+  }
+}
+
 /** Ends the inproc connections that wait for one of the names to be bound, and drops what they have sent. */
 export const endWaiting = (context: NativeContext, names: Iterable<string>): void => {
-  for (const name of names) {
-    let raw: zmq.Pull | undefined
-    try {
-      const binder = new zmq.Pull({ context, linger: 0 })
-      raw = binder
-      binder.bindSync(name)
-      // The name is free at once, and not when libzmq has closed the socket.
-      untilDone(() => binder.disconnect(name))
-    } catch {
-      // it is bound, or there is no room
-    } finally {
-      raw?.close()
-    }
-  }
+  const holder = openHolder(context)
+  // Where one is bound nobody waits.
+  for (const name of names) if (holder?.take(name)) holder.give(name)
+  holder?.close()
 }
 
 const constructors = {
@@ -192,6 +222,7 @@ export interface RawSocket {
   readonly events: Observer
   readonly context: NativeContext
   linger: number
+  immediate: boolean
   receive(): Promise<Message>
   send(message: unknown): Promise<void>
   setInt32Option(option: number, value: number): void
@@ -204,8 +235,11 @@ export interface RawSocket {
 
 const ZMQ_SUBSCRIBE = 6
 const ZMQ_UNSUBSCRIBE = 7
+const ZMQ_SNDHWM = 23
+const ZMQ_RCVHWM = 24
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
+const ZMQ_ROUTER_HANDOVER = 56
 
 // How a type answers an offer.
 // - always: libzmq never refuses (PUB drops instead of waiting).
@@ -233,17 +267,6 @@ const admissionOf = (type: StableType, noDrop: boolean): Admission => {
       return "ask"
   }
 }
-
-/** What the error says, by the code that its text contains. */
-export const refusal = (text: string): Offer => {
-  if (text.includes("EAGAIN")) return "full"
-  if (text.includes("EHOSTUNREACH")) return "unroutable"
-  if (text.includes("EFSM")) return "outOfTurn"
-  return "closed"
-}
-
-// Whatever the defaults of the process are, as the answer depends on it.
-const asOneLine = { depth: 2, compact: 3, breakLength: Number.POSITIVE_INFINITY, colors: false, customInspect: false }
 
 // How many messages a burst takes without asking whether they are there.
 const longestStep = 16
@@ -320,7 +343,8 @@ const passThrough = (context: NativeContext): void => {
 }
 
 const cell = new Int32Array(new SharedArrayBuffer(4))
-const pause = (millis: number): void => void Atomics.wait(cell, 0, 0, millis)
+/** Stops the thread, in real time. */
+export const pause = (millis: number): void => void Atomics.wait(cell, 0, 0, millis)
 const longestWait = 10_000
 
 // How many events are told before the event loop gets its turn.
@@ -343,15 +367,23 @@ class ZeromqSocket implements NativeSocket {
   readonly receivesAtOnce = true
 
   constructor(type: StableType, { context, noDrop, conflate }: Opening) {
+    this.admission = admissionOf(type, noDrop)
+    if (this.admission === "ask") checkAnswers()
     // Without other options: a constructor that throws half-way leaves a socket
     // that crashes the process at exit (SIGSEGV).
     const Type = type === "pub" && conflate ? zmq.Publisher : constructors[type]
     this.raw = new Type({ context }) as unknown as RawSocket
     opened(this.raw)
-    this.admission = admissionOf(type, noDrop)
     this.byPeer = type === "router" || type === "rawStream"
     // With a time limit of 0 a send is decided before the call returns.
     this.raw.setInt32Option(ZMQ_SNDTIMEO, 0)
+    // A REP that owes a reply hears of no peer's end. One that comes back under its
+    // routing id would be ignored for good, so it takes the place of the one before
+    // it. The reply that is owed stays with the connection that the request came by.
+    if (type === "rep") this.raw.setInt32Option(ZMQ_ROUTER_HANDOVER, 1)
+    // What a SUB sends are its subscriptions: those above the mark would be dropped.
+    if (type === "sub") this.raw.setInt32Option(ZMQ_SNDHWM, 0)
+    if (type === "pub") this.raw.setInt32Option(ZMQ_RCVHWM, mostInFront)
   }
 
   receive(): Promise<Message> {
@@ -392,6 +424,8 @@ class ZeromqSocket implements NativeSocket {
   }
 
   attend(): void {
+    // The event loop does it while a send waits, and the question would swallow its wake-up.
+    if (this.waitingForRoom) return
     try {
       this.raw.readable
     } catch {
@@ -533,18 +567,25 @@ class ZeromqSocket implements NativeSocket {
     this.credit.connect(endpoint)
   }
 
+  connectOnceReady(endpoint: string): void {
+    if (this.admission === "always") return this.connect(endpoint)
+    this.credit.end()
+    connectOnceReady(this.raw, endpoint)
+  }
+
   disconnect(endpoint: string): void {
     this.credit.end()
     // `unbindSync` is wired to bind (zeromq.js issue 704).
     untilDone(() => this.raw.disconnect(endpoint))
   }
 
-  watch(onEvent: (event: ConnectionEvent) => void): void {
-    this.observer = watchRaw(this.raw, (event) => {
+  watch(onEvent: (event: ConnectionEvent) => void, onEnd: () => void): void {
+    const tell = (event: ConnectionEvent): void => {
       // libzmq may end such a connection for good, and its pipe takes messages a while longer.
       if (event.type.startsWith("handshake:error")) this.credit.end()
       onEvent(event)
-    })
+    }
+    this.observer = watchRaw(this.raw, tell, onEnd)
   }
 
   close(): void {
@@ -552,10 +593,13 @@ class ZeromqSocket implements NativeSocket {
   }
 }
 
-export const watchRaw = (raw: RawSocket, onEvent: (event: ConnectionEvent) => void): Observer => {
+export const watchRaw = (raw: RawSocket, onEvent: (event: ConnectionEvent) => void, onEnd: () => void): Observer => {
   const { events } = raw
   if (!isMainThread) watchedInThread.set(events, { raw, context: raw.context })
-  void tellEvents(events, onEvent).finally(() => watchedInThread.delete(events))
+  void tellEvents(events, onEvent).finally(() => {
+    watchedInThread.delete(events)
+    onEnd()
+  })
   return events
 }
 
@@ -576,23 +620,6 @@ const tellEvents = async (observer: Observer, onEvent: (event: ConnectionEvent) 
 }
 
 /**
- * What became of a message that was sent with a time limit of 0.
- *
- * The promise is settled when `send` returns, and whoever waits a microtask to
- * read it can be interrupted in between, with the message gone. Node has no
- * other public way to look at a settled promise.
- */
-export const answerOf = (send: () => Promise<void>): Offer => {
-  const sent = withoutStack(send)
-  sent.catch(ignore)
-  const state = inspect(sent, asOneLine)
-  return state.includes("<rejected>") ? refusal(state) : "sent"
-}
-
-/** An error with a code, as zeromq.js has them. */
-export const errorOf = (code: string, text: string = code): Error => Object.assign(new Error(text), { code })
-
-/**
  * A signal makes libzmq give up before it has done anything (EINTR), as those
  * of a profiler do. zeromq.js tries again by itself, but for these calls.
  */
@@ -606,22 +633,33 @@ export const untilDone = (run: () => void): void => {
   }
 }
 
+/** See the port. What libzmq has for it is an option, which each connection keeps as it was when it was made. */
+export const connectOnceReady = (raw: Pick<RawSocket, "immediate" | "connect">, endpoint: string): void => {
+  const before = raw.immediate
+  setQuietly(raw, true)
+  try {
+    untilDone(() => raw.connect(endpoint))
+  } finally {
+    setQuietly(raw, before)
+  }
+}
+
+// zeromq.js has Node warn that the option is for later connections, as it is meant to be.
+const setQuietly = (raw: Pick<RawSocket, "immediate">, immediate: boolean): void => {
+  const { emitWarning } = process
+  process.emitWarning = ignore
+  try {
+    raw.immediate = immediate
+  } finally {
+    process.emitWarning = emitWarning
+  }
+}
+
 /** zeromq.js throws some failures and rejects with others: always reject. */
 export const attempt = <A>(run: () => Promise<A>): Promise<A> => {
   try {
     return run()
   } catch (error) {
     return Promise.reject(error)
-  }
-}
-
-/** The stack of an error that only says EAGAIN costs more than all the rest. */
-const withoutStack = <A>(run: () => A): A => {
-  const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = 0
-  try {
-    return run()
-  } finally {
-    Error.stackTraceLimit = limit
   }
 }

@@ -12,6 +12,7 @@ import * as Redacted from "effect/Redacted"
 import { OptionError } from "../ZmqError.ts"
 import { expectedKey, isKey, publicKeyOf } from "./security/keys.ts"
 import { expectedSecurity, forms, secured } from "./security/security.ts"
+import { longestSubscription, mostInFront } from "./subscribers.ts"
 
 const stable = [
   "pull",
@@ -57,6 +58,25 @@ export interface Setting {
   /** What the program gave; a `Redacted` for a secret. */
   readonly given: unknown
   readonly expected: string
+}
+
+/** Keeps its value where nothing finds it that prints objects, whatever it is told to print. */
+class SecretSetting implements Setting {
+  readonly option: string
+  readonly given: unknown
+  readonly expected: string
+  readonly #value: Setting["value"]
+
+  constructor({ expected, given, option, value }: Setting) {
+    this.option = option
+    this.given = given
+    this.expected = expected
+    this.#value = value
+  }
+
+  get value(): Setting["value"] {
+    return this.#value
+  }
 }
 
 export interface Prepared {
@@ -369,7 +389,8 @@ export const table = {
     // A RADIO receives none; what its peers may say is bounded in draftNative.ts.
     allBut(connecting, "radio"),
     "ZMQ_MAXMSGSIZE",
-    integer(0, Number.MAX_SAFE_INTEGER, "bytes", { value: -1, meaning: "no limit" })
+    integer(0, Number.MAX_SAFE_INTEGER, "bytes", { value: -1, meaning: "no limit" }),
+    (type) => (type === "pub" ? longestSubscription : undefined)
   ),
   affinity: native(every, "ZMQ_AFFINITY", {
     ...integer(0, Number.MAX_SAFE_INTEGER, "bits"),
@@ -428,13 +449,18 @@ export const table = {
 
   multicastLoop: native(["radio"], "ZMQ_MULTICAST_LOOP", boolean),
 
-  receiveHighWaterMark: native(receivers, "ZMQ_RCVHWM", integer(0, int32, "messages (0 is no limit)")),
+  receiveHighWaterMark: native(receivers, "ZMQ_RCVHWM", integer(0, int32, "messages (0 is no limit)"), (type) =>
+    type === "xpub" ? mostInFront : undefined
+  ),
   receiveBufferSize: native(
     allBut(receivers, "datagram"),
     "ZMQ_RCVBUF",
     integer(0, int32, "bytes", { value: -1, meaning: osDecides })
   ),
-  sendHighWaterMark: native(senders, "ZMQ_SNDHWM", integer(0, int32, "messages (0 is no limit)")),
+  // Subscriptions above it would be dropped: at each reconnection those above a half.
+  sendHighWaterMark: native(senders, "ZMQ_SNDHWM", integer(0, int32, "messages (0 is no limit)"), (type) =>
+    type === "xsub" ? 100_000 : undefined
+  ),
   sendBufferSize: native(
     allBut(senders, "datagram"),
     "ZMQ_SNDBUF",
@@ -450,7 +476,6 @@ export const table = {
   handover: native(["router"], "ZMQ_ROUTER_HANDOVER", boolean),
   noDrop: native(["pub", "xpub", "radio"], "ZMQ_XPUB_NODROP", boolean),
   invertMatching: native(["pub", "sub", "xpub"], "ZMQ_INVERT_MATCHING", boolean),
-  manual: native(["xpub"], "ZMQ_XPUB_MANUAL", boolean),
   welcomeMessage: native(["xpub"], "ZMQ_XPUB_WELCOME_MSG", bytes),
   verbosity: native(["xpub"], "ZMQ_XPUB_VERBOSE", choice(null, "allSubs", "allSubsUnsubs")),
   notify: native(["rawStream"], "ZMQ_STREAM_NOTIFY", boolean)
@@ -502,10 +527,14 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
     // other mechanism, without a word. It is the default of a new socket.
     if (read === false && (name === "plainServer" || name === "curveServer")) continue
     for (const one of isList(read) ? read : [read]) {
-      settings.push({ option: name, value: one, given: value, expected: row.expected })
+      const setting = { option: name, value: one, given: value, expected: row.expected }
+      settings.push(row.secret ? new SecretSetting(setting) : setting)
     }
   }
   checkSecurity(given, nameOf)
+  if (type === "sub" && values.conflate === true && (values.subscribe as ReadonlyArray<Buffer>).length > 1) {
+    throw new OptionError({ option: "subscribe", value: all.subscribe, expected: oneTopic })
+  }
 
   return {
     settings,
@@ -514,14 +543,17 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
     subscribe: ((values.subscribe ?? values.join) as ReadonlyArray<Buffer> | undefined) ?? [],
     receiveTimeout: (values.receiveTimeout as number | undefined) ?? Infinity,
     sendTimeout: (values.sendTimeout as number | undefined) ?? Infinity,
-    receiveHighWaterMark: (values.receiveHighWaterMark as number | undefined) ?? 1000,
+    receiveHighWaterMark: (given.receiveHighWaterMark as number | undefined) ?? 1000,
     conflate: values.conflate === true,
     noDrop: values.noDrop === true,
     relaxed: values.relaxed === true,
     monitor: values.monitor as boolean | undefined,
-    uncountable: values.manual === true || values.invertMatching === true
+    uncountable: values.conflate === true || values.invertMatching === true
   }
 }
+
+/** libzmq keeps the last message only of what such a SUB sends as well: its subscriptions. */
+export const oneTopic = "one topic beside conflate, with which libzmq forgets all subscriptions but the last"
 
 const isList = (read: Read): read is ReadonlyArray<string> | ReadonlyArray<Buffer> => Array.isArray(read)
 
@@ -622,16 +654,25 @@ const checkSecurity = (given: Readonly<Record<string, unknown>>, nameOf: (name: 
 /** Options that zeromq.js lists and that the libzmq in it was built without. */
 const unavailable = /^(vmci|gssapi)/
 
-/** When a SOCKS proxy refuses a connection, libzmq 4.3.5 aborts the whole process (epoll.cpp:86). */
-const aborts = "socksProxy"
+/** Options that libzmq has, and that cannot be used. */
+const unusable: ReadonlyMap<string, string> = new Map([
+  // epoll.cpp:86
+  ["socksProxy", "a proxy that refuses a connection makes libzmq abort the whole process. Leave it out"],
+  // xpub.cpp:275: a message that is no subscription moves on to the next peer, too.
+  [
+    "manual",
+    "libzmq accepts a subscription for another peer than the one it came from when a peer sends it anything else. " +
+      "Leave it out, and say who may connect with `security`"
+  ]
+])
 
 const unknownOption = (type: SocketType, name: string, value: unknown): OptionError => {
   const row = rows.get(name)
   const near = row ? undefined : nearest(name, optionNames(type))
   const expected = row
     ? `no ${name} on a ${type} socket: it is an option of ${row.types.join(", ")}. Leave it out`
-    : name === aborts
-      ? "no socksProxy: a proxy that refuses a connection makes libzmq abort the whole process. Leave it out"
+    : unusable.has(name)
+      ? `no ${name}: ${unusable.get(name)}`
       : unavailable.test(name)
         ? `no ${name}: the libzmq that comes with zeromq is built without it. Leave it out`
         : near === undefined

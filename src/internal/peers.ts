@@ -43,6 +43,12 @@ export class Peers {
     return (this.counts.get(endpoint)?.ready ?? 0) > 0
   }
 
+  /** The endpoint that was connected to under this name of libzmq's, if there is one. */
+  connectedAs(name: string): string | undefined {
+    const endpoint = this.names.get(name)
+    return endpoint !== undefined && this.connected().includes(endpoint) ? endpoint : undefined
+  }
+
   tell({ _tag, endpoint: name }: SocketEvent): void {
     switch (_tag) {
       case "Accepted":

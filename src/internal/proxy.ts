@@ -16,6 +16,7 @@ import type { Offer, Source } from "./native.ts"
 import type { SocketType } from "./options.ts"
 import { type Outbox, Posted } from "./outbox.ts"
 import type { SocketCore } from "./socket.ts"
+import { isSubscription } from "./subscribers.ts"
 import { turn } from "./turn.ts"
 
 /**
@@ -78,12 +79,14 @@ interface Parked {
   readonly posted: Posted
 }
 
-/** How many frames a message must have, for libzmq to send all of them. */
-const framesFor = (type: SocketType): { readonly least: number; readonly most: number } => ({
+/** Whether libzmq would send all frames of a message, and as one. */
+const framesFor = ({ options, type }: SocketCore): ((message: Message) => boolean) => {
   // A routing id alone is sent to nobody.
-  least: type === "router" || type === "rawStream" ? 2 : 1,
-  most: type === "rawStream" ? 2 : Number.POSITIVE_INFINITY
-})
+  const least = type === "router" || type === "rawStream" ? 2 : 1
+  const most = options.conflate ? 1 : type === "rawStream" ? 2 : Number.POSITIVE_INFINITY
+  const fits = (message: Message) => message.length >= least && message.length <= most
+  return type === "xsub" ? (message) => message.length === 1 || !message.some(isSubscription) : fits
+}
 
 const bytesOf = (message: Message): number => {
   let bytes = 0
@@ -98,7 +101,7 @@ class Pump implements Source {
   private readonly source: Inbox
   private readonly target: Outbox
   private readonly capture: Capture | undefined
-  private readonly frames: { readonly least: number; readonly most: number }
+  private readonly fits: (message: Message) => boolean
   // Peers of a ROUTER wait for room separately, so one that does not read does not
   // hold up the others.
   private readonly byPeer: boolean
@@ -114,7 +117,7 @@ class Pump implements Source {
     this.source = from.inbox
     this.target = to.outbox
     this.capture = capture === undefined ? undefined : new Capture(capture)
-    this.frames = framesFor(to.type)
+    this.fits = framesFor(to)
     this.byPeer = to.type === "router" || to.type === "rawStream"
     this.onOverflow = () => to.inbox.held?.drop()
     this.onClosed = onClosed
@@ -168,8 +171,7 @@ class Pump implements Source {
         if (!this.take(mailbox.lend())) continue
       }
       const { message } = this.next!
-      const { least, most } = this.frames
-      if (message.length < least || message.length > most) this.drop()
+      if (!this.fits(message)) this.drop()
       else return this.captured || this.offerToCapture(message) ? message : undefined
     }
     return undefined

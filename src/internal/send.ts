@@ -10,10 +10,12 @@ import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { Frame, Outgoing } from "../Message.ts"
+import type { Frame, Message, Outgoing } from "../Message.ts"
 import { Again, Closed, EncodeError, InvalidState, Unroutable } from "../ZmqError.ts"
-import { CurrentRun } from "./handlers.ts"
+import { CurrentWorker } from "./handlers.ts"
+import { mostPerPeer } from "./held.ts"
 import { Waiter } from "./line.ts"
+import type { Lease } from "./mailbox.ts"
 import type { Offer } from "./native.ts"
 import type { Outbox } from "./outbox.ts"
 import { startTimer } from "./timer.ts"
@@ -224,15 +226,15 @@ export class Sending {
     operation: string,
     message: Outgoing,
     rule: SendRule,
-    deadline?: number
+    before?: Waiting
   ): Effect.Effect<void, SendError> {
     // A frame that costs nothing on success, and adds no operation there.
     return Effect.catchCause(self, (cause): Effect.Effect<void, SendError> => {
       const why = whyNotSent(cause)
       if (why === undefined) return Effect.failCause(cause)
-      if (why === "tired") return this.wait(operation, message, rule, deadline, true)
+      if (why === "tired") return this.wait(operation, message, rule, before, true)
       return why === "full" && this.timeLimit > 0
-        ? this.wait(operation, message, rule, deadline)
+        ? this.wait(operation, message, rule, before)
         : Effect.fail(errorOf(operation, message, why))
     })
   }
@@ -241,12 +243,14 @@ export class Sending {
     operation: string,
     message: Outgoing,
     rule: SendRule,
-    deadline: number | undefined,
+    before: Waiting | undefined,
     rest = false
   ): Effect.Effect<void, SendError> {
     const { outbox } = this
     return Effect.suspend(() => {
-      const until = deadline ?? this.timeLimit + elapsedMillis()
+      const worker = Fiber.getCurrent()!.getRef(CurrentWorker)
+      const since = before ?? { until: this.timeLimit + elapsedMillis(), lease: worker?.lease }
+      const { lease, until } = since
       const waiting = Effect.callback<void>((resume) => {
         let stopTimer = ignore
         let goOn = ignore
@@ -273,7 +277,7 @@ export class Sending {
           if (offer !== "sent") throw new NotSent(offer)
           rule.sent()
         })
-        if (!rest) outbox.wait(message, waiter, deadline !== undefined)
+        if (!rest) outbox.wait(message, waiter, before !== undefined)
         else if (outbox.joinToRest(message, waiter)) {
           outbox.rest.begin(waiter.wake)
           return Effect.sync(() => outbox.leave(message, waiter))
@@ -285,34 +289,30 @@ export class Sending {
             end(Effect.die(timeUp))
           })
         }
-        goOn = othersGoOn(outbox)
+        // Others have to wait as well only where many wait for that peer already.
+        if (worker?.receiving.inbox.held?.outbox === outbox && outbox.waitingWith(message) <= mostPerPeer) {
+          goOn = worker.waits(lease)
+        }
         return Effect.sync(() => {
           stopTimer()
           goOn()
           outbox.leave(message, waiter)
         })
       })
-      return this.orWait(waiting, operation, message, rule, until)
+      return this.orWait(waiting, operation, message, rule, since)
     })
   }
+}
+
+/** A wait that goes on: until when, and for which message's handler. */
+interface Waiting {
+  readonly until: number
+  readonly lease: Lease<Message> | undefined
 }
 
 const ignore = (): void => {}
 
 const clientLeft = Effect.logDebug("effect-zmq: a client left before its reply")
-
-// A handler that waits until one peer has room must not hold up the others:
-// another goes on with their messages. Returns what ends that.
-const othersGoOn = (outbox: Outbox): (() => void) => {
-  const run = Fiber.getCurrent()!.getRef(CurrentRun)
-  if (run === undefined || run.receiving.inbox.held?.outbox !== outbox) return ignore
-  let waits = true
-  run.makeUp()
-  return () => {
-    if (waits) run.makeUpNoMore()
-    waits = false
-  }
-}
 
 // After this many messages other fibers get their turn.
 const messagesPerBurst = 256

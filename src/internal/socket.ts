@@ -5,37 +5,42 @@
 import { lookup } from "node:dns"
 import { isMainThread } from "node:worker_threads"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import type { SocketEvent } from "../SocketEvent.ts"
 import type { Stats } from "../Stats.ts"
 import { Context } from "../ZmqContext.ts"
 import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
+import { errorOf, unreadable } from "./answer.ts"
+import { attendTo, leave, soon } from "./attend.ts"
+import { closeSocket } from "./closing.ts"
 import { Connections } from "./connections.ts"
 import { type ContextCore, hasDescriptors } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve, isInproc } from "./endpoint.ts"
+import { promptly, whenFree, within } from "./free.ts"
 import { Held, mostPerPeer } from "./held.ts"
 import { Inbox } from "./inbox.ts"
-import { nextMicrotask } from "./microtask.ts"
-import { errorOf, Native, type NativeSocket, type Open } from "./native.ts"
+import { Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
+import { Reconnect } from "./reconnect.ts"
 import { Subscribers } from "./subscribers.ts"
+import { inThePast, Warnings } from "./warnings.ts"
 import { zapEndpoint } from "./zap/reliance.ts"
 
 // How many messages a mailbox may hold that nobody has asked for yet. A small
 // high-water mark is a wish for fewer.
 const mailboxCapacity = 256
 
-const leftAtClose = Metric.counter("zmq_messages_left_at_close", {
-  description: "Messages that had been received and were not taken when their socket closed",
-  incremental: true
-})
-
-interface Bound {
+/** A bind, which a scope or a caller can undo. */
+export interface Bound {
   readonly given: string
   readonly resolved: string
+}
+
+/** A connect, likewise. */
+export interface Connected {
+  readonly endpoint: string
 }
 
 /** An open socket, before it has the operations of its type. */
@@ -43,72 +48,117 @@ export class SocketCore {
   readonly type: SocketType
   readonly options: Prepared
   readonly native: NativeSocket
-  readonly inbox: Inbox
+  // Where nothing finds it that prints sockets: that of an authenticator has passwords in it.
+  readonly #inbox: Inbox
   readonly outbox: Outbox
   readonly subscriptions: Subscriptions
-  /** Of a PUB or XPUB whose subscriptions can be counted. */
+  /** Of a PUB or XPUB that is told of them. */
   readonly subscribers: Subscribers | undefined
   readonly connections: Connections
   /** Closes it, and counts what was left in it. */
-  readonly shut = closeSocket(this)
+  readonly shut: Effect.Effect<void> = closeSocket(this)
   /** Called when the socket closes, before anything else is. */
   readonly closing = new Set<() => void>()
   closed = false
   leftAtClose = 0
   readonly context: ContextCore
   private bound: Array<Bound> = []
-  private connected: Array<string> = []
+  private connected: Array<Connected> = []
   private watching = false
+  /** Resolves when libzmq has done with it, if it is watched. */
+  private ended: Promise<void> | undefined
+  // Whether there was ever a network under it, or something else.
+  private network = false
+  private silent = false
+  private lastEndpoint = ""
+  // Who waits for libzmq to let go of an endpoint.
+  private readonly freeing = new Map<string, () => void>()
   // Whether there were connections before anybody watched.
   private unseen = false
   // Binds while it was watched, and how many of them libzmq's events were read of.
   private binds = 0
   private heardBinds = 0
   private readonly peers: Peers
+  private readonly placesAreTaken: boolean
+  private readsUntil = 0
+  private readonly reconnect: Reconnect
   readonly waitsFor = new Set<string>()
   private readonly log: Log
-  // Where a peer was refused, until another is accepted.
-  private readonly refusing = new Set<string>()
+  private readonly refusals = new Warnings((count, minutes) =>
+    this.log(
+      "Warn",
+      `effect-zmq: a ${this.type} socket and its peers did not accept each other ${count} more times ${inThePast(minutes)}`,
+      { socket: this.type, endpoints: this.endpoints.join(" "), count }
+    )
+  )
+  private readonly visits = new Warnings(() => {})
 
   constructor(type: SocketType, options: Prepared, native: NativeSocket, context: ContextCore, log: Log) {
     this.type = type
     this.options = options
     this.native = native
     this.context = context
-    this.peers = new Peers(type !== "rawStream", () => this.connected.filter(isNetwork))
-    this.connections = new Connections((event) => {
-      this.peers.tell(event)
-      this.heard(event)
-    })
+    this.peers = new Peers(type !== "rawStream", () => this.connectedTo.filter(isNetwork))
+    this.connections = new Connections(
+      (event) => {
+        this.peers.tell(event)
+        this.heed(event)
+        this.heard(event)
+      },
+      () =>
+        this.log("Warn", "effect-zmq: whoever reads the events of a socket is behind, and misses the oldest", {
+          socket: this.type,
+          endpoints: this.endpoints.join(" ")
+        })
+    )
+    this.reconnect = new Reconnect(
+      {
+        interval: (this.given("reconnectInterval") as number | undefined) ?? 100,
+        maxInterval: (this.given("reconnectMaxInterval") as number | undefined) ?? 0
+      },
+      native,
+      (address, interval) => this.connections.tell({ type: "connect:retry", address, interval }),
+      (then) => this.connections.whenQuiet(then)
+    )
     this.log = log
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
-    this.inbox = new Inbox(native, capacity, options.conflate)
+    this.#inbox = new Inbox(native, capacity, options.conflate)
     const byPeer = type === "router" || type === "rawStream" || type === "server"
     this.outbox = new Outbox(native, byPeer)
-    this.inbox.onStalled = this.warnOnce(
-      `a reply to a request may be behind ${capacity} messages that nobody receives, and waits until some are received`
-    )
+    if (type === "dealer") {
+      this.inbox.onStalled = this.warnOnce(
+        `a reply to a request may be behind ${capacity} messages that nobody receives, and waits until some are received: receive on the DEALER`
+      )
+    }
     if (byPeer) {
       this.inbox.held = new Held(
-        this.inbox.mailbox,
+        this.inbox,
         this.outbox,
-        type === "rawStream",
+        type !== "rawStream" ? undefined : this.given("notify") === false ? "untold" : "told",
         this.warnOnce(`messages of a peer that does not read what is sent to it are dropped beyond ${mostPerPeer}`)
       )
     }
     // A peer that has left is there until what it had sent is read: a ROUTER has no
     // other way to know that there will be no room, a PAIR has no room for the next.
-    if (byPeer || type === "pair") this.outbox.onBlocked = (how) => this.inbox.readAhead(how)
+    this.placesAreTaken = byPeer || type === "pair"
+    if (this.placesAreTaken) this.outbox.onBlocked = (how) => this.inbox.readAhead(how)
     this.subscriptions = new Subscriptions(
       type === "xsub"
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))
         : (topic, on) => (on ? native.subscribe(topic) : native.unsubscribe(topic))
     )
-    const counts = !options.uncountable && ((type === "pub" && !options.conflate) || type === "xpub")
-    this.subscribers = counts
-      ? new Subscribers(this.inbox, type === "pub", () => this.mostPeers, this.connections.changed)
-      : undefined
+    this.subscribers =
+      (type === "pub" && !options.conflate) || type === "xpub"
+        ? new Subscribers(
+            this.inbox,
+            type === "pub",
+            () => this.mostPeers,
+            () => this.outbox.sent,
+            this.connections.changed,
+            this.warnOnce(`a ${type} socket drops messages that subscribers send it`)
+          )
+        : undefined
   }
 
   private warnOnce(what: string): () => void {
@@ -118,6 +168,10 @@ export class SocketCore {
       said = true
       this.log("Warn", `effect-zmq: ${what}`, { socket: this.type, endpoints: this.endpoints.join(" ") })
     }
+  }
+
+  get inbox(): Inbox {
+    return this.#inbox
   }
 
   /** What went through it. */
@@ -131,7 +185,8 @@ export class SocketCore {
       queued: inbox.queued,
       putBack: inbox.mailbox.putBacks,
       again: inbox.again + outbox.again,
-      dropped: inbox.held?.dropped ?? 0,
+      dropped: (inbox.held?.dropped ?? 0) + (this.subscribers?.dropped ?? 0),
+      eventsDropped: this.connections.dropped,
       leftAtClose: this.leftAtClose
     }
   }
@@ -143,18 +198,37 @@ export class SocketCore {
     )
   }
 
-  // Milliseconds.
-  private get linger(): number {
-    const given = this.options.settings.find(({ option }) => option === "linger")?.value as number
+  private given(option: string): unknown {
+    return this.options.settings.find((setting) => setting.option === option)?.value
+  }
+
+  /** Milliseconds. */
+  get linger(): number {
+    const given = this.given("linger") as number
     return given < 0 ? Number.POSITIVE_INFINITY : given
   }
 
+  /** Milliseconds. */
+  lingerFor(millis: number): void {
+    if (millis === Number.POSITIVE_INFINITY) return
+    this.native.set({ option: "linger", value: Math.ceil(millis), given: undefined, expected: "" })
+  }
+
   get endpoints(): ReadonlyArray<string> {
-    return [...this.bound.map((bound) => bound.resolved), ...this.connected]
+    return [...this.bound.map((bound) => bound.resolved), ...this.connectedTo]
+  }
+
+  /** Where it is, or was last: to name it in the log. */
+  get whereabouts(): string {
+    return this.endpoints.join(" ") || this.lastEndpoint
+  }
+
+  private get connectedTo(): ReadonlyArray<string> {
+    return this.connected.map(({ endpoint }) => endpoint)
   }
 
   /** Throws BindError. */
-  bind(endpoint: string): string {
+  bind(endpoint: string): Bound {
     const fault = checkBind(endpoint, this.type) ?? this.checkZap(endpoint)
     if (fault !== undefined) throw new BindError({ operation: "bind", endpoint, ...fault })
     try {
@@ -165,47 +239,66 @@ export class SocketCore {
         if (this.watching) this.binds++
       }
       const resolved = this.native.bind(endpoint)
-      this.bound.push({ given: endpoint, resolved })
-      if (isInproc(resolved)) this.context.binders.set(resolved, this)
-      return resolved
+      const bound = { given: endpoint, resolved }
+      this.bound.push(bound)
+      if (isInproc(resolved)) {
+        this.context.binders.set(resolved, this)
+        this.join(resolved)
+      }
+      return bound
     } catch (cause) {
       throw new BindError({ operation: "bind", endpoint, ...faultOf("bind", endpoint, cause), cause })
     }
   }
 
-  /** Throws BindError. */
-  unbind(endpoint: string): void {
-    const at = this.bound.findIndex((bound) => bound.resolved === endpoint || bound.given === endpoint)
+  /** Undoes a bind: the given one, if it is still there, or the newest of an endpoint. Ends when the endpoint is free. Throws BindError. */
+  unbind(which: string | Bound): Effect.Effect<void> {
+    const endpoint = typeof which === "string" ? which : which.given
+    const at =
+      typeof which === "string"
+        ? this.bound.findLastIndex((bound) => bound.resolved === which || bound.given === which)
+        : this.bound.indexOf(which)
     if (at < 0) throw new BindError({ operation: "unbind", endpoint, ...notHere })
     const { resolved } = this.bound[at]!
     try {
+      const free = this.whenFreed(resolved)
       this.native.disconnect(resolved)
+      return free
     } catch (cause) {
       throw new BindError({ operation: "unbind", endpoint, ...faultOf("unbind", endpoint, cause), cause })
     } finally {
       this.bound.splice(at, 1)
-      if (this.context.binders.get(resolved) === this) this.context.binders.delete(resolved)
+      this.lastEndpoint = resolved
+      this.leaveName(resolved)
       this.peers.unbound(resolved)
       this.connections.changed.raise()
+      this.peerLeft()
     }
   }
 
+  // libzmq closes what listens in another thread, and then says so.
+  private whenFreed(endpoint: string): Effect.Effect<void> {
+    if (isSilent(endpoint)) return Effect.void
+    if (!this.watching) return whenFree(endpoint)
+    const freed = new Promise<void>((resolve) => this.freeing.set(endpoint, resolve))
+    return Effect.promise(() => within(promptly, freed))
+  }
+
   /** Throws ConnectError. */
-  connect(endpoint: string): void {
+  connect(endpoint: string): Connected {
     const fault = checkConnect(endpoint, this.type) ?? this.checkIpv6(endpoint)
     if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
     try {
       this.watchFor(endpoint)
       // libzmq's disconnect ends all connections to an endpoint at once, so there
       // is one of them, for as long as anybody wants it.
-      if (!this.connected.includes(endpoint)) this.native.connect(endpoint)
-      this.connected.push(endpoint)
-      if (isInproc(endpoint)) {
-        if (!this.context.binders.has(endpoint)) this.waitsFor.add(endpoint)
-        this.context.noteConnected(endpoint)
-        this.context.binders.get(endpoint)?.attend()
-      }
+      if (isInproc(endpoint)) this.mayWaitFor(endpoint)
+      if (!this.connectedTo.includes(endpoint)) this.native.connect(endpoint)
+      const connected = { endpoint }
+      this.connected.push(connected)
+      if (isInproc(endpoint)) this.join(endpoint)
       this.connections.changed.raise()
+      return connected
     } catch (cause) {
       throw new ConnectError({ operation: "connect", endpoint, ...faultOf("connect", endpoint, cause), cause })
     }
@@ -224,26 +317,50 @@ export class SocketCore {
 
   // Accepted by libzmq, which then never connects.
   private checkIpv6(endpoint: string): EndpointFault | undefined {
-    const given = this.options.settings.find(({ option }) => option === "ipv6")?.value
-    const ipv6 = given ?? this.context.settings.ipv6 ?? false
+    const ipv6 = this.given("ipv6") ?? this.context.settings.ipv6 ?? false
     return ipv6 || !/^(tcp|ws):\/\/.*\[/.test(endpoint)
       ? undefined
       : { reason: "AddressNotAvailable", advice: "Set the option `ipv6: true` to use IPv6 addresses" }
   }
 
-  /** Throws ConnectError. */
-  disconnect(endpoint: string): void {
-    const at = this.connected.indexOf(endpoint)
+  /** Undoes a connect: the given one, if it is still there, or the newest to an endpoint. Throws ConnectError. */
+  disconnect(which: string | Connected): void {
+    const endpoint = typeof which === "string" ? which : which.endpoint
+    const at = typeof which === "string" ? this.connectedTo.lastIndexOf(which) : this.connected.indexOf(which)
     if (at < 0) throw new ConnectError({ operation: "disconnect", endpoint, ...notHere })
     this.connected.splice(at, 1)
-    if (this.connected.includes(endpoint)) return
+    this.lastEndpoint = endpoint
+    if (this.connectedTo.includes(endpoint)) return
     this.peers.disconnected(endpoint)
     this.connections.changed.raise()
+    if (this.reconnect.forget(endpoint)) return
     try {
       this.native.disconnect(endpoint)
     } catch (cause) {
       throw new ConnectError({ operation: "disconnect", endpoint, ...faultOf("disconnect", endpoint, cause), cause })
+    } finally {
+      this.leaveName(endpoint)
+      this.peerLeft()
     }
+  }
+
+  private mayWaitFor(name: string): void {
+    this.context.noteConnected(name)
+    if (this.context.binders.has(name) || this.waitsFor.has(name)) return
+    this.waitsFor.add(name)
+    this.context.waiting.add(name)
+  }
+
+  // What meets at an inproc name hears of others that come and go only when it
+  // is called.
+  private join(name: string): void {
+    for (const one of this.context.neighbours.join(name, this)) soon(one)
+  }
+
+  private leaveName(name: string): void {
+    if (!isInproc(name)) return
+    if (this.context.binders.get(name) === this) this.context.binders.delete(name)
+    for (const one of this.context.neighbours.part(name, this)) one.peerLeft()
   }
 
   /** Begins to watch the connections. Says whether there was room for the two sockets that takes. */
@@ -251,15 +368,21 @@ export class SocketCore {
     if (this.watching || this.closed) return true
     // A monitor whose observer cannot be opened would have libzmq wait for ever.
     if (!this.context.hasRoom(2)) return false
-    this.watching = true
-    this.native.watch(this.connections.tell)
+    this.beginToWatch()
     return true
+  }
+
+  private beginToWatch(): void {
+    this.watching = true
+    this.ended = new Promise((resolve) => this.native.watch(this.connections.tell, resolve))
   }
 
   // From the first endpoint on, so that no event is missed. inproc and udp have none. In
   // a worker thread only when somebody asks for them: `worker.terminate()` takes
   // the whole process with it while a socket is watched (zeromq.js issue 411).
   private watchFor(endpoint: string): void {
+    if (isSilent(endpoint)) this.silent = true
+    else this.network = true
     if (isSilent(endpoint)) return
     if (!(this.options.monitor ?? isMainThread)) this.unseen ||= !this.watching
     else if (!this.watch()) throw errorOf("EMFILE", "no room to watch connections")
@@ -299,49 +422,69 @@ export class SocketCore {
 
   private heard(event: SocketEvent): void {
     const { _tag, endpoint } = event
-    if (_tag === "HandshakeSucceeded") {
-      this.refusing.delete(endpoint)
-      this.attend()
-    }
-    // A peer that is refused tries again and again: once is enough.
-    if (_tag === "HandshakeFailed" && !this.refusing.has(endpoint)) {
-      this.refusing.add(endpoint)
+    const connectedTo = this.peers.connectedAs(endpoint)
+    // A STREAM ends connections on purpose, and none of its peers can refuse it.
+    if (connectedTo !== undefined && this.type !== "rawStream") this.reconnect.heard(event, connectedTo)
+    if (_tag === "HandshakeFailed") {
       const { code, error, reason } = event
-      // Whoever looks in at a bound port and leaves is none of our peers.
-      const level = reason === "Connection" && this.bound.length > 0 ? "Debug" : "Warn"
+      const cameIn = connectedTo === undefined && this.bound.length > 0
+      // Whoever looks in at a bound port and leaves is none of our peers, and the
+      // authenticator tells of those whom it denies.
+      const isKnown = cameIn && (reason === "Connection" || (reason === "Authentication" && this.context.zap.tells))
+      if (!(isKnown ? this.visits : this.refusals).isNew(`${reason} ${endpoint}`)) return
       const annotations = { socket: this.type, endpoint, reason, ...(code === undefined ? {} : { code }) }
       this.log(
-        level,
+        isKnown ? "Debug" : "Warn",
         `effect-zmq: a ${this.type} socket and its peer did not accept each other: ${error.message}`,
         annotations
       )
     }
   }
 
-  /**
-   * A SUB tells a peer that has come to it what it has subscribed to, and a DISH
-   * what it has joined, when libzmq attends to it; nobody may be receiving yet.
-   */
+  /** Has libzmq see to what its other threads have told it. While a receive waits, the event loop does. */
   attend(): void {
-    const subscribes = this.type === "sub" || this.type === "xsub" || this.type === "dish"
-    if (subscribes && !this.closed && !this.inbox.receiving) this.native.attend()
+    if (this.closed || this.inbox.receiving) return
+    if (performance.now() < this.readsUntil) this.inbox.takeAll()
+    else this.native.attend()
+  }
+
+  /** A peer has left, or is just leaving, or was left. */
+  peerLeft(): void {
+    // It is there until what it had sent is read, and until then nobody else gets
+    // its place: one with its routing id, or the next peer of a PAIR.
+    if (this.placesAreTaken) this.readsUntil = performance.now() + millisToReadOn
+    this.hasNews()
+  }
+
+  private hasNews(): void {
+    this.subscribers?.soon()
+    soon(this)
+  }
+
+  // libzmq tells of the connection first, and the socket a moment later.
+  private heed({ _tag, endpoint }: SocketEvent): void {
+    if (_tag === "Closed") {
+      this.freeing.get(endpoint)?.()
+      this.freeing.delete(endpoint)
+    } else if (_tag === "Disconnected") this.peerLeft()
+    else if (_tag === "Connected" || _tag === "HandshakeSucceeded" || _tag === "HandshakeFailed") this.hasNews()
   }
 
   /** Whether all that it connected to is there; or, where it only bound, any peer. */
   isConnected(): boolean {
     if (this.connected.length === 0) return this.peers.size > 0
-    return this.connected.every((endpoint) => isSilent(endpoint) || this.peers.has(endpoint))
+    return this.connectedTo.every((endpoint) => isSilent(endpoint) || this.peers.has(endpoint))
   }
 
   /** Whether there are as many peers. What it connected to over inproc or udp is there. */
   hasPeers(count: number): boolean {
-    return this.peers.size + this.connected.filter(isSilent).length >= count
+    return this.peers.size + this.connectedTo.filter(isSilent).length >= count
   }
 
   /** How many peers there are at most. */
   get mostPeers(): number {
     const known = this.watching && !this.unseen && !this.bound.some(({ resolved }) => isSilent(resolved))
-    return known ? this.peers.size + this.connected.filter(isSilent).length : Number.POSITIVE_INFINITY
+    return known ? this.peers.size + this.connectedTo.filter(isSilent).length : Number.POSITIVE_INFINITY
   }
 
   /** Throws InvalidState if the peers cannot be known. */
@@ -368,27 +511,60 @@ export class SocketCore {
     })
   }
 
-  close(): void {
+  /** Takes and gives nothing more. Whoever waits is told so. */
+  stop(): void {
     this.closed = true
     this.context.sockets.delete(this)
+    leave(this)
     for (const run of this.closing) run()
     // libzmq closes in another thread, and would keep the names until then.
     for (const { resolved } of this.bound) {
-      if (isInproc(resolved)) {
-        if (this.context.binders.get(resolved) === this) this.context.binders.delete(resolved)
-        try {
-          this.native.disconnect(resolved)
-        } catch {
-          // it is free already
-        }
+      if (!isInproc(resolved)) continue
+      try {
+        this.native.disconnect(resolved)
+      } catch {
+        // it is free already
       }
     }
+    this.inbox.close()
+    this.outbox.end()
+    this.connections.close()
+    this.reconnect.close()
+    this.refusals.close()
+    this.visits.close()
+  }
+
+  /**
+   * Has libzmq end it, once it is stopped, and send what is left for `linger`
+   * milliseconds. Says how to wait until what was sent is on its way and what was
+   * bound is free, where there is a network: over inproc both are so at once.
+   */
+  end(linger: number): Effect.Effect<void> | undefined {
+    const binds = this.bound.map(({ resolved }) => resolved).filter(isNetwork)
+    const names = this.endpoints.filter(isInproc)
+    const sent = this.network && this.outbox.sent > 0
+    const unsent = sent && (this.peers.size > 0 || this.connectedTo.some(isNetwork))
+    const matters = sent || binds.length > 0
+    // In a worker thread as little is watched as before.
+    if (matters && isMainThread && !this.watching && this.context.hasRoom(2)) this.beginToWatch()
+    const { ended } = this
+    const freed = matters ? binds.map((endpoint) => this.whenFreed(endpoint)) : []
     this.bound = []
     this.connected = []
-    this.inbox.close()
     this.outbox.close()
-    this.connections.close()
-    if (this.waitsFor.size > 0) this.context.abandon(this, this.watching, this.outbox.sent === 0 ? 0 : this.linger)
+    this.native.close()
+    for (const name of names) this.leaveName(name)
+    if (this.waitsFor.size > 0) this.context.abandon(this, this.watching, this.outbox.sent === 0 ? 0 : linger)
+    if (!matters) return undefined
+    if (ended !== undefined && !this.silent) return Effect.promise(() => within(linger + promptly, ended))
+    // Over inproc libzmq ends it when its peers have read all, however long that takes.
+    const all = Effect.all(freed, { concurrency: "unbounded", discard: true })
+    return unsent && ended !== undefined
+      ? Effect.andThen(
+          all,
+          Effect.promise(() => within(linger, ended))
+        )
+      : all
   }
 }
 
@@ -398,6 +574,10 @@ const isNetwork = (endpoint: string): boolean => !isSilent(endpoint)
 
 // How many binds libzmq may tell of before the event loop turns.
 const mostUnheard = 100
+
+// How long the end of a connection takes after libzmq has told of it, with all that
+// was on its way, in milliseconds.
+const millisToReadOn = 500
 
 export type Log = (level: "Debug" | "Warn", message: string, annotations: Record<string, unknown>) => void
 
@@ -415,6 +595,10 @@ class Subscriptions {
   private readonly apply: (topic: Buffer, on: boolean) => void
   private readonly live = new Map<string, Array<symbol>>()
 
+  has(topic: Buffer): boolean {
+    return this.live.has(topic.toString("latin1"))
+  }
+
   constructor(apply: (topic: Buffer, on: boolean) => void) {
     this.apply = apply
   }
@@ -422,9 +606,12 @@ class Subscriptions {
   add(topic: Buffer): symbol {
     const token = Symbol()
     const key = topic.toString("latin1")
-    const tokens = this.live.get(key) ?? []
-    if (tokens.length === 0) this.apply(topic, true)
-    this.live.set(key, [...tokens, token])
+    const tokens = this.live.get(key)
+    if (tokens !== undefined) tokens.push(token)
+    else {
+      this.apply(topic, true)
+      this.live.set(key, [token])
+    }
     return token
   }
 
@@ -432,9 +619,9 @@ class Subscriptions {
   remove(topic: Buffer, token?: symbol): void {
     const key = topic.toString("latin1")
     const tokens = this.live.get(key) ?? []
-    const at = token === undefined ? tokens.length - 1 : tokens.indexOf(token)
+    const at = token === undefined ? tokens.length - 1 : tokens.lastIndexOf(token)
     if (at < 0) return
-    if (tokens.length > 1) return void this.live.set(key, tokens.toSpliced(at, 1))
+    if (tokens.length > 1) return void tokens.splice(at, 1)
     this.live.delete(key)
     this.apply(topic, false)
   }
@@ -476,8 +663,9 @@ const openNative = (open: () => NativeSocket, type: SocketType): NativeSocket =>
   try {
     return open()
   } catch (cause) {
-    const tooMany = (cause as { code?: unknown }).code === "EMFILE"
-    throw new OpenError({ socketType: type, reason: tooMany ? "TooManySockets" : "Unknown", cause })
+    const { code } = cause as { readonly code?: unknown }
+    const reason = code === "EMFILE" ? "TooManySockets" : code === unreadable ? "UnsupportedRuntime" : "Unknown"
+    throw new OpenError({ socketType: type, reason, cause })
   }
 }
 
@@ -493,22 +681,22 @@ export const openSocket = <T extends SocketType>(
     const log = yield* logger
     const prepared = yield* attempt(isSocketError, () => prepare(type, options))
     for (const endpoint of prepared.connect) yield* resolveHost(endpoint)
-    return yield* Effect.acquireRelease(
+    const make = attempt(isSocketError, () => {
+      if (context.closed) throw new OpenError({ socketType: type, reason: "ContextClosed" })
+      const { noDrop, conflate } = prepared
+      const native = openNative(() => open(type, { context: context.native, noDrop, conflate }, real), type)
+      return new SocketCore(type, prepared, native, context, log)
+    })
+    const begin = (core: SocketCore) =>
       attempt(isSocketError, () => {
-        if (context.closed) throw new OpenError({ socketType: type, reason: "ContextClosed" })
-        const { noDrop, conflate } = prepared
-        const native = openNative(() => open(type, { context: context.native, noDrop, conflate }, real), type)
-        const core = new SocketCore(type, prepared, native, context, log)
-        try {
-          apply(core)
-          context.sockets.add(core)
-          if (core.reliesOnZap) context.zap.enter()
-          return core
-        } catch (error) {
-          core.close()
-          throw error
-        }
-      }),
+        apply(core)
+        context.sockets.add(core)
+        attendTo(core)
+        if (core.reliesOnZap) context.zap.enter()
+        return core
+      })
+    return yield* Effect.acquireRelease(
+      Effect.flatMap(make, (core) => Effect.onError(begin(core), () => core.shut)),
       (core) => core.shut
     )
   })
@@ -520,24 +708,6 @@ const logger: Effect.Effect<Log> = Effect.map(
     (level, message, annotations) =>
       void Effect.runForkWith(context)(Effect.logWithLevel(level)(message).pipe(Effect.annotateLogs(annotations)))
 )
-
-const closeSocket = (core: SocketCore): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    if (core.closed) return
-    const { endpoints } = core
-    core.close()
-    if (core.reliesOnZap) yield* core.context.zap.leave
-    // A receive that was pending may end with a message, a moment later.
-    if (core.inbox.receiving) yield* nextMicrotask
-    const left = core.inbox.mailbox.size
-    core.leftAtClose = left
-    const unsent = core.outbox.unsent
-    if (left === 0 && unsent === 0) return
-    yield* Metric.update(leftAtClose, left)
-    yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(
-      Effect.annotateLogs({ socket: core.type, endpoints: endpoints.join(" "), received: left, unsent })
-    )
-  })
 
 /**
  * libzmq looks a host up when it connects, again and again, and tells nobody

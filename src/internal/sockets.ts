@@ -33,11 +33,12 @@ import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } f
 import { forEachMessage } from "./handlers.ts"
 import { link } from "./link.ts"
 import { openStable } from "./native.ts"
-import type { StableType } from "./options.ts"
+import { oneTopic, type StableType } from "./options.ts"
 import { Receiving } from "./receive.ts"
-import { checkOutgoing, isFrame, noRule, Sending } from "./send.ts"
-import { openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
+import { type Check, checkOutgoing, isFrame, noRule, Sending } from "./send.ts"
+import { type Bound, type Connected, openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
 import { makeStream } from "./stream.ts"
+import { isSubscription } from "./subscribers.ts"
 
 const isBindError = (error: unknown): error is BindError => error instanceof BindError
 const isConnectError = (error: unknown): error is ConnectError => error instanceof ConnectError
@@ -46,29 +47,36 @@ const isNever = (_: unknown): _ is never => false
 
 /** What all sockets have, with the operations of a type. */
 export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: object): S => {
-  const unbind = (endpoint: string) => whenOpen(core, "unbind", isBindError, () => core.unbind(endpoint))
-  const disconnect = (endpoint: string) => whenOpen(core, "disconnect", isConnectError, () => core.disconnect(endpoint))
+  const unbind = (which: string | Bound) =>
+    Effect.flatten(whenOpen(core, "unbind", isBindError, () => core.unbind(which)))
+  const disconnect = (which: string | Connected) =>
+    whenOpen(core, "disconnect", isConnectError, () => core.disconnect(which))
   const socket = {
     type: core.type,
+    // A scope undoes what was done in it, unless it was undone before.
     bind: (endpoint: string) =>
       Effect.andThen(
         core.caughtUp,
-        Effect.acquireRelease(
-          whenOpen(core, "bind", isBindError, () => core.bind(endpoint)),
-          // unbound by hand, or closed, before the scope ended
-          (resolved) => Effect.ignore(unbind(resolved))
+        Effect.map(
+          Effect.acquireRelease(
+            whenOpen(core, "bind", isBindError, () => core.bind(endpoint)),
+            (bound) => Effect.ignore(unbind(bound))
+          ),
+          ({ resolved }) => resolved
         )
       ),
     connect: (endpoint: string) =>
       Effect.andThen(
         resolveHost(endpoint),
-        Effect.acquireRelease(
-          whenOpen(core, "connect", isConnectError, () => core.connect(endpoint)),
-          () => Effect.ignore(disconnect(endpoint))
+        Effect.asVoid(
+          Effect.acquireRelease(
+            whenOpen(core, "connect", isConnectError, () => core.connect(endpoint)),
+            (connected) => Effect.ignore(disconnect(connected))
+          )
         )
       ),
-    unbind,
-    disconnect,
+    unbind: (endpoint: string) => unbind(endpoint),
+    disconnect: (endpoint: string) => disconnect(endpoint),
     events: Stream.unwrap(
       Effect.suspend(() =>
         core.watch()
@@ -107,10 +115,10 @@ const publisherOf = (core: SocketCore) => ({
   awaitSubscribers: (topic: string | Uint8Array, count = 1) =>
     Effect.flatMap(
       whenOpen(core, "awaitSubscribers", isInvalidState, () => {
-        if (core.subscribers !== undefined) return core.subscribers
+        if (core.subscribers !== undefined && !core.options.uncountable) return core.subscribers
         throw new InvalidState({
           operation: "awaitSubscribers",
-          expected: "A socket with `conflate`, `manual` or `invertMatching` does not know its subscribers"
+          expected: "A socket with `conflate` or `invertMatching` does not know its subscribers"
         })
       }),
       (subscribers) => subscribers.until("awaitSubscribers", topicOf(topic), count)
@@ -187,6 +195,9 @@ const subscriberOf = (core: SocketCore) => {
     subscribe: (topic: string | Uint8Array) =>
       Effect.suspend(() => {
         const bytes = topicOf(topic)
+        if (core.options.conflate && !core.subscriptions.has(bytes)) {
+          throw new OptionError({ option: "topic", value: topic, expected: `${oneTopic}: open another socket for it` })
+        }
         return Effect.asVoid(
           Effect.acquireRelease(
             whenOpen(core, "subscribe", isNever, () => core.subscriptions.add(bytes)),
@@ -199,7 +210,29 @@ const subscriberOf = (core: SocketCore) => {
 }
 
 export const receivingOf = (core: SocketCore) => new Receiving(core.inbox, core.options.receiveTimeout)
-const sendingOf = (core: SocketCore) => new Sending(core.outbox, core.options.sendTimeout, noRule)
+const sendingOf = (core: SocketCore) =>
+  new Sending(core.outbox, core.options.sendTimeout, noRule, core.options.conflate ? checkSingle : checkOutgoing)
+// libzmq would send each of its frames in the place of the one before.
+const checkSingle: Check = (operation, value) =>
+  Array.isArray(value) && value.length > 1
+    ? new EncodeError({
+        operation,
+        value,
+        expected: "one frame beside conflate, with which libzmq keeps the last alone"
+      })
+    : checkOutgoing(operation, value)
+// libzmq would send such a frame as a message of its own, or drop it, and some
+// peers would take what is left over for the beginning of another message.
+const checkUpstream: Check = (operation, value) =>
+  Array.isArray(value) && value.length > 1 && value.some((frame) => isFrame(frame) && isSubscription(frame))
+    ? new EncodeError({
+        operation,
+        value,
+        expected:
+          "no frame that begins with the byte 0 or 1 in a message of several: libzmq takes it for a subscription, and splits the message"
+      })
+    : checkOutgoing(operation, value)
+const sendingUpstream = (core: SocketCore) => new Sending(core.outbox, core.options.sendTimeout, noRule, checkUpstream)
 // A STREAM that is given a third frame says that it is sent, and loses those that follow.
 const sendingBytes = (core: SocketCore) =>
   new Sending(core.outbox, core.options.sendTimeout, noRule, (operation, value) =>
@@ -259,7 +292,7 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
   },
   pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
   xpub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...publisherOf(core) }),
-  xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...subscriberOf(core) }),
+  xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingUpstream(core)), ...subscriberOf(core) }),
   rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingBytes(core)) })
 }
 

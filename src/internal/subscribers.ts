@@ -1,56 +1,225 @@
-/** Who has subscribed to what on a PUB or XPUB. */
+/** What the subscribers of a PUB or XPUB send: subscriptions, and what else they like. */
 import * as Effect from "effect/Effect"
-import type { Message } from "../Message.ts"
+import type { Frame, Message } from "../Message.ts"
 import type { Closed } from "../ZmqError.ts"
 import type { Signal } from "./connections.ts"
 import type { Diversion, Inbox } from "./inbox.ts"
+import { turn } from "./turn.ts"
 
-// How often the subscriptions that nobody waits for are taken from libzmq,
-// which would keep them for ever.
-const tidyEvery = 1000
-const tidyAtMost = 1024
+/** Whether libzmq takes a frame for a subscription, or for the end of one. */
+export const isSubscription = (frame: Frame): boolean =>
+  frame.length > 0 && (typeof frame === "string" ? frame.charCodeAt(0) : frame[0]!) <= 1
 
-/** Counts the subscriptions that libzmq reports. */
+/**
+ * How many messages of a subscriber libzmq may hold in front of the socket. It
+ * takes all of them whenever it is called, and goes on while more come: with more
+ * than one it can be kept at it for seconds.
+ */
+export const mostInFront = 1
+
+/** The longest topic that a PUB takes, in bytes: libzmq has some 50 bytes of memory for each byte of a topic. */
+export const longestTopic = 512
+/** With what ZMTP and CURVE put around it. Any handshake has room in it, too. */
+export const longestSubscription = longestTopic + 128
+
+// While nobody receives, we look for what there is: in milliseconds, from the
+// time after one that found something to the time between two on an idle socket.
+const soonest = 1
+const idle = 100
+// At each look libzmq takes more from the subscribers. So a look takes few
+// messages, unless it finds that there are many.
+const fewest = 32
+const most = 1024
+
+// A flood is looked at less often: a subscriber sends no faster than it is read.
+// So many bytes may come at once, and so many in a millisecond after that; a
+// message counts as some bytes more.
+const mostAtOnce = 2 * 1024 * 1024
+const perMilli = 256
+const perMessage = 64
+const slow = 50
+// To subscribe takes libzmq time and memory, for each byte of a topic. So many
+// times as long as it took we do something else, while such a flood lasts; but
+// what libzmq takes by itself, as it does when the program sends, is taken from it.
+const restOfTime = 19
+// Counts may be ahead of what is known of peers, but not for so long.
+const settled = 1000
+
+// How many bytes of topics are counted, and what each costs besides.
+const mostToCount = 64 * 1024 * 1024
+const perTopic = 128
+
+// What an XPUB may hold that nobody has received.
+const mostMessages = 1000
+const mostSubscriptions = 100_000
+
+/** Takes what libzmq has, counts subscriptions, and drops what is too much. */
 export class Subscribers implements Diversion {
   private readonly inbox: Inbox
   // Whether nobody but us receives them.
   private readonly hidden: boolean
   private readonly mostPeers: () => number
+  private readonly sent: () => number
   private readonly changed: Signal
+  private readonly onFirstDrop: () => void
   private readonly counts = new Map<string, number>()
-  private readonly timer: NodeJS.Timeout | undefined
+  private counted = 0
+  private timer: NodeJS.Timeout | undefined
+  private closed = false
+  // Whether it has begun to look, and has not decided when to look again.
+  private looking = false
+  private delay = idle
+  private perLook = fewest
+  private allowance = mostAtOnce
+  private lookedAt = performance.now()
+  private foundAt = performance.now()
+  // Messages since the look before.
+  private taken = 0
+  private subscriptions = 0
+  private begunAt = 0
+  private lastSent = 0
   private waiting = 0
-  private reported = 0
-  private lastReported = 0
+  /** Messages of subscribers that were dropped. */
+  dropped = 0
 
-  /** `hidden` on a PUB, which receives nothing. `changed` is raised when peers come and go. */
-  constructor(inbox: Inbox, hidden: boolean, mostPeers: () => number, changed: Signal) {
+  /**
+   * `hidden` on a PUB, which receives nothing. `sent` is how many messages the socket
+   * has sent, and `changed` is raised when peers come and go.
+   */
+  constructor(
+    inbox: Inbox,
+    hidden: boolean,
+    mostPeers: () => number,
+    sent: () => number,
+    changed: Signal,
+    onFirstDrop: () => void = () => {}
+  ) {
     this.inbox = inbox
     this.hidden = hidden
     this.mostPeers = mostPeers
+    this.sent = sent
     this.changed = changed
+    this.onFirstDrop = onFirstDrop
     inbox.diversion = this
-    if (hidden) this.timer = setInterval(this.tidy, tidyEvery).unref()
+    this.soon()
   }
 
-  private readonly tidy = (): void => {
+  /** There may be something soon. */
+  soon(): void {
+    this.delay = soonest
+    if (!this.looking) this.lookAfter(soonest)
+  }
+
+  // ---------------------------------------------------------------------------
+  // taking
+  // ---------------------------------------------------------------------------
+
+  // libzmq would keep for ever what nobody takes.
+  private readonly look = (): void => {
+    if (this.closed) return
+    this.looking = true
+    // Whoever receives on an XPUB takes it.
+    if (!this.hidden && this.inbox.receiving) return this.lookAfter(idle)
+    if (turn.isOver) return turn.next(this.look)
+    this.begunAt = performance.now()
+    this.inbox.poll(this.perLook, this.looked)
+  }
+
+  private readonly looked = (): void => {
+    const now = performance.now()
+    const { subscriptions, taken: found } = this
+    this.taken = 0
+    this.subscriptions = 0
+    if (found > 0) this.foundAt = now
     // libzmq tells of each subscription, and of the last end alone: what a peer
     // had twice is left over when it is gone.
-    if (this.reported === this.lastReported && this.mostPeers() === 0) this.counts.clear()
-    this.lastReported = this.reported
-    this.takeAll()
+    else if (this.hidden && this.counts.size > 0 && now - this.foundAt > settled && this.mostPeers() === 0)
+      this.forget()
+    this.delay = found > 0 ? soonest : Math.min(idle, this.delay * 2)
+    this.allowance = Math.min(mostAtOnce, this.allowance + (now - this.lookedAt) * perMilli)
+    this.lookedAt = now
+    const isMore = found >= this.perLook
+    const isFlood = this.allowance <= 0
+    const sent = this.sent()
+    const isLong = isFlood && subscriptions > found / 4 && sent === this.lastSent
+    this.lastSent = sent
+    this.perLook = isMore && !isLong ? Math.min(most, this.perLook * 2) : fewest
+    if (isLong) this.lookAfter(Math.max(soonest, (now - this.begunAt) * restOfTime))
+    else this.lookAfter(isMore ? soonest : isFlood ? slow : this.delay)
   }
 
-  private takeAll(): void {
-    const before = this.reported
-    this.inbox.poll(tidyAtMost, () => {
-      if (this.reported > before) this.takeAll()
-    })
+  private lookAfter(millis: number): void {
+    if (this.closed) return
+    this.looking = false
+    clearTimeout(this.timer)
+    this.timer = setTimeout(this.look, millis).unref()
+  }
+
+  accept(message: Message): boolean {
+    let bytes = perMessage
+    for (let i = 0; i < message.length; i++) bytes += message[i]!.length
+    this.allowance -= bytes
+    this.taken++
+    turn.spend()
+    // libzmq makes a message of each subscription, and puts it behind what it has
+    // left over of others.
+    const last = message[message.length - 1]!
+    if (isSubscription(last)) return this.acceptSubscription(message, last)
+    if (!this.hidden && this.inbox.mailbox.size < mostMessages) return false
+    this.drop()
+    return true
+  }
+
+  private acceptSubscription(message: Message, frame: Buffer): boolean {
+    this.subscriptions++
+    this.count(frame.toString("latin1", 1), frame[0] === 1)
+    if (this.hidden) return true
+    if (this.inbox.mailbox.size >= mostSubscriptions) {
+      this.drop()
+      return true
+    }
+    if (message.length === 1) return false
+    this.drop()
+    this.inbox.mailbox.arrive([frame])
+    return true
+  }
+
+  private drop(): void {
+    if (this.dropped++ === 0) this.onFirstDrop()
+  }
+
+  close(): void {
+    this.closed = true
+    clearTimeout(this.timer)
+  }
+
+  // ---------------------------------------------------------------------------
+  // counting
+  // ---------------------------------------------------------------------------
+
+  private count(topic: string, begins: boolean): void {
+    const before = this.counts.get(topic)
+    if (before === undefined) {
+      if (!begins || this.counted > mostToCount) return
+      this.counted += topic.length + perTopic
+    }
+    const count = (before ?? 0) + (begins ? 1 : -1)
+    if (count > 0) this.counts.set(topic, count)
+    else {
+      this.counts.delete(topic)
+      this.counted -= topic.length + perTopic
+    }
+    this.changed.raise()
+  }
+
+  private forget(): void {
+    this.counts.clear()
+    this.counted = 0
   }
 
   /** Waits until `count` subscriptions match a message that begins with `topic`. */
   until(operation: string, topic: Buffer, count: number): Effect.Effect<void, Closed> {
-    const read = Effect.callback<void>((resume) => this.inbox.poll(tidyAtMost, () => resume(Effect.void)))
+    const read = Effect.callback<void>((resume) => this.inbox.poll(most, () => resume(Effect.void)))
     const isSo = () => Math.min(this.matching(topic), this.mostPeers()) >= count
     const waiting = Effect.suspend(() => {
       this.waiting++
@@ -64,24 +233,6 @@ export class Subscribers implements Diversion {
 
   get wanted(): boolean {
     return this.waiting > 0
-  }
-
-  accept(message: Message): boolean {
-    const [frame] = message
-    // XSUB peers may send what they like upstream.
-    if (message.length === 1 && frame.length > 0 && frame[0]! <= 1) {
-      const topic = frame.toString("latin1", 1)
-      const count = (this.counts.get(topic) ?? 0) + (frame[0] === 1 ? 1 : -1)
-      if (count > 0) this.counts.set(topic, count)
-      else this.counts.delete(topic)
-      this.changed.raise()
-    }
-    this.reported++
-    return this.hidden
-  }
-
-  close(): void {
-    clearInterval(this.timer)
   }
 
   private matching(topic: Buffer): number {

@@ -28,5 +28,25 @@ Our default is given where it is not libzmq's own.
 | option | libzmq | what it takes | our default | sockets |
 |---|---|---|---|---|
 ${lines.join("\n")}
+
+## Subscriptions
+
+- A SUB, XSUB or DISH may have any number of topics or groups: what a SUB and a DISH send are these alone, and have no
+  high-water mark. An XSUB sends messages as well, hence its \`sendHighWaterMark\`: the half of it is room for topics
+  whenever a publisher comes back, and a mark that the program gives is taken as it is. libzmq drops subscriptions above
+  it without a word.
+- A PUB takes topics of up to 512 bytes: a subscriber that sends more at a time is disconnected, unless the program
+  gives another \`maxMessageSize\`, and so it is at the XPUB of a \`Proxy.forwarder\`. Over inproc libzmq has no such limit.
+- Of what else subscribers send, a PUB drops all, and an XPUB on which nobody receives keeps 1,000 messages and 100,000
+  subscriptions. What is dropped is counted in \`stats.dropped\`, and said once in the log. A subscriber that floods is
+  read more slowly, and its own queue fills.
+- libzmq keeps each topic for as long as somebody has subscribed to it, with some 50 bytes of memory for each byte of it,
+  and has no bound for that. Where strangers may subscribe, say who may connect (\`security\`), and give a
+  \`maxMessageSize\` of little more than the longest topic.
+- A frame of an XSUB that begins with the byte 0 or 1 is a subscription to libzmq, wherever it stands: in a message of
+  several frames it is refused with \`EncodeError\`. From peers without this library the parts of such a message arrive
+  as libzmq cuts it.
+
+See also: [bounds](bounds.md), [features](features.md), [all pages](README.md).
 `
 }

@@ -70,6 +70,8 @@ export class ScriptedSocket implements NativeSocket {
   readonly receivesAtOnce = true
   /** Tells of a connection. */
   tell: (event: ConnectionEvent) => void = () => {}
+  /** libzmq has done with it. */
+  ended: () => void = () => {}
   closed = false
   space: number
   flooding: boolean
@@ -228,16 +230,22 @@ export class ScriptedSocket implements NativeSocket {
     this.log.push(`connect ${endpoint}`)
   }
 
+  connectOnceReady(endpoint: string): void {
+    this.log.push(`connect ${endpoint} once ready`)
+  }
+
   disconnect(endpoint: string): void {
     this.log.push(`disconnect ${endpoint}`)
+    this.tell({ type: "close", address: endpoint })
   }
 
   attend(): void {
     if (this.receiving !== undefined || this.bursting > 0) this.violations.push("attend() while a receive is pending")
   }
 
-  watch(onEvent: (event: ConnectionEvent) => void): void {
+  watch(onEvent: (event: ConnectionEvent) => void, onEnd: () => void): void {
     this.tell = onEvent
+    this.ended = onEnd
   }
 
   close(): void {
@@ -250,6 +258,7 @@ export class ScriptedSocket implements NativeSocket {
     if (message !== undefined) receiving?.resolve(message)
     else receiving?.reject(errorOf("EAGAIN"))
     this.endWait()
+    this.ended()
   }
 
   private next(): Message | undefined {

@@ -6,11 +6,11 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Codec, FrameCodec } from "../../Codec.ts"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
-import { DecodeError, EncodeError } from "../../ZmqError.ts"
+import { DecodeError, EncodeError, OptionError } from "../../ZmqError.ts"
 import type { Decode } from "../receive.ts"
 import { textMade } from "../scavenge.ts"
 import { isFrame } from "../send.ts"
-import { decodeMsgpack, encodeMsgpack } from "./msgpack.ts"
+import { decodeMsgpack, defaultMaxValues, encodeMsgpack, mostMaxValues, TooManyValues } from "./msgpack.ts"
 import { toCodecMsgpack } from "./msgpackSchema.ts"
 
 /** Why a value or a message is refused: what was expected instead. */
@@ -134,10 +134,19 @@ const schemaFormat = <A>(wire: Schema.Codec<A, unknown>, notation: Notation): Fr
 
 const json: Notation = { name: "JSON", write: writeJson, read: parseJson }
 
-const msgpack: Notation = {
-  name: "MessagePack",
-  write: (wire) => attempt(() => encodeMsgpack(wire), "a value that MessagePack can hold"),
-  read: (frame) => attempt(() => decodeMsgpack(frame), "MessagePack")
+const msgpack = (maxValues: number): Notation => {
+  const few = `MessagePack of at most ${maxValues} values (Codec.msgpack has the option maxValues, for peers that you trust with more)`
+  return {
+    name: "MessagePack",
+    write: (wire) => attempt(() => encodeMsgpack(wire), "a value that MessagePack can hold"),
+    read: (frame) => {
+      try {
+        return decodeMsgpack(frame, maxValues)
+      } catch (cause) {
+        return new Refusal(cause instanceof TooManyValues ? few : "MessagePack", cause)
+      }
+    }
+  }
 }
 
 const binary: Notation = {
@@ -149,8 +158,17 @@ const binary: Notation = {
 export const jsonSchemaFormat = <A>(schema: Schema.Codec<A, unknown>): FrameFormat<A> =>
   schemaFormat(Schema.toCodecJson(schema), json)
 
-export const msgpackFormat = <A>(schema: Schema.Codec<A, unknown>): FrameFormat<A> =>
-  schemaFormat(toCodecMsgpack(schema), msgpack)
+/** Throws OptionError. */
+export const msgpackFormat = <A>(
+  schema: Schema.Codec<A, unknown>,
+  { maxValues = defaultMaxValues }: { readonly maxValues?: number | undefined } = {}
+): FrameFormat<A> => {
+  if (!Number.isInteger(maxValues) || maxValues < 1 || maxValues > mostMaxValues) {
+    const expected = `a whole number of values from 1 to ${mostMaxValues}`
+    throw new OptionError({ option: "maxValues", value: maxValues, expected })
+  }
+  return schemaFormat(toCodecMsgpack(schema), msgpack(maxValues))
+}
 
 export const binaryFormat = <A>(schema: Schema.Codec<A, unknown>, options?: SchemaBinary.Options): FrameFormat<A> =>
   schemaFormat(SchemaBinary.toCodec(schema, options), binary)

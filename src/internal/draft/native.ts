@@ -10,13 +10,13 @@
  */
 import { createRequire } from "node:module"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
+import { answerOf, checkAnswers, errorOf, refusal } from "../answer.ts"
 import { isInproc } from "../endpoint.ts"
 import {
-  answerOf,
   attempt,
   type ConnectionEvent,
   closeRaw,
-  errorOf,
+  connectOnceReady,
   type NativeContext,
   type NativeSocket,
   type Observer,
@@ -24,7 +24,6 @@ import {
   type Open,
   opened,
   type RawSocket,
-  refusal,
   type Source,
   untilDone,
   watchRaw
@@ -58,6 +57,7 @@ interface DraftRawSocket extends Omit<RawSocket, "receive" | "send"> {
   leave(group: Buffer): void
 }
 
+const ZMQ_SNDHWM = 23
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
 // Options that zeromq.js does not have.
@@ -88,7 +88,7 @@ export const openDraft: Open<DraftType> = (type, { context, noDrop }) => {
     case "radio":
       return new RadioSocket(type, noDrop ? "ask" : "always", context)
     case "dish":
-      return new DishSocket(type, "always", context)
+      return new DishSocket(context)
     case "datagram":
       return new DatagramSocket(context)
     case "client":
@@ -137,6 +137,7 @@ class ThreadSafeSocket implements NativeSocket {
   private observer: Observer | undefined
 
   constructor(type: DraftType, admission: Admission, context: NativeContext) {
+    if (admission === "ask") checkAnswers()
     this.raw = make(type, context)
     this.admission = admission
     this.context = context
@@ -301,6 +302,11 @@ class ThreadSafeSocket implements NativeSocket {
     else untilDone(() => this.raw.connect(endpoint))
   }
 
+  connectOnceReady(endpoint: string): void {
+    if (this.admission === "always") this.connect(endpoint)
+    else connectOnceReady(this.raw, endpoint)
+  }
+
   disconnect(endpoint: string): void {
     if (isInproc(endpoint)) this.names.disconnect(this.raw, endpoint)
     else untilDone(() => this.raw.disconnect(endpoint))
@@ -310,8 +316,8 @@ class ThreadSafeSocket implements NativeSocket {
     void this.raw.readable
   }
 
-  watch(onEvent: (event: ConnectionEvent) => void): void {
-    this.observer = watchRaw(this.raw as unknown as RawSocket, onEvent)
+  watch(onEvent: (event: ConnectionEvent) => void, onEnd: () => void): void {
+    this.observer = watchRaw(this.raw as unknown as RawSocket, onEvent, onEnd)
   }
 
   close(): void {
@@ -390,6 +396,12 @@ class DishSocket extends ThreadSafeSocket {
   private readonly joined = new Set<string>()
   private readonly udp = new Map<string, Origin>()
   private readonly settings: Array<Setting> = []
+
+  constructor(context: NativeContext) {
+    super("dish", "always", context)
+    // What it sends are the groups that it joins: those above the mark would be dropped.
+    this.raw.setInt32Option(ZMQ_SNDHWM, 0)
+  }
 
   protected override read([data, from]: readonly [Buffer, ...ReadonlyArray<unknown>]): Message {
     return [(from as { readonly group: Buffer }).group, data]
@@ -560,6 +572,9 @@ class DatagramSocket implements NativeSocket {
 
   connect(): void {
     throw errorOf("ENOCOMPATPROTO")
+  }
+  connectOnceReady(): void {
+    this.connect()
   }
 
   /** A receive that is pending fails with EAGAIN, and is tried again. */

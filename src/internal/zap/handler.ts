@@ -71,7 +71,12 @@ const take = (context: ContextCore): Effect.Effect<Handler, SocketError> =>
     }
     handlers.set(context, "opening")
     return open.pipe(
-      Effect.tap((handler) => Effect.sync(() => handlers.set(context, handler))),
+      Effect.tap((handler) =>
+        Effect.sync(() => {
+          handlers.set(context, handler)
+          context.zap.tells = true
+        })
+      ),
       Effect.onError(() => Effect.sync(() => handlers.delete(context)))
     )
   })
@@ -102,6 +107,7 @@ const giveBack = (context: ContextCore, handler: Handler): Effect.Effect<void> =
     return context.zap.afterAll(
       Effect.suspend(() => {
         handlers.delete(context)
+        context.zap.tells = false
         return Scope.close(handler.scope, Exit.void)
       })
     )

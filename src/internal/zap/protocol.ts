@@ -8,7 +8,7 @@ import { encode } from "../security/z85.ts"
 
 /**
  * What RFC 27 has for a refusal. libzmq passes 400 and 500 on to the peer, whose
- * libzmq then gives the connection up for good. Of 300 it says nothing, so that
+ * libzmq then gives the connection up for good (see `reconnect.ts`). Of 300 it says nothing, so that
  * the peer tries again when its handshake has run out of time.
  */
 export type Status = 300 | 400 | 500

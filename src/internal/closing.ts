@@ -1,0 +1,66 @@
+/** How a socket closes: when it has, what was sent is on its way, and its endpoints are free. */
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import { within } from "./free.ts"
+import { nextMicrotask } from "./microtask.ts"
+import type { SocketCore } from "./socket.ts"
+
+const leftAtClose = Metric.counter("zmq_messages_left_at_close", {
+  description: "Messages that had been received and were not taken when their socket closed",
+  incremental: true
+})
+
+/** Closes a socket, and counts what was left in it. Takes at most its `linger`, but for a moment. */
+export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (core.closed) return
+    const { inbox, linger, outbox, whereabouts: endpoints } = core
+    const began = performance.now()
+    const spent = () => performance.now() - began
+    core.stop()
+    // What was accepted and waits here goes first.
+    const { paid } = outbox
+    if (paid !== undefined) {
+      yield* Effect.promise(() => within(linger, paid))
+      core.lingerFor(Math.max(0, linger - spent()))
+    }
+    const ended = core.end(Math.max(0, linger - spent()))
+    // A receive that was pending may end with a message, a moment later.
+    if (inbox.receiving) yield* nextMicrotask
+    yield* countLeft(core, endpoints)
+    if (ended !== undefined) yield* ended
+    // libzmq does not say what became of each message: only when it has done with all of them.
+    const tooLate = ended !== undefined && outbox.sent > 0 && linger > 0 && spent() >= linger - 1
+    if (tooLate || outbox.unsent > 0) {
+      yield* Effect.logWarning(
+        `effect-zmq: a ${core.type} socket closed before all was delivered that it had sent: its linger has passed`
+      ).pipe(
+        Effect.annotateLogs({
+          socket: core.type,
+          endpoints,
+          linger,
+          sent: outbox.sent,
+          unsent: outbox.unsent
+        })
+      )
+    }
+    if (core.reliesOnZap) yield* core.context.zap.leave
+  })
+
+const countLeft = (core: SocketCore, endpoints: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const { mailbox } = core.inbox
+    const count = (received: number): Effect.Effect<void> => {
+      core.leftAtClose += received
+      return Metric.update(leftAtClose, received)
+    }
+    // What a handler gives back later is left as well.
+    const context = yield* Effect.context<never>()
+    mailbox.cameBack = () => Effect.runSyncWith(context)(count(1))
+    const received = core.inbox.queued
+    if (received === 0) return
+    yield* count(received)
+    yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(
+      Effect.annotateLogs({ socket: core.type, endpoints, received })
+    )
+  })

@@ -1,0 +1,277 @@
+/** When a scope has closed, what was sent in it is on its way, and what was bound in it is free. */
+import { connect } from "node:net"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Logger, Metric, References, Scope, Stream } from "effect"
+import { Draft, Zmq } from "effect-zmq"
+import { runScript } from "./support/child.ts"
+import { openScripted } from "./support/scripted.ts"
+import { boundTo, freshEndpoint, nextTurn, numbers, outcome, transports, until } from "./support/sockets.ts"
+
+type Open = (options: object) => Effect.Effect<Zmq.Socket, Zmq.SocketError, Scope.Scope>
+
+const open: Record<string, Open> = {
+  pull: Zmq.pull,
+  push: Zmq.push,
+  pub: Zmq.pub,
+  sub: (options) => Zmq.sub({ ...options, subscribe: [""] }),
+  req: Zmq.req,
+  rep: Zmq.rep,
+  dealer: Zmq.dealer,
+  router: Zmq.router,
+  pair: Zmq.pair,
+  xpub: Zmq.xpub,
+  xsub: (options) => Zmq.xsub({ ...options, subscribe: [""] }),
+  rawStream: Zmq.rawStream,
+  server: Draft.server,
+  client: Draft.client,
+  radio: Draft.radio,
+  dish: Draft.dish,
+  scatter: Draft.scatter,
+  gather: Draft.gather
+}
+
+const kinds = [...transports, "ws"] as const
+const fresh = (kind: (typeof kinds)[number]) => (kind === "ws" ? "ws://127.0.0.1:*" : freshEndpoint(kind))
+
+/** Whether somebody listens there. Not for inproc. */
+const isListenedTo = (endpoint: string) =>
+  Effect.callback<boolean>((resume) => {
+    const path = /^ipc:\/\/(.*)$/.exec(endpoint)?.[1]
+    const port = Number(/:(\d+)\/?$/.exec(endpoint)?.[1])
+    const socket = path === undefined ? connect(port, "127.0.0.1") : connect(path)
+    socket.on("connect", () => resume(Effect.succeed(true)))
+    socket.on("error", () => resume(Effect.succeed(false)))
+    return Effect.sync(() => socket.destroy())
+  })
+
+describe("an endpoint is free when its scope has closed", () => {
+  for (const kind of kinds) {
+    for (const [type, opened] of Object.entries(open)) {
+      if (type === "rawStream" && (kind === "ws" || kind === "inproc")) continue
+      for (const monitor of kind === "inproc" ? [true] : [true, false]) {
+        it.effect(`of a ${type} over ${kind}${monitor ? "" : ", which is not watched"}`, () =>
+          Effect.gen(function* () {
+            const endpoint = yield* Effect.scoped(Effect.map(opened({ bind: fresh(kind), monitor }), boundTo))
+            for (const linger of numbers(0, 100).map((number) => (number % 2 === 0 ? 0 : "5 seconds"))) {
+              yield* Effect.scoped(opened({ bind: endpoint, monitor, linger }))
+            }
+            if (kind === "inproc") return
+            expect(yield* isListenedTo(endpoint)).toBe(false)
+            yield* opened({ bind: endpoint })
+            expect(yield* isListenedTo(endpoint)).toBe(true)
+          })
+        )
+      }
+    }
+
+    for (const monitor of [true, false]) {
+      it.effect(`of a bind over ${kind}, on a socket that stays${monitor ? "" : " and is not watched"}`, () =>
+        Effect.gen(function* () {
+          const one = yield* Zmq.pull({ monitor })
+          const other = yield* Zmq.router({ monitor })
+          const endpoint = yield* Effect.scoped(one.bind(fresh(kind)))
+          for (const socket of numbers(0, 100).map((number) => (number % 2 === 0 ? one : other))) {
+            yield* Effect.scoped(socket.bind(endpoint))
+            yield* socket.bind(endpoint)
+            yield* socket.unbind(endpoint)
+          }
+        })
+      )
+    }
+
+    it.effect(`when opening failed after a bind over ${kind}`, () =>
+      Effect.gen(function* () {
+        const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: fresh(kind) }), boundTo))
+        for (const _ of numbers(0, 50)) {
+          expect(yield* outcome(Effect.scoped(Zmq.pull({ bind: [endpoint, "foo://bar"] })))).toBe("BindError")
+          yield* Effect.scoped(Zmq.pull({ bind: endpoint }))
+        }
+      })
+    )
+  }
+})
+
+describe("a scope", () => {
+  for (const transport of transports) {
+    it.effect(`undoes its own bind and connect over ${transport}, and no other`, () =>
+      Effect.gen(function* () {
+        const pull = yield* Zmq.pull()
+        const push = yield* Zmq.push({ linger: 0 })
+        const first = yield* Scope.make()
+        const endpoint = yield* Scope.provide(pull.bind(freshEndpoint(transport)), first)
+        yield* pull.unbind(endpoint)
+        yield* pull.bind(endpoint)
+        yield* Scope.provide(push.connect(endpoint), first)
+        yield* push.disconnect(endpoint)
+        yield* push.connect(endpoint)
+        yield* Scope.close(first, Exit.void)
+        expect([pull.endpoints, push.endpoints]).toEqual([[endpoint], [endpoint]])
+        yield* push.send("still there")
+        expect(yield* pull.recvString).toBe("still there")
+      })
+    )
+
+    it.effect(
+      `that connects over ${transport} where others do as well ends its own connect; by hand the newest ends`,
+      () =>
+        Effect.gen(function* () {
+          const pull = yield* Zmq.pull({ bind: freshEndpoint(transport) })
+          const push = yield* Zmq.push({ linger: 0 })
+          const [first, second, third] = [yield* Scope.make(), yield* Scope.make(), yield* Scope.make()]
+          for (const scope of [first, second, third]) yield* Scope.provide(push.connect(boundTo(pull)), scope)
+          yield* push.disconnect(boundTo(pull))
+          yield* Scope.close(third, Exit.void)
+          expect(push.endpoints.length).toBe(2)
+          yield* Scope.close(first, Exit.void)
+          expect(push.endpoints.length).toBe(1)
+          yield* push.send("still there")
+          expect(yield* pull.recvString).toBe("still there")
+          yield* Scope.close(second, Exit.void)
+          expect(push.endpoints).toEqual([])
+        })
+    )
+  }
+})
+
+/** What is logged while an effect runs. */
+const logged = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ fiber, logLevel, message }) => {
+      lines.push(`${logLevel} ${message} ${JSON.stringify(fiber.getRef(References.CurrentLogAnnotations))}`)
+    })
+    yield* Effect.provide(self, Logger.layer([logger]))
+    return lines
+  })
+
+describe("closing", () => {
+  for (const transport of ["tcp", "ipc"] as const) {
+    // On the test clock, which nobody moves on: libzmq's time is real.
+    it.effect(`says once what was not delivered over ${transport} when linger had passed`, () =>
+      Effect.gen(function* () {
+        const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint(transport) }), boundTo))
+        const lines = yield* logged(
+          Effect.scoped(
+            Effect.flatMap(Zmq.push({ connect: endpoint, linger: "100 millis" }), (push) =>
+              push.sendAll(["a", "b", "c"])
+            )
+          )
+        )
+        expect(lines).toEqual([
+          expect.stringContaining("Warn effect-zmq: a push socket closed before all was delivered")
+        ])
+        expect(lines[0]).toContain(
+          JSON.stringify({ socket: "push", endpoints: endpoint, linger: 100, sent: 3, unsent: 0 })
+        )
+      })
+    )
+
+    it.effect(`says nothing of what was delivered over ${transport}, and waits for nothing else`, () =>
+      Effect.gen(function* () {
+        const lines = yield* logged(
+          Effect.gen(function* () {
+            const pull = yield* Zmq.pull({ bind: freshEndpoint(transport), linger: "1 hour" })
+            yield* Effect.scoped(
+              Effect.flatMap(Zmq.push({ connect: boundTo(pull), linger: "1 hour" }), (push) => push.send("delivered"))
+            )
+            expect(yield* pull.recvString).toBe("delivered")
+            // Nothing was sent, and nobody is there.
+            const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint(transport) }), boundTo))
+            yield* Effect.scoped(Zmq.push({ connect: endpoint, linger: "1 hour" }))
+            yield* Effect.scoped(Zmq.dealer({ bind: endpoint, linger: "1 hour" }))
+          }).pipe(Effect.scoped)
+        )
+        expect(lines).toEqual([])
+      })
+    )
+
+    it.effect(`with linger 0 drops what was sent over ${transport}`, () =>
+      Effect.gen(function* () {
+        const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint(transport) }), boundTo))
+        for (const _ of numbers(0, 50)) {
+          yield* Effect.scoped(Effect.flatMap(Zmq.push({ connect: endpoint, linger: 0 }), (push) => push.send("x")))
+        }
+        const pull = yield* Zmq.pull({ bind: endpoint })
+        const push = yield* Zmq.push({ connect: endpoint })
+        yield* push.send("y")
+        expect(yield* pull.recvString).toBe("y")
+      })
+    )
+  }
+
+  it.effect("waits for nobody to read what was sent over inproc, which is the peer's", () =>
+    Effect.gen(function* () {
+      const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc") })
+      yield* Effect.scoped(
+        Effect.flatMap(Zmq.push({ connect: boundTo(pull), linger: "1 hour" }), (push) => push.send("unread"))
+      )
+      // Nor when it has a network as well.
+      const both = Zmq.push({ bind: freshEndpoint("tcp"), connect: boundTo(pull), linger: "1 hour" })
+      yield* Effect.scoped(Effect.flatMap(both, (push) => push.send("unread")))
+      expect([yield* pull.recvString, yield* pull.recvString]).toEqual(["unread", "unread"])
+    })
+  )
+
+  it.effect("sends what libzmq had given back, and counts what it could not", () =>
+    Effect.gen(function* () {
+      for (const room of [0, 1, 2]) {
+        const scope = yield* Scope.make()
+        const opening = openScripted(Zmq.push({ connect: "tcp://127.0.0.1:5555", linger: "50 millis" }), { room: 2 })
+        const { port, socket } = yield* Scope.provide(opening, scope)
+        yield* socket.sendAll(["a", "b"])
+        port.giveBack("a")
+        port.giveBack("b")
+        expect(port.sent).toEqual([])
+        const closing = yield* Effect.forkChild(logged(Scope.close(scope, Exit.void)), { startImmediately: true })
+        expect(yield* outcome(socket.send("c"))).toBe("Closed")
+        port.giveRoom(room)
+        const lines = yield* Fiber.join(closing)
+        expect(port.sent).toEqual(["a", "b"].slice(0, room))
+        expect(lines.length).toBe(room < 2 ? 1 : 0)
+        if (room < 2) expect(lines[0]).toContain(`"unsent":${2 - room}`)
+      }
+    })
+  )
+
+  it.effect("counts what handlers give back afterwards as left", () =>
+    Effect.gen(function* () {
+      const left = Effect.map(
+        Metric.snapshot,
+        (all) =>
+          (all.find(({ id }) => id === "zmq_messages_left_at_close")?.state as { count: number } | undefined)?.count ??
+          0
+      )
+      const before = yield* left
+      const scope = yield* Scope.make()
+      const pull = yield* Scope.provide(Zmq.pull({ bind: freshEndpoint("inproc") }), scope)
+      const push = yield* Zmq.push({ connect: boundTo(pull) })
+      yield* push.sendAll(["1", "2"])
+      let handled = 0
+      const handling = yield* Effect.forkChild(
+        pull.runForEach(
+          () => {
+            handled++
+            return Effect.never
+          },
+          { concurrency: 2 }
+        ),
+        { startImmediately: true }
+      )
+      const lending = yield* Effect.forkChild(Stream.runForEach(pull.messages, () => Effect.never))
+      yield* until(Effect.sync(() => handled === 2))
+      yield* Scope.close(scope, Exit.void)
+      yield* Fiber.interrupt(lending)
+      yield* Fiber.interrupt(handling)
+      yield* nextTurn
+      expect(pull.stats.leftAtClose).toBe(2)
+      expect((yield* left) - before).toBe(2)
+      expect((yield* pull.drain).length).toBe(2)
+    })
+  )
+
+  it.live("in another thread takes nothing from who waits for the same inproc name", () =>
+    Effect.map(runScript("waiting.ts"), (ended) =>
+      expect(ended).toMatchObject({ code: 0, signal: null, stderr: "", stdout: "kept\n" })
+    )
+  )
+})

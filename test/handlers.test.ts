@@ -1,0 +1,332 @@
+/**
+ * Handlers, and peers that do not read: what waits for a peer waits with that
+ * peer. Over a scripted socket that has room or not for each peer, as a test says.
+ */
+import { expect, it } from "@effect/vitest"
+import { Effect, Fiber, type Scope } from "effect"
+import { Zmq } from "effect-zmq"
+import { describe } from "vitest"
+import { type Lease, Mailbox } from "../src/internal/mailbox.ts"
+import { messageOf, type Opened, openScripted, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
+import { numbers, until } from "./support/sockets.ts"
+
+/** How a ROUTER answers for each peer. Those that are not named have room. */
+interface Peers<S> extends Opened<S> {
+  readonly stuck: Set<string>
+  readonly gone: Set<string>
+}
+
+const openWithPeers = <S, E>(
+  open: Effect.Effect<S, E, Scope.Scope>,
+  ...stuckPeers: ReadonlyArray<string>
+): Effect.Effect<Peers<S>, never, Scope.Scope> =>
+  Effect.map(openScripted(open, { admission: "ask" }), ({ port, socket }) => {
+    const stuck = new Set(stuckPeers)
+    const gone = new Set<string>()
+    port.answer = (message) => {
+      const id = Buffer.from(message[0] as Uint8Array).toString()
+      return gone.has(id) ? "unroutable" : stuck.has(id) ? "full" : "sent"
+    }
+    return { port, socket, stuck, gone }
+  })
+
+/** Messages of one peer arrive. */
+const say = (port: ScriptedSocket, peer: string, ...bodies: ReadonlyArray<string>): void => {
+  for (const body of bodies) port.arriveMessage(messageOf(peer, body))
+}
+
+const untilSo = (done: () => boolean) =>
+  Effect.map(
+    Effect.promise(() => turnsUntil(done)),
+    (isSo) => expect(isSo).toBe(true)
+  )
+const aFewTurns = Effect.promise(() => turns(20))
+const texts = (from: number, to: number) => numbers(from, to).map(String)
+
+describe("A STREAM peer that says too much and does not read", () => {
+  for (const notify of [true, false]) {
+    it.live(`is hung up on when it has room, ${notify ? "which is told" : "and not told, with notify: false"}`, () =>
+      Effect.gen(function* () {
+        const { port, socket, stuck } = yield* openWithPeers(Zmq.rawStream({ notify }), "slow")
+        const handled: Array<string> = []
+        yield* Effect.forkScoped(
+          socket.runForEach(([id, data]) => {
+            handled.push(`${id}|${data}`)
+            return data!.length === 0 ? Effect.void : socket.send([id, "answer"])
+          })
+        )
+        say(port, "slow", ...texts(0, 1500))
+        say(port, "good", "a")
+        yield* untilSo(() => port.handedOver === 1501)
+        yield* untilSo(() => handled.includes("good|a"))
+        // What waited means nothing without what was dropped behind it.
+        expect(handled.filter((text) => text.startsWith("slow"))).toEqual(["slow|0"])
+        expect(socket.stats).toMatchObject({ dropped: 1499, queued: 0 })
+
+        stuck.clear()
+        yield* untilSo(() => port.sent.includes("slow|"))
+        expect(port.sent.filter((text) => text.startsWith("slow"))).toEqual(["slow|answer", "slow|"])
+        yield* aFewTurns
+        expect(handled.filter((text) => text.startsWith("slow"))).toEqual(notify ? ["slow|0", "slow|"] : ["slow|0"])
+        // Another that libzmq gives the same id is another.
+        say(port, "slow", "again")
+        yield* untilSo(() => handled.includes("slow|again"))
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("tells its own end, if it leaves before", () =>
+    Effect.gen(function* () {
+      const { gone, port, socket } = yield* openWithPeers(Zmq.rawStream(), "slow")
+      const handled: Array<string> = []
+      yield* Effect.forkScoped(
+        socket.runForEach(([id, data]) => {
+          handled.push(`${id}|${data}`)
+          return data!.length === 0 ? Effect.void : Effect.ignore(socket.send([id, "answer"]))
+        })
+      )
+      say(port, "slow", ...texts(0, 1200))
+      yield* untilSo(() => port.handedOver === 1200)
+      say(port, "slow", "")
+      gone.add("slow")
+      yield* untilSo(() => handled.length === 2)
+      yield* aFewTurns
+      expect(handled).toEqual(["slow|0", "slow|"])
+      expect(socket.stats).toMatchObject({ dropped: 1199, queued: 0 })
+      say(port, "slow", "again")
+      yield* untilSo(() => handled.includes("slow|again"))
+    }).pipe(Effect.scoped)
+  )
+})
+
+/** Handlers that run until they are let go on, and how many of them do. */
+class Running {
+  now = 0
+  most = 0
+  begun: Array<string> = []
+  private readonly goOn: Array<() => void> = []
+
+  handle(text: string): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      this.begun.push(text)
+      this.now++
+      this.most = Math.max(this.most, this.now)
+      const end = () => {
+        this.now--
+        resume(Effect.void)
+      }
+      this.goOn.push(end)
+      return Effect.sync(() => {
+        this.now--
+      })
+    })
+  }
+
+  finish(count = 1): void {
+    for (const end of this.goOn.splice(0, count)) end()
+  }
+}
+
+describe("Handlers that wait until a peer has room", () => {
+  for (const concurrency of [1, 3]) {
+    it.live(`do not count, and ${concurrency} others run at a time`, () =>
+      Effect.gen(function* () {
+        const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow 0", "slow 1", "slow 2", "slow 3")
+        const running = new Running()
+        const goOn = new Running()
+        yield* Effect.forkScoped(
+          socket.runForEach(
+            ([id, body]) =>
+              `${id}`.startsWith("slow")
+                ? Effect.andThen(socket.send([id, "x"]), goOn.handle(`${id}`))
+                : running.handle(`${body}`),
+            { concurrency }
+          )
+        )
+        yield* aFewTurns
+        for (const peer of stuck) say(port, peer, "a")
+        say(port, "good", ...texts(0, 20))
+        yield* untilSo(() => running.now === concurrency)
+        yield* aFewTurns
+        expect(running).toMatchObject({ now: concurrency, most: concurrency })
+        running.finish(5)
+        yield* untilSo(() => running.begun.length === Math.min(5, concurrency) + concurrency)
+
+        // They go on, and count again: as many as run now end first.
+        stuck.clear()
+        yield* untilSo(() => goOn.now === 4)
+        expect(goOn.most).toBe(4)
+        const before = running.begun.length
+        goOn.finish(4)
+        yield* aFewTurns
+        expect(running.begun.length).toBe(before)
+        for (let i = 0; i < 20; i++) {
+          running.finish()
+          yield* Effect.promise(() => turns(2))
+          expect(running.now).toBeLessThanOrEqual(concurrency)
+        }
+        expect(running.begun).toEqual(texts(0, 20))
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("count again when they go on, though others had nothing to do meanwhile", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow")
+      const running = new Running()
+      yield* Effect.forkScoped(
+        socket.runForEach(([id, body]) =>
+          `${id}` === "slow"
+            ? Effect.andThen(socket.send([id, "x"]), running.handle("slow"))
+            : running.handle(`${body}`)
+        )
+      )
+      say(port, "slow", "a")
+      yield* aFewTurns
+      stuck.clear()
+      yield* untilSo(() => running.begun.includes("slow"))
+      yield* aFewTurns
+      say(port, "good", "a", "b")
+      yield* aFewTurns
+      expect(running).toMatchObject({ now: 1, begun: ["slow"] })
+      running.finish()
+      yield* untilSo(() => running.begun.length === 2)
+      yield* aFewTurns
+      expect(running).toMatchObject({ now: 1, most: 1, begun: ["slow", "a"] })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("count as one each, however many sends they wait for", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* openWithPeers(Zmq.router(), ...numbers(0, 10).map((number) => `slow ${number}`))
+      const running = new Running()
+      yield* Effect.forkScoped(
+        socket.runForEach(([id, body]) =>
+          `${id}` === "many"
+            ? Effect.forEach(numbers(0, 10), (number) => socket.send([`slow ${number}`, "x"]), {
+                concurrency: "unbounded"
+              })
+            : running.handle(`${body}`)
+        )
+      )
+      say(port, "many", "")
+      say(port, "good", ...texts(0, 20))
+      yield* untilSo(() => running.now === 1)
+      yield* aFewTurns
+      expect(running.most).toBe(1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("are not those that are done and have left a send behind", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* openWithPeers(Zmq.router(), "slow")
+      const running = new Running()
+      yield* Effect.forkScoped(
+        socket.runForEach(([, body]) =>
+          `${body}` === "fork"
+            ? Effect.forkDetach(socket.send(["slow", "x"]), { startImmediately: true })
+            : running.handle(`${body}`)
+        )
+      )
+      say(port, "good", ...numbers(0, 10).map(() => "fork"), ...texts(0, 20))
+      for (let done = 0; done < 10; done++) {
+        yield* untilSo(() => running.begun.length > done)
+        yield* aFewTurns
+        expect(running.most).toBe(1)
+        running.finish()
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("are a thousand for one peer at the most: behind them the others wait, too", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "worker")
+      let begun = 0
+      yield* Effect.forkScoped(
+        socket.runForEach(([id]) =>
+          Effect.suspend(() => {
+            begun++
+            return socket.send(["worker", id])
+          })
+        )
+      )
+      for (const number of texts(0, 3000)) say(port, number, "job")
+      yield* untilSo(() => begun > 1000)
+      yield* aFewTurns
+      yield* aFewTurns
+      expect(begun).toBe(1001)
+      expect(socket.stats.dropped).toBe(0)
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 3000)
+      expect(port.sent).toEqual(texts(0, 3000).map((number) => `worker|${number}`))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("may be 2,000, whose messages are there at once", () =>
+    Effect.gen(function* () {
+      const peers = texts(0, 2000)
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), ...peers)
+      for (const peer of peers) say(port, peer, "a")
+      say(port, "good", "a")
+      // All of them in the mailbox.
+      yield* Effect.forkScoped(socket.send([peers[0]!, "first"]), { startImmediately: true })
+      yield* until(Effect.sync(() => port.handedOver === 2001))
+      let handled = false
+      const run = yield* Effect.forkScoped(
+        socket.runForEach(([id]) =>
+          `${id}` === "good"
+            ? Effect.sync(() => {
+                handled = true
+              })
+            : socket.send([id, "second"])
+        )
+      )
+      yield* untilSo(() => handled)
+      expect(run.pollUnsafe()).toBeUndefined()
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 2001)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("Messages that waited for their peers to have room", () => {
+  const ends: Record<string, (router: Zmq.Router) => Effect.Effect<unknown, unknown>> = {
+    "runForEach whose handlers wait": (router) =>
+      router.runForEach(([id]) => (Number(`${id}`) < 15 ? router.send([id, "x"]) : Effect.void)),
+    "serve whose replies wait": (router) => router.serve(([body]) => Effect.succeed(body))
+  }
+  for (const [name, run] of Object.entries(ends)) {
+    it.live(`come back in the order in which they arrived when it ends: ${name}`, () =>
+      Effect.gen(function* () {
+        const peers = texts(0, 20)
+        const { port, socket } = yield* openWithPeers(Zmq.router(), ...peers.slice(0, 15))
+        const fiber = yield* Effect.forkChild(run(socket))
+        const waiting: Array<string> = []
+        for (const number of texts(0, 400)) {
+          const peer = (Number(number) * 7) % 20
+          say(port, peers[peer]!, number)
+          if (peer < 15) waiting.push(number)
+          if (Number(number) % 50 === 0) yield* aFewTurns
+        }
+        yield* aFewTurns
+        // Of each stuck peer the first message is with its handler, or settled with its reply.
+        expect(socket.stats.queued).toBe(waiting.length - 15)
+        yield* Fiber.interrupt(fiber)
+        const back = name.startsWith("serve") ? waiting.slice(15) : waiting
+        expect(socket.stats.queued).toBe(back.length)
+        expect((yield* socket.drain).map(([, body]) => `${body}`)).toEqual(back)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it("may be very many, of many peers", () => {
+    const mailbox = new Mailbox<number>()
+    const count = 200_000
+    for (const number of numbers(0, count)) mailbox.arrive(number)
+    const byPeer: Array<Array<Lease<number>>> = numbers(0, 200).map(() => [])
+    for (const number of numbers(0, count)) byPeer[number % 200]!.push(mailbox.lend())
+    mailbox.restore(byPeer.flat())
+    expect(numbers(0, count).findIndex((number) => mailbox.take() !== number)).toBe(-1)
+    expect(mailbox.putBacks).toBe(0)
+  })
+})

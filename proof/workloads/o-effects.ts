@@ -122,7 +122,7 @@ const run =
             "an endpoint that was given up is free",
             Effect.sync(() => {
               try {
-                raw.socket.bindSync(endpoint)
+                raw.bind(endpoint)
                 return true
               } catch {
                 return false
@@ -161,14 +161,14 @@ const run =
           const [at, elsewhere] = [yield* freshEndpoint, yield* freshEndpoint]
           const undo = yield* bind(at)
           const first = yield* peer(peerType)
-          first.socket.connect(at)
+          first.connect(at)
           yield* until("a peer that connects is reached", reaches(first))
           yield* undo
           const successor = yield* peer(like)
           yield* binds(successor, at)
           first.socket.close()
           const later = yield* peer(peerType)
-          later.socket.connect(at)
+          later.connect(at)
           const undoOther = yield* bind(elsewhere)
           yield* reachedAnew(elsewhere)
           const ghost = text()
@@ -187,7 +187,7 @@ const run =
             const since = performance.now()
             while (true) {
               const raw = yield* Scope.provide(peer(peerType, id), scope)
-              raw.socket.connect(at)
+              raw.connect(at)
               const patience = type === "router" || transport === "inproc" ? 2000 : limitOfEffect * 1000
               const reached = yield* Effect.timeoutOption(
                 until("a peer that comes next is reached", reaches(raw)),
@@ -217,7 +217,8 @@ const run =
           const at = yield* freshEndpoint
           const undo = yield* connect(at)
           for (let times = 0; times < 2; times++) {
-            const raw = yield* peer(peerType)
+            // A ROUTER that connects knows whoever is there by the first name that it was told.
+            const raw = yield* peer(peerType, "bound")
             yield* binds(raw, at)
             yield* until("a peer that is bound again is reached", reaches(raw))
             raw.socket.close()
@@ -231,8 +232,8 @@ const run =
           if (speaks) {
             const undo = yield* bind(at)
             const [one, other] = [yield* peer(peerType), yield* peer(peerType)]
-            one.socket.connect(at)
-            other.socket.connect(at)
+            one.connect(at)
+            other.connect(at)
             yield* until("one of two is reached", told(one))
             yield* until("the other of two is reached", told(other))
             if (random(2) === 0) one.socket.close()
@@ -243,7 +244,7 @@ const run =
             const [dealer, other] = [yield* peer(peerType), yield* peer(like)]
             yield* binds(dealer, at)
             const undo = yield* connect(at)
-            other.socket.connect(at)
+            other.connect(at)
             yield* until("one of two is heard", toldBy(dealer))
             yield* undo
             const dealt = Effect.suspend(() => {

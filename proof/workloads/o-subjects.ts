@@ -7,6 +7,9 @@ export interface Raw {
   readonly id: string
   readonly socket: zmq.Socket
   readonly heard: Set<string>
+  connect(endpoint: string): void
+  /** Throws if it is not free. */
+  bind(endpoint: string): void
   /** Now, or not at all. */
   say(text: string): void
 }
@@ -46,14 +49,27 @@ export const rawOf = (type: RawType, id: string): Raw => {
       if (socket instanceof zmq.Reply) await socket.send("heard")
     }
   }
-  if ("receive" in socket) read(socket as unknown as zmq.Readable).catch(() => {})
+  // Only then: of one that is connected while it receives, zeromq.js may lose the wake-up.
+  let reading = false
+  const startReading = () => {
+    if (!reading && "receive" in socket) read(socket as unknown as zmq.Readable).catch(() => {})
+    reading = true
+  }
   // It hears all topics.
   if (socket instanceof zmq.XSubscriber) socket.send(Buffer.from([1])).catch(() => {})
   return {
     id,
     socket,
     heard,
-    say: (text: string) => {
+    connect: (endpoint) => {
+      socket.connect(endpoint)
+      startReading()
+    },
+    bind: (endpoint) => {
+      socket.bindSync(endpoint)
+      startReading()
+    },
+    say: (text) => {
       if (!socket.closed && speaking.has(type)) (socket as unknown as zmq.Writable).send(text).catch(() => {})
     }
   }

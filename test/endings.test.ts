@@ -3,10 +3,18 @@
  * message, interrupted or not; each message is settled or goes back.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { Draft, Zmq } from "effect-zmq"
 import type { Message } from "../src/Message.ts"
-import { messageOf, openNow, openScripted, outcome, type ScriptedSocket, turns } from "./support/scripted.ts"
+import {
+  messageOf,
+  openNow,
+  openScripted,
+  outcome,
+  type ScriptedSocket,
+  turns,
+  turnsUntil
+} from "./support/scripted.ts"
 import { numbers, until } from "./support/sockets.ts"
 import { sweep } from "./support/sweep.ts"
 
@@ -472,6 +480,51 @@ describe("A run", () => {
     })
   )
 })
+
+it.live("A run whose handler fails at once begins no other", () =>
+  Effect.gen(function* () {
+    const { port, socket } = yield* openScripted(Zmq.pull())
+    port.arrive("first", "1", "2", "3")
+    expect(yield* socket.recvString).toBe("first")
+    const handled: Array<string> = []
+    const run = socket.runForEach(
+      ([body]) => {
+        handled.push(`${body}`)
+        return Effect.fail("no")
+      },
+      { concurrency: 3 }
+    )
+    expect(yield* Effect.flip(run)).toBe("no")
+    expect(handled).toEqual(["1"])
+    expect((yield* socket.drain).map(String)).toEqual(["1", "2", "3"])
+  }).pipe(Effect.scoped)
+)
+
+it.live("A request whose reply is made when its socket has closed is left, and its serve fails with Closed", () =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const { port, socket } = yield* Scope.provide(openScripted(Zmq.router()), scope)
+    let reply: (() => void) | undefined
+    const run = yield* Effect.forkChild(
+      socket.serve(
+        () =>
+          Effect.uninterruptible(
+            Effect.callback<string>((resume) => {
+              reply = () => resume(Effect.succeed("late"))
+            })
+          ),
+        { concurrency: 2 }
+      )
+    )
+    port.arriveMessage(messageOf("client", "?"))
+    yield* Effect.promise(() => turnsUntil(() => reply !== undefined))
+    yield* Scope.close(scope, Exit.void)
+    expect(socket.stats.leftAtClose).toBe(0)
+    reply!()
+    expect(yield* Effect.flip(Fiber.join(run))).toMatchObject({ _tag: "Closed" })
+    expect(socket.stats).toMatchObject({ leftAtClose: 1, messagesOut: 0 })
+  })
+)
 
 describe("The receive timeout of a socket", () => {
   it.live("does not end a serve that waits for requests, and ends a runForEach", () =>

@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, References, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { vi } from "vitest"
+import { Connections } from "../src/internal/connections.ts"
 import { openScripted, type ScriptedSocket, turns } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
 
@@ -338,6 +339,24 @@ describe("a reader that is slow", () => {
       expect(socket.stats.eventsDropped).toBe(0)
     })
   )
+})
+
+it("events are all read when the event loop has gone round without one", async () => {
+  const connections = new Connections(
+    () => {},
+    () => {}
+  )
+  let quiet = false
+  connections.whenQuiet(() => {
+    quiet = true
+  })
+  for (let i = 0; i < 3; i++) {
+    connections.tell({ type: "connect", address: "tcp://127.0.0.1:1" })
+    await turns()
+    expect(quiet).toBe(false)
+  }
+  await turns()
+  expect(quiet).toBe(true)
 })
 
 it.effect("events that nobody reads take no more memory than the last 256", () =>

@@ -102,6 +102,24 @@ describe("A STREAM peer that says too much and does not read", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("is forgotten when the socket closes", () =>
+    Effect.gen(function* () {
+      const core = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { port, socket } = yield* openWithPeers(Zmq.rawStream({ linger: 0 }), "slow")
+          yield* Effect.forkScoped(socket.runForEach(([id]) => socket.send([id, "answer"])))
+          say(port, "slow", ...texts(0, 1200))
+          yield* untilSo(() => socket.stats.dropped > 0)
+          return coreOf(socket)!
+        })
+      )
+      yield* aFewTurns
+      // The message whose answer could not be sent, and not its end.
+      expect(core.inbox.mailbox.size).toBe(1)
+      expect(`${core.inbox.mailbox.take()[1]}`).toBe("0")
+    })
+  )
+
   it.live("tells its own end, if it leaves before", () =>
     Effect.gen(function* () {
       const { gone, port, socket } = yield* openWithPeers(Zmq.rawStream(), "slow")
@@ -652,6 +670,31 @@ describe("Peers that do not read", () => {
   )
 })
 
+it.live("What a peer that does not read has sent is there for a stream", () =>
+  Effect.gen(function* () {
+    const { port, socket } = yield* openWithPeers(Zmq.router(), "slow")
+    yield* Effect.forkScoped(socket.send(["slow", "x"]))
+    yield* aFewTurns
+    say(port, "slow", "a", "b", "c")
+    const received: Array<string> = []
+    yield* Effect.forkScoped(
+      Stream.runForEach(socket.messages, ([, body]) => Effect.sync(() => received.push(`${body}`)))
+    )
+    yield* untilSo(() => received.length === 3)
+    expect(received).toEqual(["a", "b", "c"])
+  }).pipe(Effect.scoped)
+)
+
+it.live("All of what a peer had sent is read when it has left", () =>
+  Effect.gen(function* () {
+    const { port, socket } = yield* openWithPeers(Zmq.router())
+    say(port, "left", ...texts(0, 3000))
+    coreOf(socket)!.inbox.takeAll()
+    yield* untilSo(() => socket.stats.queued === 3000)
+    expect((yield* socket.drain).map(([, body]) => `${body}`)).toEqual(texts(0, 3000))
+  }).pipe(Effect.scoped)
+)
+
 describe("What is read further ahead, as a peer has no room", () => {
   /** A ROUTER that has read all, of which `capacity` are in its mailbox, and the messages that came. */
   const readAhead = Effect.gen(function* () {
@@ -793,7 +836,8 @@ describe("What is read further ahead, as a peer has no room", () => {
             inbox.readAhead("not")
             inbox.takeAll()
           },
-          () => inbox.takeAll()
+          () => inbox.takeAll(),
+          () => inbox.readAhead("far")
         ]
         for (let times = 0; times < 2; times++) {
           for (const read of ways) {
@@ -805,6 +849,7 @@ describe("What is read further ahead, as a peer has no room", () => {
           yield* aFewTurns
           expect(socket.stats.queued).toBeLessThanOrEqual(most + burst)
           port.flooding = false
+          inbox.readAhead("not")
           while ((yield* socket.drain).length > 0);
           expect(socket.stats.queued).toBe(0)
           port.flooding = true

@@ -137,3 +137,29 @@ it.live("what an interrupted sendAll has sent is settled when it has ended, at w
     }
   })
 )
+
+it.live("sendAll goes behind who waits, also when there is room again and they have not tried", () =>
+  Effect.promise(async () => {
+    const { port, socket } = openNow(Zmq.push(), { admission: "writable", room: 0 })
+    const waiting = Effect.runFork(socket.send("a"))
+    await turns(2)
+    const sending = Effect.runFork(socket.sendAll(["b", "c"]))
+    port.giveRoom(10)
+    await turns(3)
+    expect([waiting, sending].map(outcome)).toEqual(["undefined", "undefined"])
+    expect(port.sent).toEqual(["a", "b", "c"])
+  })
+)
+
+it.live("sendAll gives others their turn after some hundred messages", () =>
+  Effect.promise(async () => {
+    const { port, socket } = openNow(Zmq.push())
+    const fiber = Effect.runFork(socket.sendAll(Array.from({ length: 10_000 }, (_, i) => `${i}`)))
+    for (const turn of [1, 2, 3, 4, 5]) {
+      await turns()
+      expect(port.sent.length).toBeLessThanOrEqual((turn + 1) * 256)
+    }
+    expect(await turnsUntil(() => fiber.pollUnsafe() !== undefined)).toBe(true)
+    expect(port.sent.length).toBe(10_000)
+  })
+)

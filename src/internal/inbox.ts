@@ -173,7 +173,7 @@ export class Inbox {
       last = this.arrivals
       this.read(this.mostPerBurst, () => finish(more))
     }
-    if (this.state !== "receiving") more()
+    more()
   }
 
   /** Has a message that libzmq does not tell arrive. */

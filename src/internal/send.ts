@@ -106,14 +106,12 @@ export class Sending {
   }
 
   /**
-   * Sends a reply, for which nobody waits: where its client has no room it is sent
+   * Sends a reply, which has been checked, and for which nobody waits: where its client has no room it is sent
    * later, and before the socket closes if it can be. `accepted` is called when it
    * is out of the hands of its handler. All that happens at once, within the
    * operation in which the handler succeeds: behind it its fiber may be interrupted.
    */
   reply(operation: string, message: Outgoing, accepted: () => void): Effect.Effect<void, SendError> {
-    const wrong = this.check(operation, message)
-    if (wrong !== undefined) return Effect.fail(wrong)
     const { context } = Fiber.getCurrent()!
     const offer = this.outbox.post(message, (offer) => {
       if (offer === "sent") this.rule.sent()

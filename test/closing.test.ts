@@ -4,8 +4,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Metric, References, Scope, Stream } from "effect"
 import { Draft, Zmq } from "effect-zmq"
 import { runScript } from "./support/child.ts"
-import { openScripted } from "./support/scripted.ts"
-import { boundTo, freshEndpoint, nextTurn, numbers, outcome, transports, until } from "./support/sockets.ts"
+import { messageOf, openScripted } from "./support/scripted.ts"
+import { boundTo, freshEndpoint, nextTurn, numbers, outcome, pause, transports, until } from "./support/sockets.ts"
 
 type Open = (options: object) => Effect.Effect<Zmq.Socket, Zmq.SocketError, Scope.Scope>
 
@@ -232,6 +232,37 @@ describe("closing", () => {
       }
     })
   )
+
+  for (const reads of [true, false]) {
+    it.live(`sends a reply whose client ${reads ? "reads meanwhile" : "does not read, as long as it lingers"}`, () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const opening = openScripted(Zmq.router({ linger: reads ? "1 hour" : "50 millis" }), { admission: "ask" })
+        const { port, socket } = yield* Scope.provide(opening, scope)
+        let room = false
+        port.answer = () => (room ? "sent" : "full")
+        const lingers: Array<unknown> = []
+        port.set = ({ option, value }) => {
+          if (option === "linger") lingers.push(value)
+        }
+        const serving = yield* Effect.forkChild(Effect.exit(socket.serve(([body]) => Effect.succeed(body!))))
+        port.arriveMessage(messageOf("slow", "?"))
+        yield* until(Effect.sync(() => socket.stats.again > 0))
+        const closing = yield* Effect.forkChild(logged(Scope.close(scope, Exit.void)), { startImmediately: true })
+        yield* pause(20)
+        room = reads
+        const lines = yield* Fiber.join(closing)
+        yield* Fiber.join(serving)
+        expect(port.sent).toEqual(reads ? ["slow|?"] : [])
+        expect(lines.length).toBe(reads ? 0 : 1)
+        if (!reads) expect(lines[0]).toContain('"unsent":1')
+        // What is left of the time is libzmq's.
+        if (reads) expect(lingers[0]).toBeLessThan(3_600_000)
+        else expect(lingers).toEqual([0])
+        expect(socket.stats.leftAtClose).toBe(0)
+      })
+    )
+  }
 
   it.effect("counts what handlers give back afterwards as left", () =>
     Effect.gen(function* () {

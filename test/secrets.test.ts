@@ -265,6 +265,24 @@ describe("what is open", () => {
     }).pipe(Effect.provide(alone))
   )
 
+  it.live("the services of a handler, which lead to no message of others", () =>
+    Effect.gen(function* () {
+      const router = yield* Zmq.router({ bind: freshEndpoint("inproc") })
+      const dealer = yield* Zmq.dealer({ connect: router.endpoints[0]! })
+      yield* dealer.sendAll(["first", ...Object.values(secrets)])
+      const shown = yield* Deferred.make<Context.Context<never>>()
+      yield* Effect.forkScoped(
+        router.runForEach(() =>
+          Effect.andThen(
+            Effect.flatMap(Effect.context<never>(), (services) => Deferred.succeed(shown, services)),
+            Effect.never
+          )
+        )
+      )
+      isSafe("the services", yield* Deferred.await(shown))
+    }).pipe(Effect.scoped, Effect.provide(alone))
+  )
+
   it.live("an authenticator that is asked about a password, and its context", () => {
     const log = captured()
     return Effect.gen(function* () {
@@ -287,7 +305,13 @@ describe("what is open", () => {
       isSafe("the request", yield* Deferred.await(asked))
       const { sockets } = yield* Zmq.Context
       const asking = ([...sockets] as unknown as ReadonlyArray<SocketCore>).find(({ type }) => type === "router")!
-      yield* until(Effect.sync(() => asking.inbox.mailbox.size > 0))
+      // Nobody asks for them, so they are read ahead.
+      yield* until(
+        Effect.sync(() => {
+          asking.inbox.takeAll()
+          return asking.inbox.mailbox.size > 0
+        })
+      )
       isSafe("the services", services)
       isSafe("the service", Context.get(services, Zap.Zap))
       isSafe("its context", yield* Zmq.Context)
@@ -345,6 +369,20 @@ describe("a file with a secret key", () => {
       )
     }
   }
+
+  it.live("is warned of again when it was its owner's alone meanwhile", () =>
+    Effect.gen(function* () {
+      const again = (path: string) =>
+        Effect.gen(function* () {
+          yield* Curve.readCertificate(path)
+          chmodSync(path, 0o600)
+          yield* Curve.readCertificate(path)
+          chmodSync(path, 0o644)
+        })
+      // It is read twice.
+      expect((yield* warningsOf(again, 0o644)).length).toBe(2)
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
 
   it.live("is not one that has the public key alone", () =>
     Effect.gen(function* () {

@@ -558,6 +558,27 @@ describe("the looks for what subscribers send", () => {
     subscribers.close()
   })
 
+  it("leave no more than 100,000 subscriptions to an XPUB that nobody receives on", () => {
+    vi.useFakeTimers()
+    const inbox = { diversion: undefined, receiving: false, mailbox: { size: 99_999 }, poll: () => {} }
+    const drops: Array<number> = []
+    const subscribers: Subscribers = new Subscribers(
+      inbox as never,
+      false,
+      () => 1,
+      () => 0,
+      { raise: () => {} } as never,
+      () => drops.push(subscribers.dropped)
+    )
+    const subscribe = () => subscribers.accept([Buffer.from("\u0001topic")])
+    expect(subscribe()).toBe(false)
+    inbox.mailbox.size++
+    expect([subscribe(), subscribe()]).toEqual([true, true])
+    expect(subscribers.dropped).toBe(2)
+    expect(drops).toEqual([1])
+    subscribers.close()
+  })
+
   it("count topics up to 64 MiB, and give back what ends", () => {
     const { subscribers } = looking(0, 0)
     const { counts } = subscribers as unknown as { readonly counts: Map<string, number> }

@@ -2,6 +2,7 @@
 import { connect } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Metric, References, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { Draft, Zmq } from "effect-zmq"
 import { runScript } from "./support/child.ts"
 import { openScripted } from "./support/scripted.ts"
@@ -198,6 +199,24 @@ describe("closing", () => {
       })
     )
   }
+
+  it.effect("waits for no request: each was answered, or was given up", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* Effect.scoped(Effect.map(Zmq.rep({ bind: freshEndpoint("tcp") }), boundTo))
+      const clients: ReadonlyArray<(options: object) => Effect.Effect<Zmq.Requester, Zmq.SocketError, Scope.Scope>> = [
+        Zmq.req,
+        Zmq.dealer
+      ]
+      for (const openClient of clients) {
+        const given = Effect.flatMap(openClient({ connect: endpoint, linger: "1 hour", receiveTimeout: 1 }), (client) =>
+          Effect.flip(client.request("is anybody there?"))
+        )
+        const ended = yield* Effect.forkChild(Effect.scoped(given), { startImmediately: true })
+        yield* until(Effect.map(TestClock.adjust(1), () => ended.pollUnsafe() !== undefined))
+        expect(yield* Fiber.join(ended)).toMatchObject({ _tag: "Again" })
+      }
+    })
+  )
 
   it.effect("waits for nobody to read what was sent over inproc, which is the peer's", () =>
     Effect.gen(function* () {

@@ -14,7 +14,10 @@ const leftAtClose = Metric.counter("zmq_messages_left_at_close", {
 export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (core.closed) return
-    const { inbox, linger, outbox, whereabouts: endpoints } = core
+    const { inbox, outbox, whereabouts: endpoints } = core
+    // A request that was given up, or that ends with the socket, need not arrive.
+    const onlyAsked = outbox.requests > 0 && outbox.requests === outbox.sent
+    const linger = onlyAsked ? 0 : core.linger
     const began = performance.now()
     const spent = () => performance.now() - began
     core.stop()
@@ -24,6 +27,7 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
       yield* Effect.promise(() => within(linger, paid))
       core.lingerFor(Math.max(0, linger - spent()))
     }
+    if (onlyAsked) core.lingerFor(0)
     const ended = core.end(Math.max(0, linger - spent()))
     // A receive that was pending may end with a message, a moment later.
     if (inbox.receiving) yield* nextMicrotask

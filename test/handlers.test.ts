@@ -100,6 +100,31 @@ describe("A STREAM peer that says too much and does not read", () => {
   )
 })
 
+it.live("The end of a STREAM peer that was cut off comes when the handler before it is done", () =>
+  Effect.gen(function* () {
+    const { gone, port, socket } = yield* openWithPeers(Zmq.rawStream(), "slow")
+    const done: Array<string> = []
+    yield* Effect.forkScoped(
+      socket.runForEach(([id, data]) => {
+        const answered = data!.length === 0 ? Effect.void : Effect.ignore(socket.send([id, "answer"]))
+        return Effect.andThen(
+          answered,
+          Effect.sync(() => done.push(`${id}|${data}`))
+        )
+      })
+    )
+    say(port, "slow", ...texts(0, 1200))
+    yield* untilSo(() => port.handedOver === 1200)
+    // Read while the answer still waits: libzmq knows that a peer has left when this is read.
+    say(port, "slow", "")
+    yield* untilSo(() => port.handedOver === 1201)
+    yield* aFewTurns
+    gone.add("slow")
+    yield* untilSo(() => done.length === 2)
+    expect(done).toEqual(["slow|0", "slow|"])
+  }).pipe(Effect.scoped)
+)
+
 /** Handlers that run until they are let go on, and how many of them do. */
 class Running {
   now = 0

@@ -24,7 +24,9 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
     // What was accepted and waits here goes first.
     const { paid } = outbox
     if (paid !== undefined) {
+      const stopTaking = inbox.takeForNobody()
       yield* Effect.promise(() => within(linger, paid))
+      stopTaking()
       core.lingerFor(Math.max(0, linger - spent()))
     }
     if (onlyAsked) core.lingerFor(0)
@@ -61,7 +63,7 @@ const countLeft = (core: SocketCore, endpoints: string): Effect.Effect<void> =>
     // What a handler gives back later is left as well.
     const context = yield* Effect.context<never>()
     mailbox.cameBack = () => Effect.runSyncWith(context)(count(1))
-    const received = core.inbox.queued
+    const received = core.inbox.queued + core.inbox.unwanted
     if (received === 0) return
     yield* count(received)
     yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(

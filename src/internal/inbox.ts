@@ -24,6 +24,9 @@ const mostAhead = 65_536
 const mostBytesAhead = 64 * 1024 * 1024
 const burstAhead = 512
 
+// How often messages are taken for nobody, in milliseconds.
+const betweenBursts = 20
+
 /** Takes messages that are not for the mailbox: the replies to requests. */
 export interface Diversion {
   /** Whether a message is expected. */
@@ -69,6 +72,8 @@ export class Inbox {
   arrivals = 0
   bytes = 0
   again = 0
+  /** How many messages were taken for nobody. */
+  unwanted = 0
 
   /** The mailbox takes at most `capacity` messages at a time that nobody asked for. */
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
@@ -173,6 +178,21 @@ export class Inbox {
       this.poll(burstAhead, () => more(arrivals))
     }
     if (this.state !== "receiving") this.poll(burstAhead, () => more(arrivals))
+  }
+
+  /**
+   * Takes what comes after the end, for nobody: that a peer which is owed something
+   * has left may be behind it. Returns what stops that.
+   */
+  takeForNobody(): () => void {
+    const timer = setInterval(() => {
+      if (this.state !== "receiving") this.native.receiveBurst(burstAhead, this.forNobody)
+    }, betweenBursts)
+    return () => clearInterval(timer)
+  }
+
+  private readonly forNobody = (): void => {
+    this.unwanted++
   }
 
   /** Has a message that libzmq does not tell arrive. */

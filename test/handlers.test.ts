@@ -618,23 +618,47 @@ describe("What is read further ahead, as a peer has no room", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("is no more than 65,536 messages, and 64 MiB", () =>
-    Effect.gen(function* () {
-      for (const [bytes, most] of [
-        [10, 65_536],
-        [1024 * 1024, 64]
-      ] as const) {
+  const bounds = [
+    ["65,536 messages", 10, 65_536],
+    ["64 MiB", 1024 * 1024, 64]
+  ] as const
+  for (const [bound, bytes, most] of bounds) {
+    it.live(`is no more than ${bound}, however often that is done until all is taken`, () =>
+      Effect.gen(function* () {
         const { port, socket } = yield* openScripted(Zmq.router(), {
           admission: "ask",
           flood: () => Buffer.alloc(bytes, 1)
         })
-        port.answer = () => "full"
-        yield* Effect.forkScoped(Effect.exit(socket.send(["stuck", "x"])), { startImmediately: true })
-        yield* until(Effect.sync(() => socket.stats.queued >= most))
-        yield* Effect.promise(() => turns(50))
-        port.flooding = false
-        expect(socket.stats.queued).toBeLessThanOrEqual(most + 8)
-      }
-    }).pipe(Effect.scoped)
-  )
+        const { inbox } = coreOf(socket)!
+        const ways: ReadonlyArray<() => void> = [
+          () => inbox.readAhead("some"),
+          () => inbox.readAhead("far"),
+          () => {
+            inbox.readAhead("not")
+            inbox.readAhead("far")
+          },
+          () => {
+            inbox.readAhead("not")
+            inbox.takeAll()
+          },
+          () => inbox.takeAll()
+        ]
+        for (let times = 0; times < 2; times++) {
+          for (const read of ways) {
+            read()
+            yield* aFewTurns
+            yield* untilSo(() => socket.stats.queued >= Math.min(most, 256))
+          }
+          yield* untilSo(() => socket.stats.queued >= most)
+          yield* aFewTurns
+          // What was under way comes as well.
+          expect(socket.stats.queued).toBeLessThanOrEqual(most + 512)
+          port.flooding = false
+          while ((yield* socket.drain).length > 0);
+          expect(socket.stats.queued).toBe(0)
+          port.flooding = true
+        }
+      }).pipe(Effect.scoped)
+    )
+  }
 })

@@ -64,9 +64,9 @@ export class Inbox {
   // The largest message since that was last set.
   private largest = 0
   // How many messages are to be read though nobody wants them, and how many bytes
-  // may still be. What the mailbox does not take of them is in `ahead`.
+  // may still be, until all is taken. What the mailbox does not take of them is in `ahead`.
   private readsAhead = 0
-  private bytesAhead = 0
+  private bytesAhead = mostBytesAhead
   private readonly ahead = new Ahead()
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
   arrivals = 0
@@ -90,6 +90,7 @@ export class Inbox {
 
   /** Sees to it that a message comes, if there is or will be one. */
   fill(): void {
+    this.renewAhead()
     if (this.ahead.size > 0 && this.mailbox.wanted) this.goOn(this.capacity)
     if (this.state !== "idle" || this.mailbox.closed) return
     if (!this.wanted) return this.stall()
@@ -117,25 +118,24 @@ export class Inbox {
 
   /** Takes what is there now, at most `max`, and calls `done` when it is in the mailbox. */
   poll(max: number, done: () => void): void {
-    // Polling counts as well, or a loop of it would never let go of the event loop.
-    const finish = () => {
-      if (turn.isOver) return turn.next(done)
-      turn.spend()
-      done()
-    }
+    this.renewAhead()
     if (this.ahead.size > 0) {
       this.goOn(max)
-      return finish()
+      return finish(done)
     }
-    if (this.mailbox.closed) return finish()
+    if (this.mailbox.closed) return finish(done)
     // Another's turn may be all that there was.
     if (turn.isOver) return turn.next(() => this.poll(max, done))
+    this.read(max, () => finish(done))
+  }
+
+  private read(max: number, done: () => void): void {
     if (this.state === "receiving") {
-      // What the pending receive finds is in the mailbox before `finish` runs:
+      // What the pending receive finds is in the mailbox before `done` runs:
       // promises keep their order.
-      if (this.native.recheck()) microtask(finish)
+      if (this.native.recheck()) microtask(done)
       // The event loop looks for it itself, once a turn.
-      else setImmediate(finish)
+      else setImmediate(done)
       return
     }
     const { arrivals } = this
@@ -143,13 +143,13 @@ export class Inbox {
     const burst = this.native.receiveBurst(max, this.arrived)
     if (burst === undefined) {
       turn.giveBack(max)
-      return finish()
+      return done()
     }
     this.state = "receiving"
     burst.then(() => {
       turn.giveBack(max - (this.arrivals - arrivals))
       this.settled()
-      finish()
+      done()
     })
   }
 
@@ -165,19 +165,21 @@ export class Inbox {
    */
   readAhead(how: ReadAhead): void {
     this.readsAhead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
-    this.bytesAhead = mostBytesAhead
+    this.renewAhead()
     if (this.roomAhead > 0) this.fill()
   }
 
   /** Takes what is there now, though nobody receives. */
   takeAll(): void {
-    const { arrivals, bytes } = this
-    const more = (last: number): void => {
-      if (this.arrivals === last || this.queued >= mostAhead || this.bytes - bytes >= mostBytesAhead) return
-      const { arrivals } = this
-      this.poll(burstAhead, () => more(arrivals))
+    this.renewAhead()
+    let last = -1
+    const more = (): void => {
+      if (this.mailbox.closed || this.arrivals === last || this.queued >= mostAhead || this.bytesAhead <= 0) return
+      if (turn.isOver) return turn.next(more)
+      last = this.arrivals
+      this.read(burstAhead, () => finish(more))
     }
-    if (this.state !== "receiving") this.poll(burstAhead, () => more(arrivals))
+    if (this.state !== "receiving") more()
   }
 
   /**
@@ -206,6 +208,10 @@ export class Inbox {
     this.goOn(this.ahead.size)
     this.mailbox.close()
     this.diversion?.close()
+  }
+
+  private renewAhead(): void {
+    if (this.mailbox.size + this.ahead.size === 0) this.bytesAhead = mostBytesAhead
   }
 
   private get wanted(): boolean {
@@ -297,6 +303,13 @@ export class Inbox {
       this.fill()
     })
   }
+}
+
+// Polling counts as well, or a loop of it would never let go of the event loop.
+const finish = (done: () => void): void => {
+  if (turn.isOver) return turn.next(done)
+  turn.spend()
+  done()
 }
 
 const ignore = (): void => {}

@@ -76,6 +76,32 @@ describe("A STREAM peer that says too much and does not read", () => {
     )
   }
 
+  it.live("is not heard any more when it is hung up on, though it says more in that moment", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.rawStream(), "slow")
+      const handled: Array<string> = []
+      yield* Effect.forkScoped(
+        socket.runForEach(([id, data]) => {
+          handled.push(`${id}|${data}`)
+          return data!.length === 0 ? Effect.void : socket.send([id, "answer"])
+        })
+      )
+      say(port, "slow", ...texts(0, 1200))
+      yield* untilSo(() => port.handedOver === 1200)
+      const { answer } = port
+      port.answer = (message) => {
+        const offer = answer(message)
+        if (offer === "sent" && `${message[1]}` === "") say(port, "slow", "more")
+        return offer
+      }
+      stuck.clear()
+      yield* untilSo(() => handled.length === 2)
+      yield* aFewTurns
+      expect(handled).toEqual(["slow|0", "slow|"])
+      expect(socket.stats).toMatchObject({ dropped: 1200, queued: 0 })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("tells its own end, if it leaves before", () =>
     Effect.gen(function* () {
       const { gone, port, socket } = yield* openWithPeers(Zmq.rawStream(), "slow")

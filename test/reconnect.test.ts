@@ -321,6 +321,14 @@ describe("what the program undoes is not done again", () => {
     }).pipe(Effect.provide(quiet))
   )
 
+  it.live("by a STREAM, which ends connections on purpose, and whose peers refuse nobody", () =>
+    Effect.gen(function* () {
+      const { port } = yield* openScripted(Zmq.rawStream({ connect: at, ...quick }))
+      refuse(port)
+      expect(port.log.filter((line) => line.includes(at))).toEqual([`connect ${at}`])
+    }).pipe(Effect.provide(quiet))
+  )
+
   it.live("but what was connected twice, and is wanted once more, is", () =>
     Effect.gen(function* () {
       const { port, socket } = yield* openScripted(Zmq.push({ connect: [at, at], ...quick }))

@@ -201,6 +201,22 @@ describe("closing", () => {
     )
   }
 
+  it.effect("waits for the sockets of a scope together", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint("tcp") }), boundTo))
+      const began = performance.now()
+      yield* logged(
+        Effect.scoped(
+          Effect.forEach(numbers(0, 6), () =>
+            Effect.flatMap(Zmq.push({ connect: endpoint, linger: "3 seconds" }), (push) => push.send("to nobody"))
+          )
+        )
+      )
+      // One after the other it would be 18 seconds.
+      expect(performance.now() - began).toBeLessThan(15_000)
+    })
+  )
+
   it.effect("waits for no request: each was answered, or was given up", () =>
     Effect.gen(function* () {
       const endpoint = yield* Effect.scoped(Effect.map(Zmq.rep({ bind: freshEndpoint("tcp") }), boundTo))

@@ -5,7 +5,7 @@ import { Draft, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
 import { runScript } from "./support/child.ts"
 import { openScripted } from "./support/scripted.ts"
-import { boundTo, freshEndpoint, outcome, pause, transports, until } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, numbers, outcome, pause, transports, until } from "./support/sockets.ts"
 
 type Open = (options: object) => Effect.Effect<Zmq.Socket, Zmq.SocketError, ScopeType.Scope>
 
@@ -266,5 +266,32 @@ describe("a peer that comes back", () => {
         })
       )
     }
+  }
+
+  for (const [type, open] of [
+    ["dealer", Zmq.dealer],
+    ["req", Zmq.req]
+  ] as const) {
+    it.live(`at once, again and again, under its routing id over inproc: a ${type}`, () =>
+      Effect.gen(function* () {
+        const router = yield* Zmq.router({ bind: freshEndpoint("inproc") })
+        yield* Effect.forkScoped(router.serve((request) => Effect.succeed(request)))
+        for (const number of numbers(0, 40)) {
+          const client: Effect.Effect<Zmq.Requester, Zmq.SocketError, Scope.Scope> = open({
+            connect: boundTo(router),
+            routingId: "me",
+            linger: 0
+          })
+          const [answer] = yield* Effect.scoped(Effect.flatMap(client, ({ request }) => request(`${number}`)))
+          expect(`${answer}`).toBe(`${number}`)
+        }
+        // Whoever comes beside one that is there takes nothing from it.
+        const first = yield* Zmq.dealer({ connect: boundTo(router), routingId: "me", linger: 0 })
+        expect(`${(yield* first.request("a"))[0]}`).toBe("a")
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 400)))
+        yield* Zmq.dealer({ connect: boundTo(router), routingId: "me", linger: 0 })
+        expect(`${(yield* first.request("b"))[0]}`).toBe("b")
+      })
+    )
   }
 })

@@ -15,7 +15,8 @@ interface ContextSocket extends Attended {
   readonly reliesOnZap: boolean
   /** The inproc names it connected to before they were bound. */
   readonly waitsFor: ReadonlySet<string>
-  peerLeft(): void
+  peerLeft(id?: Buffer): void
+  expect(id: Buffer | undefined): void
 }
 
 export class ContextCore {

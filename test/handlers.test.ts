@@ -9,7 +9,7 @@ import { describe } from "vitest"
 import { coreOf } from "../src/internal/link.ts"
 import { type Lease, Mailbox } from "../src/internal/mailbox.ts"
 import { messageOf, type Opened, openScripted, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
-import { numbers, until } from "./support/sockets.ts"
+import { numbers, pause, until } from "./support/sockets.ts"
 
 /** How a ROUTER answers for each peer. Those that are not named have room. */
 interface Peers<S> extends Opened<S> {
@@ -606,7 +606,8 @@ describe("What is read further ahead, as a peer has no room", () => {
         port.answer = () => "full"
         yield* Effect.forkScoped(Effect.exit(socket.send(["stuck", "x"])), { startImmediately: true })
         yield* until(Effect.sync(() => socket.stats.queued >= most))
-        yield* Effect.promise(() => turns(50))
+        // Also when it has been read further.
+        yield* pause(600)
         port.flooding = false
         expect(socket.stats.queued).toBeLessThanOrEqual(most + 8)
       }

@@ -159,8 +159,8 @@ export class Inbox {
    * sent is read.
    */
   readAhead(how: ReadAhead): void {
+    if (this.readsAhead === 0) this.bytesAhead = mostBytesAhead
     this.readsAhead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
-    this.bytesAhead = mostBytesAhead
     if (this.roomAhead > 0) this.fill()
   }
 

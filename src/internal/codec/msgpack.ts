@@ -264,9 +264,9 @@ class Reader {
     this.maxValues = maxValues
   }
 
-  /** As many values are to come, of at least so many bytes each. */
-  private expect(count: number, bytes: number): void {
-    if (count * bytes > this.frame.length - this.at) throw cutOff()
+  /** As many values are to come, of at least a byte each. */
+  private expect(count: number): void {
+    if (count > this.frame.length - this.at) throw cutOff()
     this.values += count
     if (this.values > this.maxValues) throw new TooManyValues(`more than ${this.maxValues} values`)
   }
@@ -400,7 +400,7 @@ class Reader {
 
   private array(count: number): Array<unknown> {
     if (++this.depth > deepest) throw tooDeep()
-    this.expect(count, 1)
+    this.expect(count)
     // Grown and not made at once: the elements it claims may not be there.
     const values: Array<unknown> = []
     for (let i = 0; i < count; i++) values.push(this.read())
@@ -410,7 +410,7 @@ class Reader {
 
   private map(count: number): Record<string, unknown> {
     if (++this.depth > deepest) throw tooDeep()
-    this.expect(count, 2)
+    this.expect(count)
     const record: Record<string, unknown> = {}
     for (let i = 0; i < count; i++) {
       const key = this.read()

@@ -284,7 +284,7 @@ export interface CommonOptions
  */
 export interface ReceivingOptions {
   /**
-   * How many messages to hold for each peer until they are received. 0: no limit. Default: 1000, but of an XPUB 1, as
+   * How many messages to hold for each peer until they are received. 0: no limit. Default: 1000, but of an XPUB 2, as
    * libzmq empties what is held of a subscriber whenever the socket is used, and goes on while more comes. `ZMQ_RCVHWM`
    */
   readonly receiveHighWaterMark?: number | undefined

@@ -169,7 +169,7 @@ export interface Receives<out E = never> {
  * @since 0.1.0
  */
 export interface HandlerOptions {
-  /** How many at a time. Default: 1; at most 1,024. */
+  /** How many at a time. Default: 1; at most 1,024. Less than 1 counts as 1. One that waits until a single peer of the same socket has room does not count. */
   readonly concurrency?: number | undefined
   /** The name of a span for each run of a handler, with attributes as OpenTelemetry names them. Default: no span. */
   readonly span?: string | undefined
@@ -300,7 +300,7 @@ export interface Requester {
    * The peer gets `[id, "", ...frames]`, where the id has 4 bytes from a REQ and 8
    * from a DEALER, and must send the first two back before the frames of the
    * reply. A REP and `serve` do so. A reply to a REQ without them has libzmq end
-   * the connection, and not connect again.
+   * the connection; it is made again, and the next request goes on.
    */
   readonly request: (message: Outgoing) => Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
 }

@@ -3,9 +3,10 @@
  * peer. Over a scripted socket that has room or not for each peer, as a test says.
  */
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope } from "effect"
-import { Zmq } from "effect-zmq"
+import { Effect, Fiber, Logger, Option, type Scope, Stream } from "effect"
+import { Proxy, Zmq } from "effect-zmq"
 import { describe } from "vitest"
+import { coreOf } from "../src/internal/link.ts"
 import { type Lease, Mailbox } from "../src/internal/mailbox.ts"
 import { messageOf, type Opened, openScripted, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
 import { numbers, until } from "./support/sockets.ts"
@@ -75,6 +76,32 @@ describe("A STREAM peer that says too much and does not read", () => {
     )
   }
 
+  it.live("is not heard any more when it is hung up on, though it says more in that moment", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.rawStream(), "slow")
+      const handled: Array<string> = []
+      yield* Effect.forkScoped(
+        socket.runForEach(([id, data]) => {
+          handled.push(`${id}|${data}`)
+          return data!.length === 0 ? Effect.void : socket.send([id, "answer"])
+        })
+      )
+      say(port, "slow", ...texts(0, 1200))
+      yield* untilSo(() => port.handedOver === 1200)
+      const { answer } = port
+      port.answer = (message) => {
+        const offer = answer(message)
+        if (offer === "sent" && `${message[1]}` === "") say(port, "slow", "more")
+        return offer
+      }
+      stuck.clear()
+      yield* untilSo(() => handled.length === 2)
+      yield* aFewTurns
+      expect(handled).toEqual(["slow|0", "slow|"])
+      expect(socket.stats).toMatchObject({ dropped: 1200, queued: 0 })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("tells its own end, if it leaves before", () =>
     Effect.gen(function* () {
       const { gone, port, socket } = yield* openWithPeers(Zmq.rawStream(), "slow")
@@ -98,6 +125,31 @@ describe("A STREAM peer that says too much and does not read", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+it.live("The end of a STREAM peer that was cut off comes when the handler before it is done", () =>
+  Effect.gen(function* () {
+    const { gone, port, socket } = yield* openWithPeers(Zmq.rawStream(), "slow")
+    const done: Array<string> = []
+    yield* Effect.forkScoped(
+      socket.runForEach(([id, data]) => {
+        const answered = data!.length === 0 ? Effect.void : Effect.ignore(socket.send([id, "answer"]))
+        return Effect.andThen(
+          answered,
+          Effect.sync(() => done.push(`${id}|${data}`))
+        )
+      })
+    )
+    say(port, "slow", ...texts(0, 1200))
+    yield* untilSo(() => port.handedOver === 1200)
+    // Read while the answer still waits: libzmq knows that a peer has left when this is read.
+    say(port, "slow", "")
+    yield* untilSo(() => port.handedOver === 1201)
+    yield* aFewTurns
+    gone.add("slow")
+    yield* untilSo(() => done.length === 2)
+    expect(done).toEqual(["slow|0", "slow|"])
+  }).pipe(Effect.scoped)
+)
 
 /** Handlers that run until they are let go on, and how many of them do. */
 class Running {
@@ -328,5 +380,372 @@ describe("Messages that waited for their peers to have room", () => {
     mailbox.restore(byPeer.flat())
     expect(numbers(0, count).findIndex((number) => mailbox.take() !== number)).toBe(-1)
     expect(mailbox.putBacks).toBe(0)
+  })
+})
+
+/** Collects what is logged. */
+const collecting = () => {
+  const logged: Array<string> = []
+  return { logged, layer: Logger.layer([Logger.make(({ message }) => void logged.push(String(message)))]) }
+}
+
+describe("A client that does not read its replies", () => {
+  for (const concurrency of [1, 16]) {
+    for (const requests of [1, 20, 1000]) {
+      it.live(
+        `waits with ${requests} requests, and gets all replies when it reads (serve, ${concurrency} at a time)`,
+        () => {
+          const { layer, logged } = collecting()
+          return Effect.gen(function* () {
+            const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow")
+            const run = yield* Effect.forkScoped(
+              socket.serve(([body]) => Effect.as(Effect.yieldNow, `re ${body}`), { concurrency })
+            )
+            const ofSlow = () => port.sent.filter((text) => text.startsWith("slow")).map((text) => text.split("re ")[1])
+            for (const number of texts(0, requests)) {
+              say(port, "slow", number)
+              // The others are served meanwhile.
+              if (Number(number) % 100 !== 0) continue
+              say(port, "good", number)
+              yield* untilSo(() => port.sent.includes(`good|re ${number}`))
+            }
+            yield* untilSo(() => port.handedOver === port.offered.length)
+            yield* aFewTurns
+            // It reads, ever so slowly: one by one, and then all.
+            const { answer } = port
+            let room = 0
+            port.answer = (message) =>
+              Buffer.from(message[0] as Uint8Array).toString() !== "slow" ? "sent" : room-- > 0 ? "sent" : "full"
+            stuck.clear()
+            for (const number of numbers(1, Math.min(requests, 10))) {
+              room = 1
+              yield* untilSo(() => ofSlow().length === number)
+              say(port, "good", `after ${number}`)
+              yield* untilSo(() => port.sent.includes(`good|re after ${number}`))
+            }
+            port.answer = answer
+            yield* untilSo(() => ofSlow().length === requests)
+            if (concurrency === 1) expect(ofSlow()).toEqual(texts(0, requests))
+            expect(ofSlow().toSorted((a, b) => Number(a) - Number(b))).toEqual(texts(0, requests))
+            expect(socket.stats).toMatchObject({ dropped: 0, queued: 0, putBack: 0 })
+            expect(run.pollUnsafe()).toBeUndefined()
+            expect(logged).toEqual([])
+          }).pipe(Effect.scoped, Effect.provide(layer))
+        }
+      )
+    }
+
+    it.live(`has what it asks beyond 1,000 dropped, counted and said once (serve, ${concurrency} at a time)`, () => {
+      const { layer, logged } = collecting()
+      return Effect.gen(function* () {
+        const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow", "slow 2")
+        yield* Effect.forkScoped(socket.serve(([body]) => Effect.succeed(`re ${body}`), { concurrency }))
+        say(port, "slow", ...texts(0, 3000))
+        say(port, "slow 2", ...texts(0, 1500))
+        say(port, "good", "a")
+        yield* untilSo(() => port.sent.includes("good|re a"))
+        yield* aFewTurns
+        const { dropped } = socket.stats
+        // The first reply of each waits itself, and those that were being made.
+        expect(dropped).toBeLessThanOrEqual(2500 - 2)
+        expect(dropped).toBeGreaterThanOrEqual(2500 - 2 * concurrency)
+        stuck.clear()
+        yield* untilSo(() => port.sent.length === 1 + 4500 - dropped)
+        yield* aFewTurns
+        // The first that it asked, and in order one at a time.
+        const replied = port.sent.filter((text) => text.startsWith("slow|")).map((text) => text.slice(8))
+        if (concurrency > 1) replied.sort((a, b) => Number(a) - Number(b))
+        expect(replied).toEqual(texts(0, replied.length))
+        expect(socket.stats).toMatchObject({ dropped, queued: 0 })
+        expect(logged).toEqual([
+          "effect-zmq: messages of a peer that does not read what is sent to it are dropped beyond 1000"
+        ])
+        // It is served as any other from now on.
+        say(port, "slow", "last")
+        yield* untilSo(() => port.sent.includes("slow|re last"))
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    })
+  }
+
+  it.live("is forgotten when it has left: its replies end, and what it asked is handled or gone", () =>
+    Effect.gen(function* () {
+      const { gone, port, socket } = yield* openWithPeers(Zmq.router(), "slow")
+      let handled = 0
+      yield* Effect.forkScoped(
+        socket.serve(([body]) =>
+          Effect.sync(() => {
+            handled++
+            return body
+          })
+        )
+      )
+      say(port, "slow", ...texts(0, 30_000))
+      say(port, "good", "a")
+      yield* untilSo(() => port.sent.length === 1)
+      gone.add("slow")
+      yield* untilSo(() => handled === 1 + 1 + 1000)
+      yield* aFewTurns
+      expect(socket.stats).toMatchObject({ dropped: 30_000 - 1001, queued: 0 })
+      const { held } = coreOf(socket)!.inbox
+      expect({ full: coreOf(socket)!.outbox.hasFull, held: held!.size }).toEqual({ full: false, held: 0 })
+      // One with its id is another.
+      gone.clear()
+      say(port, "good", "b")
+      yield* untilSo(() => port.sent.includes("good|b"))
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("Among many peers that do not read", () => {
+  for (const many of [10, 1000, 3000]) {
+    it.live(`a send to another goes at once, or within a few looks after it has room (${many} are stuck)`, () =>
+      Effect.gen(function* () {
+        const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), ...texts(0, many), "other")
+        for (const peer of texts(0, many)) yield* Effect.forkScoped(socket.send([peer, "x"]))
+        // All have been tried again and again, and wait as long as it gets.
+        yield* Effect.promise(() => turns(200))
+        const sent = (text: string) =>
+          Effect.promise(async () => {
+            for (let waited = 0; waited < 100; waited++) {
+              if (port.sent.includes(text)) return waited
+              await turns()
+            }
+            return 100
+          })
+        yield* Effect.forkScoped(socket.send(["good", "x"]))
+        expect(yield* sent("good|x")).toBeLessThanOrEqual(3)
+        yield* Effect.forkScoped(socket.send(["other", "x"]))
+        yield* Effect.promise(() => turns(2))
+        stuck.delete("other")
+        expect(yield* sent("other|x")).toBeLessThanOrEqual(6)
+        // And any of the many within so many looks that each has had its turn.
+        stuck.delete("7")
+        yield* untilSo(() => port.sent.includes("7|x"))
+        expect(port.sent).toEqual(["good|x", "other|x", "7|x"])
+      }).pipe(Effect.scoped)
+    )
+  }
+})
+
+describe("What is read further ahead, as a peer has no room", () => {
+  /** A ROUTER that has read all, of which `capacity` are in its mailbox, and the messages that came. */
+  const readAhead = Effect.gen(function* () {
+    const opened = yield* openWithPeers(Zmq.router(), "stuck")
+    const { port, socket } = opened
+    const waiting = yield* Effect.forkScoped(Effect.exit(socket.send(["stuck", "x"])), { startImmediately: true })
+    say(port, "flood", ...texts(0, 3000))
+    for (const number of texts(0, 5)) {
+      say(port, "good", number)
+      say(port, "other", number)
+      say(port, "flood", ...texts(3000 + Number(number) * 100, 3100 + Number(number) * 100))
+    }
+    yield* until(Effect.sync(() => port.handedOver === port.offered.length))
+    expect(socket.stats.queued).toBe(3510)
+    return { ...opened, waiting }
+  })
+  const ofPeer = (messages: ReadonlyArray<Zmq.Message>, peer: string) =>
+    messages.filter(([id]) => `${id}` === peer).map(([, body]) => `${body}`)
+  const expectAll = (messages: ReadonlyArray<Zmq.Message>) => {
+    expect(ofPeer(messages, "flood")).toEqual(texts(0, 3500))
+    expect(ofPeer(messages, "good")).toEqual(texts(0, 5))
+    expect(ofPeer(messages, "other")).toEqual(texts(0, 5))
+    expect(messages.length).toBe(3510)
+  }
+
+  const receivers: Record<
+    string,
+    (router: Zmq.Router, to: (message: Zmq.Message) => void) => Effect.Effect<unknown, unknown>
+  > = {
+    recv: (router, to) => Effect.forever(Effect.map(router.recv, to)),
+    tryRecv: (router, to) => Effect.forever(Effect.map(router.tryRecv, Option.map(to))),
+    "a stream": (router, to) => Stream.runForEach(router.messages, (message) => Effect.sync(() => to(message))),
+    runForEach: (router, to) => router.runForEach((message) => Effect.sync(() => to(message))),
+    "runForEach, 5 at a time": (router, to) =>
+      router.runForEach((message) => Effect.sync(() => to(message)), { concurrency: 5 })
+  }
+  for (const [name, receive] of Object.entries(receivers)) {
+    it.live(`goes on in the order of each peer, and those that say little soon: ${name}`, () =>
+      Effect.gen(function* () {
+        const { socket } = yield* readAhead
+        const received: Array<Zmq.Message> = []
+        yield* Effect.forkScoped(receive(socket, (message) => void received.push(message)))
+        yield* untilSo(() => received.length === 3510)
+        expectAll(received)
+        // Behind what was in the mailbox before they came, and one of each in turn.
+        const last = (peer: string) => received.findLastIndex(([id]) => `${id}` === peer)
+        expect(last("good")).toBeLessThanOrEqual(256 + 3 * 5)
+        expect(last("other")).toBeLessThanOrEqual(256 + 3 * 5)
+        expect(socket.stats.queued).toBe(0)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("can be drained", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* readAhead
+      const received = [...(yield* socket.drain)]
+      expectAll(received)
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 1)
+      // And no more is read ahead then.
+      say(port, "good", "a", "b", "c")
+      yield* aFewTurns
+      expect(socket.stats.queued).toBeLessThanOrEqual(1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is left to be received when the socket closes", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* readAhead
+      port.failReceive("ETERM")
+      yield* aFewTurns
+      const received: Array<Zmq.Message> = []
+      const error = yield* Effect.flip(Effect.forever(Effect.map(socket.recv, (message) => received.push(message))))
+      expect(error).toMatchObject({ _tag: "Closed" })
+      expectAll(received)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("comes before what arrives when the peer has room again", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* readAhead
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 1)
+      const received: Array<Zmq.Message> = []
+      const receive = Effect.map(socket.recv, (message) => received.push(message))
+      // Nothing is read ahead any more, and each receive has a few more read.
+      for (let more = 0; more < 40; more++) {
+        say(port, "flood", ...texts(3500 + more * 100, 3600 + more * 100))
+        for (let count = 0; count < 100; count++) yield* receive
+      }
+      while (received.length < 3510 + 4000) yield* receive
+      expect(ofPeer(received, "flood")).toEqual(texts(0, 7500))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("comes behind what handlers give back", () =>
+    Effect.gen(function* () {
+      const { socket } = yield* readAhead
+      let begun = 0
+      const run = yield* Effect.forkChild(
+        socket.runForEach(
+          () =>
+            Effect.suspend(() => {
+              begun++
+              return Effect.never
+            }),
+          { concurrency: 300 }
+        )
+      )
+      yield* untilSo(() => begun === 300)
+      yield* Fiber.interrupt(run)
+      expect(socket.stats).toMatchObject({ queued: 3510, putBack: 300 })
+      expectAll(yield* socket.drain)
+    }).pipe(Effect.scoped)
+  )
+
+  const bounds = [
+    ["65,536 messages", 10, 65_536],
+    ["64 MiB", 1024 * 1024, 64]
+  ] as const
+  for (const [bound, bytes, most] of bounds) {
+    it.live(`is no more than ${bound}, however often that is done until all is taken`, () =>
+      Effect.gen(function* () {
+        const { port, socket } = yield* openScripted(Zmq.router(), {
+          admission: "ask",
+          flood: () => Buffer.alloc(bytes, 1)
+        })
+        const { inbox } = coreOf(socket)!
+        const ways: ReadonlyArray<() => void> = [
+          () => inbox.readAhead("some"),
+          () => inbox.readAhead("far"),
+          () => {
+            inbox.readAhead("not")
+            inbox.readAhead("far")
+          },
+          () => {
+            inbox.readAhead("not")
+            inbox.takeAll()
+          },
+          () => inbox.takeAll()
+        ]
+        for (let times = 0; times < 2; times++) {
+          for (const read of ways) {
+            read()
+            yield* aFewTurns
+            yield* untilSo(() => socket.stats.queued >= Math.min(most, 256))
+          }
+          yield* untilSo(() => socket.stats.queued >= most)
+          yield* aFewTurns
+          // What was under way comes as well.
+          expect(socket.stats.queued).toBeLessThanOrEqual(most + 512)
+          port.flooding = false
+          while ((yield* socket.drain).length > 0);
+          expect(socket.stats.queued).toBe(0)
+          port.flooding = true
+        }
+      }).pipe(Effect.scoped)
+    )
+  }
+})
+
+describe("A client of a proxy that does not read", () => {
+  it.live("waits with its requests, as with its replies, and the others pass", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow")
+      const back = yield* openScripted(Zmq.dealer())
+      yield* Effect.forkScoped(Proxy.run(socket, back.socket))
+      /** A worker answers what has been passed on to it. */
+      let answered = 0
+      const answer = () => {
+        for (const text of back.port.sent.slice(answered)) {
+          answered++
+          const [peer, body] = text.split("|") as [string, string]
+          back.port.arriveMessage(messageOf(peer, `re ${body}`))
+        }
+      }
+      const passed = (peer: string) => back.port.sent.filter((text) => text.startsWith(peer)).length
+      say(port, "slow", "first")
+      yield* untilSo(() => passed("slow") === 1)
+      answer()
+      yield* aFewTurns
+      say(port, "slow", ...texts(0, 1300))
+      say(port, "good", "a")
+      yield* untilSo(() => passed("good") === 1)
+      answer()
+      yield* untilSo(() => port.sent.includes("good|re a"))
+      yield* aFewTurns
+      expect(passed("slow")).toBe(1)
+      expect(socket.stats).toMatchObject({ queued: 1000, dropped: 300 })
+
+      stuck.clear()
+      yield* untilSo(() => passed("slow") === 1001)
+      answer()
+      yield* untilSo(() => port.sent.length === 1 + 1001)
+      expect(port.sent.filter((text) => text.startsWith("slow"))).toEqual(
+        ["first", ...texts(0, 1000)].map((body) => `slow|re ${body}`)
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("has replies beyond 1,000 dropped, which is counted and said once", () => {
+    const { layer, logged } = collecting()
+    return Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow", "slow 2")
+      const back = yield* openScripted(Zmq.dealer())
+      yield* Effect.forkScoped(Proxy.run(socket, back.socket))
+      for (const body of texts(0, 1500)) back.port.arriveMessage(messageOf("slow", body))
+      for (const body of texts(0, 1200)) back.port.arriveMessage(messageOf("slow 2", body))
+      back.port.arriveMessage(messageOf("good", "a"))
+      yield* untilSo(() => port.sent.includes("good|a"))
+      yield* aFewTurns
+      expect(socket.stats.dropped).toBe(500 + 200)
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 2001)
+      expect(port.sent.filter((text) => text.startsWith("slow|"))).toEqual(texts(0, 1000).map((body) => `slow|${body}`))
+      expect(logged).toEqual([
+        "effect-zmq: messages of a peer that does not read what is sent to it are dropped beyond 1000"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(layer))
   })
 })

@@ -238,8 +238,8 @@ describe("Of large messages", () => {
       setImmediate(count)
       yield* receive(socket, 2000)
       port.flooding = false
-      // And the burst that was under way.
-      expect(Math.max(...perTurn)).toBeLessThanOrEqual(512 / 5 + 64)
+      // And the burst that was under way. The first may be of two turns, as others had begun one.
+      expect(Math.max(...perTurn.slice(1))).toBeLessThanOrEqual(512 / 5 + 64)
       expect(perTurn.length).toBeGreaterThanOrEqual(12)
     })
   )

@@ -326,7 +326,7 @@ describe.each(types)("%s", (type) => {
     const expected: Record<string, unknown> = { linger: ["sub", "xsub", "dish"].includes(type) ? 0 : 5000 }
     if (type === "router") expected.mandatory = true
     if (type === "pub") expected.maxMessageSize = 640
-    if (type === "xpub") expected.receiveHighWaterMark = 1
+    if (type === "xpub") expected.receiveHighWaterMark = 2
     if (type === "xsub") expected.sendHighWaterMark = 100_000
     if (type === "req") Object.assign(expected, { correlate: true, relaxed: true })
     expect(Object.fromEntries(prepared.settings.map(({ option, value }) => [option, value]))).toEqual(expected)

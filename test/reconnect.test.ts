@@ -158,6 +158,45 @@ describe("a client that is refused, and let in later", () => {
   }
   for (const [name, run] of Object.entries(types)) it.live(name, () => withDoor(run))
 
+  type Open = (options: object) => Effect.Effect<Zmq.Socket, Zmq.SocketError, Scope.Scope>
+  // libzmq aborts the process when such a connection breaks, if it is not made as libzmq expects.
+  const pairs: Record<string, readonly [client: Open, server: Open]> = {
+    "a PUSH": [Zmq.push, Zmq.pull],
+    "a PULL": [Zmq.pull, Zmq.push],
+    "a SUB": [(options) => Zmq.sub({ subscribe: "", ...options }), Zmq.pub],
+    "an XSUB": [(options) => Zmq.xsub({ subscribe: "", ...options }), Zmq.xpub],
+    "a PUB": [Zmq.pub, (options) => Zmq.sub({ subscribe: "", ...options })],
+    "a PAIR": [Zmq.pair, Zmq.pair],
+    "a DEALER": [Zmq.dealer, Zmq.router],
+    "a ROUTER": [Zmq.router, Zmq.dealer],
+    "a REQ": [Zmq.req, Zmq.rep],
+    "a REP": [Zmq.rep, Zmq.req],
+    "a CLIENT": [Draft.client as Open, Draft.server as Open],
+    "a SCATTER": [Draft.scatter as Open, Draft.gather as Open],
+    "a DISH": [Draft.dish as Open, Draft.radio as Open]
+  }
+  for (const [name, [openClient, openServer]] of Object.entries(pairs)) {
+    it.live(`${name}, whose server leaves then and returns, and which has another connection`, () =>
+      withDoor((open) =>
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const endpoint = boundTo(yield* Scope.provide(openServer({ ...bound, linger: 0 }), scope))
+          const client = yield* openClient({ connect: endpoint, linger: 0, ...security })
+          yield* retried(client)
+          yield* open
+          yield* client.awaitConnected
+          // A PAIR has one.
+          const other = name === "a PAIR" ? undefined : yield* openServer({ ...bound, linger: 0 })
+          if (other !== undefined) yield* client.connect(boundTo(other))
+          yield* client.awaitConnected
+          yield* Scope.close(scope, Exit.void)
+          yield* openServer({ ...bound, bind: endpoint, linger: 0 })
+          yield* client.awaitConnected
+        })
+      )
+    )
+  }
+
   it.live("by a server of another mechanism, in whose place comes another server", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
@@ -279,6 +318,14 @@ describe("what the program undoes is not done again", () => {
       refuse(port)
       yield* pause(100)
       expect(port.log.filter((line) => line.includes("once ready"))).toEqual([])
+    }).pipe(Effect.provide(quiet))
+  )
+
+  it.live("by a STREAM, which ends connections on purpose, and whose peers refuse nobody", () =>
+    Effect.gen(function* () {
+      const { port } = yield* openScripted(Zmq.rawStream({ connect: at, ...quick }))
+      refuse(port)
+      expect(port.log.filter((line) => line.includes(at))).toEqual([`connect ${at}`])
     }).pipe(Effect.provide(quiet))
   )
 

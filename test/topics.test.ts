@@ -1,7 +1,7 @@
 /** Subscriptions: many of them, and what else goes the way that they go. */
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
-import { Effect, Exit, Fiber, Logger, Redacted, Stream } from "effect"
-import { Curve, Draft, Proxy, Zmq } from "effect-zmq"
+import { Effect, Exit, Fiber, Layer, Logger, Redacted, Stream } from "effect"
+import { Curve, Draft, Plain, Proxy, Zap, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
 import { coreOf } from "../src/internal/link.ts"
 import { mostInFront, Subscribers } from "../src/internal/subscribers.ts"
@@ -327,11 +327,11 @@ describe.each(["tcp", "ipc", "inproc"] as ReadonlyArray<Transport>)("what subscr
   })
 })
 
-it.effect("libzmq takes one message of a subscriber at a time", () =>
+it.effect("libzmq takes few messages of a subscriber at a time", () =>
   Effect.gen(function* () {
     const markOf = (socket: Zmq.Socket) =>
       (coreOf(socket)!.native as unknown as { raw: { receiveHighWaterMark: number } }).raw.receiveHighWaterMark
-    expect(mostInFront).toBe(1)
+    expect(mostInFront).toBe(2)
     expect(markOf(yield* Zmq.pub())).toBe(mostInFront)
     expect(markOf(yield* Zmq.xpub())).toBe(mostInFront)
     expect(markOf(yield* Zmq.xpub({ receiveHighWaterMark: 50 }))).toBe(50)
@@ -376,19 +376,43 @@ describe("a topic", () => {
     })
   )
 
-  it.live("does not hinder a long name and password", () =>
-    Effect.gen(function* () {
-      const pub = yield* Zmq.pub({ bind: freshEndpoint("tcp"), plainServer: true })
-      const secret = "s".repeat(255)
-      yield* Zmq.sub({
-        connect: boundTo(pub),
-        subscribe: longest,
-        plainUsername: secret,
-        plainPassword: Redacted.make(secret)
-      })
+  it.live("of an authenticated subscriber is heard, also when it has come back often", () => {
+    const [name, password] = ["ann", Redacted.make("hush")] as const
+    const authenticator = Layer.provideMerge(Zap.layer({ plain: { [name]: password } }), Zmq.Context.layer())
+    return Effect.gen(function* () {
+      const endpoint = yield* freeEndpoint("tcp")
+      const security = Plain.server({ domain: "users" })
+      const connected = yield* Zmq.pub({ connect: endpoint, security, reconnectInterval: "5 millis" })
+      const bound = yield* Zmq.pub({ bind: freshEndpoint("tcp"), security })
+      for (let round = 0; round < 5; round++) {
+        yield* Effect.gen(function* () {
+          const subscribe = texts(10).map((text) => `${round}${text}`)
+          yield* Effect.retry(
+            Zmq.sub({
+              bind: endpoint,
+              connect: boundTo(bound),
+              subscribe,
+              security: Plain.client({ username: name, password })
+            }),
+            { times: 1000 }
+          )
+          for (const pub of [connected, bound]) yield* pub.awaitSubscribers(subscribe.at(-1)!)
+        }).pipe(Effect.scoped)
+      }
+    }).pipe(Effect.scoped, Effect.provide(authenticator))
+  })
+
+  it.live("does not hinder a long name and password", () => {
+    const name = "n".repeat(255)
+    const password = Redacted.make("s".repeat(255))
+    const authenticator = Layer.provideMerge(Zap.layer({ plain: { [name]: password } }), Zmq.Context.layer())
+    return Effect.gen(function* () {
+      const pub = yield* Zmq.pub({ bind: freshEndpoint("tcp"), security: Plain.server({ domain: "users" }) })
+      const security = Plain.client({ username: name, password })
+      yield* Zmq.sub({ connect: boundTo(pub), subscribe: longest, security })
       yield* pub.awaitSubscribers(longest)
-    })
-  )
+    }).pipe(Effect.scoped, Effect.provide(authenticator))
+  })
 
   it.live("that is much longer has its subscriber cut off, also in front of a forwarder", () =>
     Effect.gen(function* () {
@@ -479,16 +503,17 @@ describe("the looks for what subscribers send", () => {
       looks++
       spent += 2
       if (sends) send()
-      for (let i = 0; i < max; i++) subscribers.accept([Buffer.alloc(1000, 1)])
+      for (let i = 0; i < max; i++) subscribers.accept(frame)
       done()
     }
-    vi.advanceTimersByTime(1000)
+    const frame = [Buffer.alloc(500, 1)] as const
+    vi.advanceTimersByTime(300)
     const before = looks
-    vi.advanceTimersByTime(10_000)
-    if (sends) expect(looks - before).toBeGreaterThan(5000)
+    vi.advanceTimersByTime(600)
+    if (sends) expect(looks - before).toBeGreaterThan(300)
     else {
-      expect(looks - before).toBeGreaterThan(100)
-      expect(looks - before).toBeLessThan(300)
+      expect(looks - before).toBeGreaterThan(5)
+      expect(looks - before).toBeLessThan(30)
     }
     subscribers.close()
   })

@@ -14,16 +14,22 @@ const leftAtClose = Metric.counter("zmq_messages_left_at_close", {
 export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (core.closed) return
-    const { inbox, linger, outbox, whereabouts: endpoints } = core
+    const { inbox, outbox, whereabouts: endpoints } = core
+    // A request that was given up, or that ends with the socket, need not arrive.
+    const onlyAsked = outbox.requests > 0 && outbox.requests === outbox.sent
+    const linger = onlyAsked ? 0 : core.linger
     const began = performance.now()
     const spent = () => performance.now() - began
     core.stop()
     // What was accepted and waits here goes first.
     const { paid } = outbox
     if (paid !== undefined) {
+      const stopTaking = inbox.takeForNobody()
       yield* Effect.promise(() => within(linger, paid))
+      stopTaking()
       core.lingerFor(Math.max(0, linger - spent()))
     }
+    if (onlyAsked) core.lingerFor(0)
     const ended = core.end(Math.max(0, linger - spent()))
     // A receive that was pending may end with a message, a moment later.
     if (inbox.receiving) yield* nextMicrotask
@@ -57,7 +63,7 @@ const countLeft = (core: SocketCore, endpoints: string): Effect.Effect<void> =>
     // What a handler gives back later is left as well.
     const context = yield* Effect.context<never>()
     mailbox.cameBack = () => Effect.runSyncWith(context)(count(1))
-    const received = core.inbox.queued
+    const received = core.inbox.queued + core.inbox.unwanted
     if (received === 0) return
     yield* count(received)
     yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(

@@ -36,9 +36,7 @@ export const forEachMessage = <A, E, R>(
   Effect.uninterruptibleMask((restore) =>
     Effect.contextWith((context: Context.Context<R>) => {
       const run = new Run<ReceiveError | E, R>(receiving, context, (worker, run) => {
-        const keep = (lease: Lease<Message>) => {
-          worker.lease = lease
-        }
+        const keep = (lease: Lease<Message>) => worker.lend(lease)
         const settle = () => worker.settle()
         const { now, later } = receiving.lend({ ...options, keep, final: false })
         const waitAndHandle = Effect.flatMap(later, (value) =>
@@ -59,21 +57,30 @@ export const forEachMessage = <A, E, R>(
 
 /** One fiber of a run, and the message that its handler has. */
 export class Worker {
-  lease: Lease<Message> | undefined = undefined
+  #lease: Lease<Message> | undefined = undefined
   // How many sends of its handler wait until one peer has room.
   private sends = 0
-  private readonly run: Run<unknown, unknown>
+  // Where nothing finds it that prints the services of a handler.
+  readonly #run: Run<unknown, unknown>
 
   constructor(run: Run<unknown, unknown>) {
-    this.run = run
+    this.#run = run
+  }
+
+  get lease(): Lease<Message> | undefined {
+    return this.#lease
+  }
+
+  lend(lease: Lease<Message>): void {
+    this.#lease = lease
   }
 
   get receiving(): Receiving {
-    return this.run.receiving
+    return this.#run.receiving
   }
 
   settle(): void {
-    this.lease = undefined
+    this.#lease = undefined
     // Those of fibers that its handler has left behind.
     if (this.sends > 0) this.waitsNoMore()
   }
@@ -83,11 +90,11 @@ export class Worker {
    * with the others meanwhile. Returns what ends that.
    */
   waits(lease: Lease<Message> | undefined): () => void {
-    if (lease === undefined || lease !== this.lease) return ignore
-    if (this.sends++ === 0) this.run.changeWaiting(1)
+    if (lease === undefined || lease !== this.#lease) return ignore
+    if (this.sends++ === 0) this.#run.changeWaiting(1)
     let ended = false
     return () => {
-      if (ended || lease !== this.lease) return
+      if (ended || lease !== this.#lease) return
       ended = true
       if (--this.sends === 0) this.waitsNoMore()
     }
@@ -95,7 +102,7 @@ export class Worker {
 
   private waitsNoMore(): void {
     this.sends = 0
-    this.run.changeWaiting(-1)
+    this.#run.changeWaiting(-1)
   }
 }
 

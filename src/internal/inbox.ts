@@ -1,8 +1,11 @@
 import type { Message } from "../Message.ts"
+import { Ahead } from "./ahead.ts"
 import type { Held } from "./held.ts"
 import { Mailbox } from "./mailbox.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket } from "./native.ts"
+import { peerOf } from "./outbox.ts"
+import type { ReadAhead } from "./refusals.ts"
 import { Rest } from "./rest.ts"
 import { bytesPerBurst, scavengeInTime } from "./scavenge.ts"
 import { turn } from "./turn.ts"
@@ -20,6 +23,9 @@ const firstBurst = 8
 const mostAhead = 65_536
 const mostBytesAhead = 64 * 1024 * 1024
 const burstAhead = 512
+
+// How often messages are taken for nobody, in milliseconds.
+const betweenBursts = 20
 
 /** Takes messages that are not for the mailbox: the replies to requests. */
 export interface Diversion {
@@ -57,14 +63,17 @@ export class Inbox {
   private mostPerBurst: number
   // The largest message since that was last set.
   private largest = 0
-  // How many messages the mailbox is to hold though nobody wants them, and how
-  // many bytes it may still take for that.
-  private ahead = 0
-  private bytesAhead = 0
+  // How many messages are to be read though nobody wants them, and how many bytes
+  // may still be, until all is taken. What the mailbox does not take of them is in `ahead`.
+  private readsAhead = 0
+  private bytesAhead = mostBytesAhead
+  private readonly ahead = new Ahead()
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
   arrivals = 0
   bytes = 0
   again = 0
+  /** How many messages were taken for nobody. */
+  unwanted = 0
 
   /** The mailbox takes at most `capacity` messages at a time that nobody asked for. */
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
@@ -76,28 +85,31 @@ export class Inbox {
 
   /** Messages that were received and that nobody has. */
   get queued(): number {
-    return this.mailbox.size + (this.held?.size ?? 0)
+    return this.mailbox.size + this.ahead.size + (this.held?.size ?? 0)
   }
 
   /** Sees to it that a message comes, if there is or will be one. */
   fill(): void {
+    this.renewAhead()
+    if (this.ahead.size > 0 && this.mailbox.wanted) this.goOn(this.capacity)
     if (this.state !== "idle" || this.mailbox.closed) return
     if (!this.wanted) return this.stall()
     if (turn.isOver) return this.pause()
     this.state = "receiving"
     if (this.quiet && this.native.receivesAtOnce) return this.receiveOne()
-    const { arrivals, mostPerBurst } = this
+    const { arrivals } = this
+    const most = Math.min(this.mostPerBurst, this.mailbox.wanted ? this.capacity : this.roomAhead)
     // Beforehand: other sockets have their bursts before this one has arrived.
-    turn.spend(mostPerBurst)
-    const burst = this.native.receiveBurst(mostPerBurst, this.arrived)
+    turn.spend(most)
+    const burst = this.native.receiveBurst(most, this.arrived)
     if (burst === undefined) {
-      turn.giveBack(mostPerBurst)
+      turn.giveBack(most)
       return this.receiveOne()
     }
     burst.then(() => {
       const count = this.arrivals - arrivals
-      turn.giveBack(mostPerBurst - count)
-      this.quiet = count < mostPerBurst
+      turn.giveBack(most - count)
+      this.quiet = count < most
       // A socket may say that it is readable and have nothing after all.
       if (count > 0) this.settled()
       else this.receiveOne()
@@ -106,29 +118,38 @@ export class Inbox {
 
   /** Takes what is there now, at most `max`, and calls `done` when it is in the mailbox. */
   poll(max: number, done: () => void): void {
-    // Polling counts as well, or a loop of it would never let go of the event loop.
-    const finish = () => {
-      if (turn.isOver) return turn.next(done)
-      turn.spend()
-      done()
+    this.renewAhead()
+    if (this.ahead.size > 0) {
+      this.goOn(max)
+      return finish(done)
     }
-    if (this.mailbox.closed) return finish()
+    if (this.mailbox.closed) return finish(done)
+    // Another's turn may be all that there was.
+    if (turn.isOver) return turn.next(() => this.poll(max, done))
+    this.read(max, () => finish(done))
+  }
+
+  private read(max: number, done: () => void): void {
     if (this.state === "receiving") {
-      // What the pending receive finds is in the mailbox before `finish` runs:
+      // What the pending receive finds is in the mailbox before `done` runs:
       // promises keep their order.
-      if (this.native.recheck()) microtask(finish)
+      if (this.native.recheck()) microtask(done)
       // The event loop looks for it itself, once a turn.
-      else setImmediate(finish)
+      else setImmediate(done)
       return
     }
     const { arrivals } = this
+    turn.spend(max)
     const burst = this.native.receiveBurst(max, this.arrived)
-    if (burst === undefined) return finish()
+    if (burst === undefined) {
+      turn.giveBack(max)
+      return done()
+    }
     this.state = "receiving"
     burst.then(() => {
-      turn.spend(this.arrivals - arrivals)
+      turn.giveBack(max - (this.arrivals - arrivals))
       this.settled()
-      finish()
+      done()
     })
   }
 
@@ -138,25 +159,42 @@ export class Inbox {
   }
 
   /**
-   * Keeps the mailbox filled though nobody receives, as `how` says: not, as far as
-   * its capacity goes, or much further. A peer that has left is there until
-   * what it had sent is read.
+   * Reads though nobody receives, as `how` says: not, as far as the capacity of the
+   * mailbox goes, or much further. A peer that has left is there until what it had
+   * sent is read.
    */
-  readAhead(how: "not" | "some" | "far"): void {
-    this.ahead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
-    this.bytesAhead = mostBytesAhead
-    if (this.isAhead) this.fill()
+  readAhead(how: ReadAhead): void {
+    this.readsAhead = how === "not" ? 0 : how === "some" ? this.capacity : mostAhead
+    this.renewAhead()
+    if (this.roomAhead > 0) this.fill()
   }
 
   /** Takes what is there now, though nobody receives. */
   takeAll(): void {
-    const { arrivals, bytes } = this
-    const more = (last: number): void => {
-      if (this.arrivals === last || this.queued >= mostAhead || this.bytes - bytes >= mostBytesAhead) return
-      const { arrivals } = this
-      this.poll(burstAhead, () => more(arrivals))
+    this.renewAhead()
+    let last = -1
+    const more = (): void => {
+      if (this.mailbox.closed || this.arrivals === last || this.queued >= mostAhead || this.bytesAhead <= 0) return
+      if (turn.isOver) return turn.next(more)
+      last = this.arrivals
+      this.read(burstAhead, () => finish(more))
     }
-    if (this.state !== "receiving") this.poll(burstAhead, () => more(arrivals))
+    if (this.state !== "receiving") more()
+  }
+
+  /**
+   * Takes what comes after the end, for nobody: that a peer which is owed something
+   * has left may be behind it. Returns what stops that.
+   */
+  takeForNobody(): () => void {
+    const timer = setInterval(() => {
+      if (this.state !== "receiving") this.native.receiveBurst(burstAhead, this.forNobody)
+    }, betweenBursts)
+    return () => clearInterval(timer)
+  }
+
+  private readonly forNobody = (): void => {
+    this.unwanted++
   }
 
   /** Has a message that libzmq does not tell arrive. */
@@ -167,21 +205,28 @@ export class Inbox {
   }
 
   close(): void {
+    this.goOn(this.ahead.size)
     this.mailbox.close()
     this.diversion?.close()
   }
 
+  private renewAhead(): void {
+    if (this.mailbox.size + this.ahead.size === 0) this.bytesAhead = mostBytesAhead
+  }
+
   private get wanted(): boolean {
-    return this.mailbox.wanted || (this.expects && this.mailbox.size < this.capacity) || this.isAhead
+    return this.mailbox.wanted || this.roomAhead > 0
+  }
+
+  // How many messages are received though nobody has asked for them.
+  private get roomAhead(): number {
+    const forReply = this.expects ? this.capacity - this.mailbox.size : 0
+    return this.bytesAhead > 0 ? Math.max(forReply, this.readsAhead - this.queued) : forReply
   }
 
   // Whether a reply is expected.
   private get expects(): boolean {
     return this.diversion?.wanted === true
-  }
-
-  private get isAhead(): boolean {
-    return this.queued < this.ahead && this.bytesAhead > 0
   }
 
   // A reply may be behind more messages than the mailbox takes unasked. They
@@ -203,8 +248,16 @@ export class Inbox {
     this.bytesAhead -= bytes
     if (bytes > this.largest) this.largest = bytes
     if (bytes >= bytesPerCount) turn.spend(Math.floor(bytes / bytesPerCount))
-    if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
+    if (this.ahead.size > 0 || (this.readsAhead > this.capacity && this.mailbox.size >= this.capacity)) {
+      this.ahead.put(this.held === undefined ? "" : peerOf(message), message)
+    } else if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
     scavengeInTime(bytes)
+  }
+
+  // What was read further ahead goes to the mailbox.
+  private goOn(most: number): void {
+    for (let count = 0; count < most && this.ahead.size > 0; count++) this.mailbox.arrive(this.ahead.take())
+    microtask(this.mailbox.announce)
   }
 
   private receiveOne(): void {
@@ -250,6 +303,13 @@ export class Inbox {
       this.fill()
     })
   }
+}
+
+// Polling counts as well, or a loop of it would never let go of the event loop.
+const finish = (done: () => void): void => {
+  if (turn.isOver) return turn.next(done)
+  turn.spend()
+  done()
 }
 
 const ignore = (): void => {}

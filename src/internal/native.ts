@@ -13,6 +13,7 @@ import type { Message, Outgoing } from "../Message.ts"
 import type { ContextOptions } from "../ZmqContext.ts"
 import { answerOf, checkAnswers, refusal } from "./answer.ts"
 import { Credit } from "./credit.ts"
+import { Immediate } from "./immediate.ts"
 import type { Setting, SocketType, StableType } from "./options.ts"
 import { mostInFront } from "./subscribers.ts"
 
@@ -357,6 +358,7 @@ class ZeromqSocket implements NativeSocket {
   private readonly admission: Admission
   private readonly byPeer: boolean
   private readonly credit = new Credit()
+  private readonly immediate = new Immediate()
   private observer: Observer | undefined
   private waitingForRoom = false
   private retryDelay = 1
@@ -563,14 +565,14 @@ class ZeromqSocket implements NativeSocket {
   }
 
   connect(endpoint: string): void {
-    untilDone(() => this.raw.connect(endpoint))
+    this.immediate.connect(this.raw, endpoint)
     this.credit.connect(endpoint)
   }
 
   connectOnceReady(endpoint: string): void {
     if (this.admission === "always") return this.connect(endpoint)
     this.credit.end()
-    connectOnceReady(this.raw, endpoint)
+    this.immediate.connectOnceReady(this.raw, endpoint)
   }
 
   disconnect(endpoint: string): void {
@@ -630,28 +632,6 @@ export const untilDone = (run: () => void): void => {
     } catch (error) {
       if ((error as { readonly code?: unknown }).code !== "EINTR") throw error
     }
-  }
-}
-
-/** See the port. What libzmq has for it is an option, which each connection keeps as it was when it was made. */
-export const connectOnceReady = (raw: Pick<RawSocket, "immediate" | "connect">, endpoint: string): void => {
-  const before = raw.immediate
-  setQuietly(raw, true)
-  try {
-    untilDone(() => raw.connect(endpoint))
-  } finally {
-    setQuietly(raw, before)
-  }
-}
-
-// zeromq.js has Node warn that the option is for later connections, as it is meant to be.
-const setQuietly = (raw: Pick<RawSocket, "immediate">, immediate: boolean): void => {
-  const { emitWarning } = process
-  process.emitWarning = ignore
-  try {
-    raw.immediate = immediate
-  } finally {
-    process.emitWarning = emitWarning
   }
 }
 

@@ -2,6 +2,7 @@ import type { Frame, Outgoing } from "../Message.ts"
 import { Line, Waiter } from "./line.ts"
 import { microtask } from "./microtask.ts"
 import type { NativeSocket, Offer, Source } from "./native.ts"
+import type { Refusals } from "./refusals.ts"
 import { Rest } from "./rest.ts"
 
 // All peers share one lane, except where libzmq has a queue for each: a ROUTER
@@ -19,10 +20,6 @@ const mostLooks = 5
 const mostLooksOfMany = 25
 const lanesPerLook = 50
 
-// When the socket has been read for so long, as far as the mailbox goes, and a peer
-// still has no room, it is read further: its end may be behind more.
-const millisToReadFar = 250
-
 /** Senders that wait for room, in order. Only the first of them is woken to try. */
 class Lane {
   readonly line = new Line()
@@ -30,9 +27,8 @@ class Lane {
   trying: Waiter | undefined = undefined
   // whether that one has not waited for room, and only rests (see `rest.ts`)
   resting = false
-  // whether the last try found no room, and since when
+  // whether the last try found no room
   full = false
-  since = 0
   // looks since it was tried, and how many it waits for
   looks = 0
   patience = 1
@@ -67,7 +63,6 @@ export class Outbox {
   // Lanes whose first in line waits for room, the longest first.
   private readonly blocked = new Map<string, Lane>()
   private full = 0
-  private isRead: "not" | "some" | "far" = "not"
   private looking = false
   // What must be sent before the socket closes.
   private readonly owed = new Set<Waiter>()
@@ -78,8 +73,10 @@ export class Outbox {
   readonly rest = new Rest()
   /** Called when a peer has room again, or has left. */
   onRoom: (peer: string) => void = ignore
-  /** Told whether the socket must be read for the ends of its peers to be seen, and how far. */
-  onBlocked: (how: "not" | "some" | "far") => void = ignore
+  /** Where the ends of peers are seen only as the socket is read. */
+  refusals: Refusals | undefined = undefined
+  /** How many of the messages were requests: each was answered, or nobody waits for its reply any more. */
+  requests = 0
   /** Messages that were accepted, here or by libzmq, and never sent. */
   unsent = 0
   /** Messages and bytes that libzmq accepted, and offers that it refused for want of room. */
@@ -120,6 +117,11 @@ export class Outbox {
     const offer = this.native.offer(message)
     if (offer === "sent") this.count(message, 1)
     else if (offer === "full") this.again++
+    const { refusals } = this
+    if (refusals !== undefined) {
+      if (offer === "full") refusals.refused(this.laneOf(message))
+      else if (!refusals.isEmpty) refusals.answered(this.laneOf(message))
+    }
     return offer
   }
 
@@ -242,6 +244,7 @@ export class Outbox {
   close(): void {
     this.end()
     for (const lane of this.lanes.values()) lane.line.close()
+    this.refusals?.end()
     this.lanes.clear()
     this.blocked.clear()
   }
@@ -263,7 +266,6 @@ export class Outbox {
 
   private goOn(key: string, lane: Lane, full: boolean): void {
     if (full) return this.watch(key, lane)
-    if (lane.full) lane.since = performance.now()
     this.hasRoom(key, lane)
     // The next message of one who was alone need not wait.
     if (lane.line.isEmpty && lane.trying === undefined && !this.blocked.has(key)) this.forget(key, lane)
@@ -277,23 +279,14 @@ export class Outbox {
     if (!lane.full || !lane.line.isEmpty) return
     lane.full = false
     this.full--
-    if (this.full === 0) this.read("not")
     this.onRoom(key)
-  }
-
-  private read(how: "not" | "some" | "far"): void {
-    if (how === this.isRead) return
-    this.isRead = how
-    this.onBlocked(how)
   }
 
   private watch(key: string, lane: Lane): void {
     this.blocked.set(key, lane)
     if (!lane.full) {
       lane.full = true
-      lane.since = performance.now()
       this.full++
-      if (this.full === 1) this.read("some")
     }
     this.look()
   }
@@ -305,13 +298,10 @@ export class Outbox {
     this.native.room().then((mayBe) => {
       this.looking = false
       const due: Array<[string, Lane]> = []
-      let since = Number.POSITIVE_INFINITY
       for (const entry of this.blocked) {
         const [, lane] = entry
-        since = Math.min(since, lane.since)
         if (++lane.looks >= (mayBe ? lane.patience : looksPerTry) || lane.line.isEmpty) due.push(entry)
       }
-      if (performance.now() - since >= millisToReadFar) this.read("far")
       // Those first that were full for the shortest time: they are the likeliest to have room.
       if (due.length > lanesPerLook) due.sort(([, a], [, b]) => a.patience - b.patience).length = lanesPerLook
       for (const [key, lane] of due) {

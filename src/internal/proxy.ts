@@ -94,6 +94,9 @@ const bytesOf = (message: Message): number => {
   return bytes
 }
 
+// How many messages one way of a proxy passes on before others have their share.
+const mostPerShare = 64
+
 /** Passes messages on, one way. */
 class Pump implements Source {
   readonly passed: Passed = { messages: 0, bytes: 0, dropped: 0 }
@@ -131,6 +134,8 @@ class Pump implements Source {
   // - resting: others have their turn
   private state: "still" | "listening" | "capturing" | "sending" | "resting" = "still"
   private sending: Promise<void> = Promise.resolve()
+  // How many messages it may still pass on in this turn of the event loop.
+  private share = 0
   // The message that is to go next, and whether it is captured.
   private next: Lease<Message> | undefined
   private captured = false
@@ -155,6 +160,9 @@ class Pump implements Source {
     if (!this.running || this.state !== "still" || (!this.byPeer && this.parked.size > 0)) return
     if (this.next === undefined && this.source.mailbox.available === 0) return this.listen()
     if (turn.isOver) return this.rest()
+    // Beforehand: others have their share while libzmq's answers are waited for.
+    this.share = Math.min(mostPerShare, 1 + this.source.mailbox.available)
+    turn.spend(this.share)
     this.state = "sending"
     this.sending = this.target.offerAll(this).then(this.offered)
   }
@@ -165,7 +173,7 @@ class Pump implements Source {
 
   readonly peek = (): Message | undefined => {
     const { mailbox } = this.source
-    while (this.running && !turn.isOver) {
+    while (this.running && this.share > 0) {
       if (this.next === undefined) {
         if (mailbox.available === 0) return undefined
         if (!this.take(mailbox.lend())) continue
@@ -180,6 +188,7 @@ class Pump implements Source {
   readonly sent = (): void => {
     const { message } = this.next!
     this.next = undefined
+    this.share--
     this.count(message)
   }
 
@@ -192,19 +201,19 @@ class Pump implements Source {
   }
 
   private count(message: Message): void {
-    turn.spend()
     this.passed.messages++
     this.passed.bytes += bytesOf(message)
   }
 
   private drop(): void {
-    turn.spend()
+    this.share--
     this.passed.dropped++
     this.next = undefined
   }
 
   private readonly offered = (offer: Offer): void => {
     this.state = "still"
+    turn.giveBack(this.share)
     if (!this.running) return this.letGo()
     if (offer === "full") this.park(this.next!)
     else if (offer === "unroutable") this.drop()
@@ -256,6 +265,7 @@ class Pump implements Source {
     const parked: Parked = {
       lease,
       posted: new Posted(this.target, message, (offer) => {
+        turn.spend()
         if (offer === "sent") this.count(message)
         else if (offer === "unroutable") this.passed.dropped++
         else return this.targetClosed()

@@ -74,7 +74,6 @@ export class Reconnect {
       case "ConnectDelayed":
       case "ConnectRetried": {
         const next = connection ?? { delay: 0, timer: undefined }
-        clearTimeout(next.timer)
         const state = event._tag === "Connected" ? "connected" : "connecting"
         // The time that it stood counts when it is lost, and not when libzmq makes it again.
         this.connections.set(endpoint, { ...next, state, refused: false, since: undefined })
@@ -116,7 +115,6 @@ export class Reconnect {
   }
 
   private makeAgain(endpoint: string, connection: Connection): void {
-    if (this.closed) return
     connection.state = "waiting"
     // Now, for its pipe would take messages that go nowhere.
     attempt(() => this.endpoints.disconnect(endpoint))

@@ -107,23 +107,22 @@ export class Sending {
 
   /**
    * Sends a reply, for which nobody waits: where its client has no room it is sent
-   * later, and before the socket closes if it can be. `accepted` is called in the
-   * operation in which it is out of the hands of its handler.
+   * later, and before the socket closes if it can be. `accepted` is called when it
+   * is out of the hands of its handler. All that happens at once, within the
+   * operation in which the handler succeeds: behind it its fiber may be interrupted.
    */
   reply(operation: string, message: Outgoing, accepted: () => void): Effect.Effect<void, SendError> {
-    return Effect.suspend((): Effect.Effect<void, SendError> => {
-      const wrong = this.check(operation, message)
-      if (wrong !== undefined) return Effect.fail(wrong)
-      const { context } = Fiber.getCurrent()!
-      const offer = this.outbox.post(message, (offer) => {
-        if (offer === "sent") this.rule.sent()
-        else if (offer === "unroutable") Effect.runForkWith(context)(clientLeft)
-      })
-      if (offer === "closed" || offer === "outOfTurn") return Effect.fail(errorOf(operation, message, offer))
-      accepted()
+    const wrong = this.check(operation, message)
+    if (wrong !== undefined) return Effect.fail(wrong)
+    const { context } = Fiber.getCurrent()!
+    const offer = this.outbox.post(message, (offer) => {
       if (offer === "sent") this.rule.sent()
-      return offer === "unroutable" ? clientLeft : Effect.void
+      else if (offer === "unroutable") Effect.runForkWith(context)(clientLeft)
     })
+    if (offer === "closed" || offer === "outOfTurn") return Effect.fail(errorOf(operation, message, offer))
+    accepted()
+    if (offer === "sent") this.rule.sent()
+    return offer === "unroutable" ? clientLeft : Effect.void
   }
 
   /** Sends a message if there is room now. */

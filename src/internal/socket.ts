@@ -24,7 +24,8 @@ import { type Prepared, prepare, type SocketType } from "./options.ts"
 import { Outbox } from "./outbox.ts"
 import { Peers } from "./peers.ts"
 import { Reconnect } from "./reconnect.ts"
-import { Subscribers } from "./subscribers.ts"
+import { Refusals } from "./refusals.ts"
+import { mostInFront, mostReconnected, Subscribers } from "./subscribers.ts"
 import { inThePast, Warnings } from "./warnings.ts"
 import { zapEndpoint } from "./zap/reliance.ts"
 
@@ -142,7 +143,7 @@ export class SocketCore {
     // A peer that has left is there until what it had sent is read: a ROUTER has no
     // other way to know that there will be no room, a PAIR has no room for the next.
     this.placesAreTaken = byPeer || type === "pair"
-    if (this.placesAreTaken) this.outbox.onBlocked = (how) => this.inbox.readAhead(how)
+    if (this.placesAreTaken) this.outbox.refusals = new Refusals((how) => this.inbox.readAhead(how))
     this.subscriptions = new Subscriptions(
       type === "xsub"
         ? (topic, on) => void this.outbox.offer(Buffer.concat([Buffer.from([on ? 1 : 0]), topic]))
@@ -290,6 +291,7 @@ export class SocketCore {
     if (fault !== undefined) throw new ConnectError({ operation: "connect", endpoint, ...fault })
     try {
       this.watchFor(endpoint)
+      this.makeRoomInFront()
       // libzmq's disconnect ends all connections to an endpoint at once, so there
       // is one of them, for as long as anybody wants it.
       if (isInproc(endpoint)) this.mayWaitFor(endpoint)
@@ -302,6 +304,12 @@ export class SocketCore {
     } catch (cause) {
       throw new ConnectError({ operation: "connect", endpoint, ...faultOf("connect", endpoint, cause), cause })
     }
+  }
+
+  private makeRoomInFront(): void {
+    const given = this.options.settings.find(({ option }) => option === "receiveHighWaterMark")?.given ?? mostInFront
+    if (this.subscribers === undefined || !this.reliesOnZap || given !== mostInFront) return
+    this.native.set({ option: "receiveHighWaterMark", value: mostReconnected, given, expected: "" })
   }
 
   // With any other type libzmq aborts the process at the first handshake that

@@ -12,10 +12,13 @@ export const isSubscription = (frame: Frame): boolean =>
 
 /**
  * How many messages of a subscriber libzmq may hold in front of the socket. It
- * takes all of them whenever it is called, and goes on while more come: with more
- * than one it can be kept at it for seconds.
+ * takes all of them whenever it is called, and goes on while more come: with many
+ * it can be kept at it for seconds. One place is taken for good when libzmq has
+ * authenticated the peer: who it is counts as a message, and is never read.
  */
-export const mostInFront = 1
+export const mostInFront = 2
+/** The same for a socket that connects: a place is taken at each reconnection. */
+export const mostReconnected = 1000
 
 /** The longest topic that a PUB takes, in bytes: libzmq has some 50 bytes of memory for each byte of a topic. */
 export const longestTopic = 512

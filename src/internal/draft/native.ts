@@ -12,11 +12,11 @@ import { createRequire } from "node:module"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
 import { answerOf, checkAnswers, errorOf, refusal } from "../answer.ts"
 import { isInproc } from "../endpoint.ts"
+import { Immediate } from "../immediate.ts"
 import {
   attempt,
   type ConnectionEvent,
   closeRaw,
-  connectOnceReady,
   type NativeContext,
   type NativeSocket,
   type Observer,
@@ -133,6 +133,7 @@ class ThreadSafeSocket implements NativeSocket {
   private waiting: Watched | undefined
   private reject: (error: Error) => void = ignore
   private readonly pace = new Pace()
+  private readonly immediate = new Immediate()
   private retryDelay = 1
   private observer: Observer | undefined
 
@@ -299,12 +300,12 @@ class ThreadSafeSocket implements NativeSocket {
 
   connect(endpoint: string): void {
     if (isInproc(endpoint)) this.names.connect(this.raw, endpoint)
-    else untilDone(() => this.raw.connect(endpoint))
+    else this.immediate.connect(this.raw, endpoint)
   }
 
   connectOnceReady(endpoint: string): void {
     if (this.admission === "always") this.connect(endpoint)
-    else connectOnceReady(this.raw, endpoint)
+    else this.immediate.connectOnceReady(this.raw, endpoint)
   }
 
   disconnect(endpoint: string): void {

@@ -1,0 +1,31 @@
+import * as MutableList from "effect/MutableList"
+import type { Message } from "../Message.ts"
+
+/**
+ * Messages that were read further ahead than the mailbox takes. They go on one of
+ * each peer in turn, as libzmq has them: one that floods is not before the others.
+ */
+export class Ahead {
+  // In the order of their turns.
+  private readonly peers = new Map<string, MutableList.MutableList<Message>>()
+  size = 0
+
+  put(peer: string, message: Message): void {
+    let messages = this.peers.get(peer)
+    if (messages === undefined) {
+      messages = MutableList.make()
+      this.peers.set(peer, messages)
+    }
+    MutableList.append(messages, message)
+    this.size++
+  }
+
+  /** The next message. Only while there is one. */
+  take(): Message {
+    const [peer, messages] = this.peers.entries().next().value!
+    this.size--
+    this.peers.delete(peer)
+    if (messages.length > 1) this.peers.set(peer, messages)
+    return MutableList.take(messages) as Message
+  }
+}

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Scope, type Scope as ScopeType, Stream } from "effect"
 import { Draft, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
+import { coreOf } from "../src/internal/link.ts"
 import { runScript } from "./support/child.ts"
 import { openScripted } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, numbers, outcome, pause, transports, until } from "./support/sockets.ts"
@@ -151,6 +152,36 @@ it.effect("a socket that waits for a message is not called, whatever becomes of 
     expect(port.violations).toEqual([])
   })
 )
+
+describe("a socket that receives", () => {
+  const pairs: Record<string, readonly [Open, Open]> = {
+    pull: [Zmq.pull, Zmq.push],
+    sub: [(options) => Zmq.sub({ subscribe: "", ...options }), Zmq.pub],
+    xsub: [(options) => Zmq.xsub({ subscribe: "", ...options }), Zmq.xpub],
+    dealer: [Zmq.dealer, Zmq.dealer],
+    pair: [Zmq.pair, Zmq.pair]
+  }
+  for (const transport of transports) {
+    for (const [type, [receiver, sender]] of Object.entries(pairs)) {
+      it.live(`hears who it connects to meanwhile over ${transport}: a ${type}`, () =>
+        Effect.gen(function* () {
+          const socket = (yield* receiver({ linger: 0 })) as Zmq.Pull
+          const received = yield* Effect.forkScoped(socket.recvString)
+          yield* until(Effect.sync(() => coreOf(socket)!.inbox.receiving))
+          const peer = (yield* sender({ bind: freshEndpoint(transport), linger: 0 })) as Zmq.Push
+          yield* socket.connect(boundTo(peer))
+          // A PUB drops what comes before its subscriber.
+          yield* until(
+            Effect.as(Effect.andThen(peer.trySend("hello"), pause(1)), true).pipe(
+              Effect.map(() => received.pollUnsafe() !== undefined)
+            )
+          )
+          expect(yield* Fiber.join(received)).toBe("hello")
+        })
+      )
+    }
+  }
+})
 
 describe("a peer that comes back", () => {
   for (const transport of transports) {

@@ -307,7 +307,11 @@ export class SocketCore {
       if (!this.connectedTo.includes(endpoint)) this.native.connect(endpoint)
       const connected = { endpoint }
       this.connected.push(connected)
-      if (isInproc(endpoint)) this.join(endpoint)
+      if (isInproc(endpoint)) {
+        this.join(endpoint)
+        // Its peer does not wake who has not looked there yet, and libzmq tells nobody to look.
+        if (this.inbox.receiving) this.native.recheck()
+      }
       this.connections.changed.raise()
       return connected
     } catch (cause) {

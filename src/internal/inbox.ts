@@ -22,7 +22,6 @@ const firstBurst = 8
 // are behind it.
 const mostAhead = 65_536
 const mostBytesAhead = 64 * 1024 * 1024
-const burstAhead = 512
 
 // How often messages are taken for nobody, in milliseconds.
 const betweenBursts = 20
@@ -177,7 +176,7 @@ export class Inbox {
       if (this.mailbox.closed || this.arrivals === last || this.queued >= mostAhead || this.bytesAhead <= 0) return
       if (turn.isOver) return turn.next(more)
       last = this.arrivals
-      this.read(burstAhead, () => finish(more))
+      this.read(this.mostPerBurst, () => finish(more))
     }
     if (this.state !== "receiving") more()
   }

@@ -24,6 +24,7 @@ const mostAhead = 65_536
 const mostBytesAhead = 64 * 1024 * 1024
 
 // How often messages are taken for nobody, in milliseconds.
+const burstForNobody = 512
 const betweenBursts = 20
 
 /** Takes messages that are not for the mailbox: the replies to requests. */
@@ -187,7 +188,7 @@ export class Inbox {
    */
   takeForNobody(): () => void {
     const timer = setInterval(() => {
-      if (this.state !== "receiving") this.native.receiveBurst(burstAhead, this.forNobody)
+      if (this.state !== "receiving") this.native.receiveBurst(burstForNobody, this.forNobody)
     }, betweenBursts)
     return () => clearInterval(timer)
   }

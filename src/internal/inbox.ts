@@ -23,7 +23,7 @@ const firstBurst = 8
 const mostAhead = 65_536
 const mostBytesAhead = 64 * 1024 * 1024
 
-// How often messages are taken for nobody, in milliseconds.
+// How many messages are taken for nobody at a time, and how often, in milliseconds.
 const burstForNobody = 512
 const betweenBursts = 20
 

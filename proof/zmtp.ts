@@ -32,7 +32,7 @@ export const listen = async (type: string, says: Buffer, path?: string): Promise
   const address = server.address()
   return {
     endpoint: typeof address === "string" ? `ipc://${address}` : `tcp://127.0.0.1:${address!.port}`,
-    messages: messagesOf(connected, Buffer.concat([greeting(), ready(type), says])),
+    messages: messagesOf(connected, Buffer.concat([greeting(), ready(type)]), says),
     close: () => {
       server.close()
       connected.then((socket) => socket.destroy())
@@ -40,12 +40,16 @@ export const listen = async (type: string, says: Buffer, path?: string): Promise
   }
 }
 
-async function* messagesOf(connected: Promise<Socket>, says: Buffer): AsyncIterable<ReadonlyArray<Buffer>> {
+async function* messagesOf(
+  connected: Promise<Socket>,
+  handshake: Buffer,
+  says: Buffer
+): AsyncIterable<ReadonlyArray<Buffer>> {
   const socket = await connected
   socket.on("error", () => {})
   let wake = (): void => {}
   for (const event of ["readable", "end", "close"]) socket.on(event, () => wake())
-  socket.write(says)
+  socket.write(handshake)
   let ended = false
   let bytes = Buffer.alloc(0)
   /** So many bytes, or undefined if the connection ends before. */
@@ -76,7 +80,11 @@ async function* messagesOf(connected: Promise<Socket>, says: Buffer): AsyncItera
     if (size === undefined) return
     const body = await take(flags & 2 ? Number(size.readBigUInt64BE()) : size[0]!)
     if (body === undefined) return
-    if (flags & 4) continue
+    if (flags & 4) {
+      // READY. What is said before is part of the handshake to libzmq, and wrong.
+      if (body.toString("latin1", 1, 6) === "READY") socket.write(says)
+      continue
+    }
     frames.push(body)
     if (flags & 1) continue
     yield frames

@@ -13,8 +13,11 @@
  * While one side has no room, a proxy stops reading the other, so that the peers
  * there have to wait, too. No more messages are taken from libzmq than a mailbox
  * holds: 256, or `receiveHighWaterMark` if that is less. The peers of a ROUTER wait
- * for room separately: one that does not read holds up the others only when as
- * many messages again wait for it.
+ * for room separately, and one that does not read holds up nobody: up to 1,000
+ * messages for it wait, and as many of its own. What comes beyond that is dropped,
+ * counted in `stats.dropped` of the ROUTER and said once in the log. While a peer of a
+ * ROUTER has no room, more is read, as its end may be behind that: at most 65,536
+ * messages and 64 MiB.
  *
  * A message for a ROUTER peer that has left is dropped, as `zmq_proxy` does it,
  * and counted. With `mandatory: false` libzmq itself drops it, and also what a

@@ -165,11 +165,24 @@ export interface Receives<out E = never> {
 /**
  * How handlers are run.
  *
+ * **Details**
+ *
+ * While a peer of a ROUTER, STREAM or SERVER does not read what is sent to it, its
+ * messages wait for no handler, up to 1,000 of them. What it sends beyond that is
+ * dropped, counted in `stats.dropped` and said once in the log. Of a STREAM all of it is then
+ * dropped, and it is hung up on as soon as it has room.
+ *
  * @category models
  * @since 0.1.0
  */
 export interface HandlerOptions {
-  /** How many at a time. Default: 1; at most 1,024. */
+  /**
+   * How many at a time. Default: 1; at most 1,024. Less than 1 counts as 1.
+   *
+   * A handler that waits until one peer of the same ROUTER, STREAM or SERVER has
+   * room does not count, in whichever of its fibers it waits: others go on with the
+   * messages of other peers, until 1,000 wait for that peer.
+   */
   readonly concurrency?: number | undefined
   /** The name of a span for each run of a handler, with attributes as OpenTelemetry names them. Default: no span. */
   readonly span?: string | undefined
@@ -300,7 +313,7 @@ export interface Requester {
    * The peer gets `[id, "", ...frames]`, where the id has 4 bytes from a REQ and 8
    * from a DEALER, and must send the first two back before the frames of the
    * reply. A REP and `serve` do so. A reply to a REQ without them has libzmq end
-   * the connection, and not connect again.
+   * the connection; it is made again, and the next request goes on.
    */
   readonly request: (message: Outgoing) => Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
 }

@@ -293,6 +293,17 @@ describe("a watched socket that has closed while it waits for an inproc name to 
   )
 })
 
+it.live("sockets that waited for inproc names which nobody binds leave no file descriptor open", () =>
+  Effect.gen(function* () {
+    const before = openFiles()
+    const name = freshEndpoint("inproc")
+    for (const number of numbers(0, 50)) {
+      yield* Effect.scoped(Zmq.push({ connect: [name, `${name}/${number}`] }))
+    }
+    yield* until(Effect.sync(() => openFiles() < before + 10))
+  })
+)
+
 describe("a process ends by itself, with code 0 and no word on stderr", () => {
   const ends = (scenarios: ReadonlyArray<string>, stdout = "closed\n") =>
     Effect.gen(function* () {

@@ -2,7 +2,9 @@
 import { connect } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Logger, Metric, References, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { Draft, Zmq } from "effect-zmq"
+import { Dealer } from "zeromq"
 import { runScript } from "./support/child.ts"
 import { messageOf, openScripted } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, outcome, pause, transports, until } from "./support/sockets.ts"
@@ -199,6 +201,40 @@ describe("closing", () => {
     )
   }
 
+  it.effect("waits for the sockets of a scope together", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint("tcp") }), boundTo))
+      const began = performance.now()
+      yield* logged(
+        Effect.scoped(
+          Effect.forEach(numbers(0, 6), () =>
+            Effect.flatMap(Zmq.push({ connect: endpoint, linger: "3 seconds" }), (push) => push.send("to nobody"))
+          )
+        )
+      )
+      // One after the other it would be 18 seconds.
+      expect(performance.now() - began).toBeLessThan(15_000)
+    })
+  )
+
+  it.effect("waits for no request: each was answered, or was given up", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* Effect.scoped(Effect.map(Zmq.rep({ bind: freshEndpoint("tcp") }), boundTo))
+      const clients: ReadonlyArray<(options: object) => Effect.Effect<Zmq.Requester, Zmq.SocketError, Scope.Scope>> = [
+        Zmq.req,
+        Zmq.dealer
+      ]
+      for (const openClient of clients) {
+        const given = Effect.flatMap(openClient({ connect: endpoint, linger: "1 hour", receiveTimeout: 1 }), (client) =>
+          Effect.flip(client.request("is anybody there?"))
+        )
+        const ended = yield* Effect.forkChild(Effect.scoped(given), { startImmediately: true })
+        yield* until(Effect.map(TestClock.adjust(1), () => ended.pollUnsafe() !== undefined))
+        expect(yield* Fiber.join(ended)).toMatchObject({ _tag: "Again" })
+      }
+    })
+  )
+
   it.effect("waits for nobody to read what was sent over inproc, which is the peer's", () =>
     Effect.gen(function* () {
       const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc") })
@@ -263,6 +299,34 @@ describe("closing", () => {
       })
     )
   }
+
+  it.live("waits no longer for a client that is owed a reply and has died, whatever it had said before", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const endless = { linger: "Infinity", sendHighWaterMark: 1, receiveHighWaterMark: 10 } as const
+      const server = yield* Scope.provide(Zmq.router({ bind: freshEndpoint("tcp"), ...endless }), scope)
+      const client = new Dealer({ receiveHighWaterMark: 1, receiveBufferSize: 4096, sendHighWaterMark: 0 })
+      client.connect(boundTo(server))
+      // More than the buffers of TCP take.
+      const replies = 64
+      let begun = 0
+      const all = until(Effect.sync(() => begun === replies))
+      const reply = Effect.suspend(() => {
+        begun++
+        return Effect.as(all, Buffer.alloc(1_000_000))
+      })
+      const serving = yield* Effect.forkChild(server.serve(() => reply, { concurrency: replies }))
+      const ask = Effect.promise(() => client.send(["", "question"]))
+      for (const _ of numbers(0, replies)) yield* ask
+      yield* until(Effect.sync(() => server.stats.again > 0))
+      yield* Fiber.interrupt(serving)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      // It says this before it leaves.
+      for (const _ of numbers(0, 100)) yield* ask
+      client.close()
+      yield* Fiber.join(closing)
+    })
+  )
 
   it.effect("counts what handlers give back afterwards as left", () =>
     Effect.gen(function* () {

@@ -4,7 +4,7 @@
  */
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, Logger, Option, type Scope, Stream } from "effect"
-import { Zmq } from "effect-zmq"
+import { Proxy, Zmq } from "effect-zmq"
 import { describe } from "vitest"
 import { coreOf } from "../src/internal/link.ts"
 import { type Lease, Mailbox } from "../src/internal/mailbox.ts"
@@ -143,6 +143,31 @@ describe("A STREAM peer that says too much and does not read", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+it.live("The end of a STREAM peer that was cut off comes when the handler before it is done", () =>
+  Effect.gen(function* () {
+    const { gone, port, socket } = yield* openWithPeers(Zmq.rawStream(), "slow")
+    const done: Array<string> = []
+    yield* Effect.forkScoped(
+      socket.runForEach(([id, data]) => {
+        const answered = data!.length === 0 ? Effect.void : Effect.ignore(socket.send([id, "answer"]))
+        return Effect.andThen(
+          answered,
+          Effect.sync(() => done.push(`${id}|${data}`))
+        )
+      })
+    )
+    say(port, "slow", ...texts(0, 1200))
+    yield* untilSo(() => port.handedOver === 1200)
+    // Read while the answer still waits: libzmq knows that a peer has left when this is read.
+    say(port, "slow", "")
+    yield* untilSo(() => port.handedOver === 1201)
+    yield* aFewTurns
+    gone.add("slow")
+    yield* untilSo(() => done.length === 2)
+    expect(done).toEqual(["slow|0", "slow|"])
+  }).pipe(Effect.scoped)
+)
 
 /** Handlers that run until they are let go on, and how many of them do. */
 class Running {
@@ -857,4 +882,65 @@ describe("What is read further ahead, as a peer has no room", () => {
       }).pipe(Effect.scoped)
     )
   }
+})
+
+describe("A client of a proxy that does not read", () => {
+  it.live("waits with its requests, as with its replies, and the others pass", () =>
+    Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow")
+      const back = yield* openScripted(Zmq.dealer())
+      yield* Effect.forkScoped(Proxy.run(socket, back.socket))
+      /** A worker answers what has been passed on to it. */
+      let answered = 0
+      const answer = () => {
+        for (const text of back.port.sent.slice(answered)) {
+          answered++
+          const [peer, body] = text.split("|") as [string, string]
+          back.port.arriveMessage(messageOf(peer, `re ${body}`))
+        }
+      }
+      const passed = (peer: string) => back.port.sent.filter((text) => text.startsWith(peer)).length
+      say(port, "slow", "first")
+      yield* untilSo(() => passed("slow") === 1)
+      answer()
+      yield* aFewTurns
+      say(port, "slow", ...texts(0, 1300))
+      say(port, "good", "a")
+      yield* untilSo(() => passed("good") === 1)
+      answer()
+      yield* untilSo(() => port.sent.includes("good|re a"))
+      yield* aFewTurns
+      expect(passed("slow")).toBe(1)
+      expect(socket.stats).toMatchObject({ queued: 1000, dropped: 300 })
+
+      stuck.clear()
+      yield* untilSo(() => passed("slow") === 1001)
+      answer()
+      yield* untilSo(() => port.sent.length === 1 + 1001)
+      expect(port.sent.filter((text) => text.startsWith("slow"))).toEqual(
+        ["first", ...texts(0, 1000)].map((body) => `slow|re ${body}`)
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("has replies beyond 1,000 dropped, which is counted and said once", () => {
+    const { layer, logged } = collecting()
+    return Effect.gen(function* () {
+      const { port, socket, stuck } = yield* openWithPeers(Zmq.router(), "slow", "slow 2")
+      const back = yield* openScripted(Zmq.dealer())
+      yield* Effect.forkScoped(Proxy.run(socket, back.socket))
+      for (const body of texts(0, 1500)) back.port.arriveMessage(messageOf("slow", body))
+      for (const body of texts(0, 1200)) back.port.arriveMessage(messageOf("slow 2", body))
+      back.port.arriveMessage(messageOf("good", "a"))
+      yield* untilSo(() => port.sent.includes("good|a"))
+      yield* aFewTurns
+      expect(socket.stats.dropped).toBe(500 + 200)
+      stuck.clear()
+      yield* untilSo(() => port.sent.length === 2001)
+      expect(port.sent.filter((text) => text.startsWith("slow|"))).toEqual(texts(0, 1000).map((body) => `slow|${body}`))
+      expect(logged).toEqual([
+        "effect-zmq: messages of a peer that does not read what is sent to it are dropped beyond 1000"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
 })

@@ -3,9 +3,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Scope, type Scope as ScopeType, Stream } from "effect"
 import { Draft, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
+import { coreOf } from "../src/internal/link.ts"
 import { runScript } from "./support/child.ts"
 import { openScripted } from "./support/scripted.ts"
-import { boundTo, freshEndpoint, outcome, pause, transports, until } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, numbers, outcome, pause, transports, until } from "./support/sockets.ts"
 
 type Open = (options: object) => Effect.Effect<Zmq.Socket, Zmq.SocketError, ScopeType.Scope>
 
@@ -152,6 +153,36 @@ it.effect("a socket that waits for a message is not called, whatever becomes of 
   })
 )
 
+describe("a socket that receives", () => {
+  const pairs: Record<string, readonly [Open, Open]> = {
+    pull: [Zmq.pull, Zmq.push],
+    sub: [(options) => Zmq.sub({ subscribe: "", ...options }), Zmq.pub],
+    xsub: [(options) => Zmq.xsub({ subscribe: "", ...options }), Zmq.xpub],
+    dealer: [Zmq.dealer, Zmq.dealer],
+    pair: [Zmq.pair, Zmq.pair]
+  }
+  for (const transport of transports) {
+    for (const [type, [receiver, sender]] of Object.entries(pairs)) {
+      it.live(`hears who it connects to meanwhile over ${transport}: a ${type}`, () =>
+        Effect.gen(function* () {
+          const socket = (yield* receiver({ linger: 0 })) as Zmq.Pull
+          const received = yield* Effect.forkScoped(socket.recvString)
+          yield* until(Effect.sync(() => coreOf(socket)!.inbox.receiving))
+          const peer = (yield* sender({ bind: freshEndpoint(transport), linger: 0 })) as Zmq.Push
+          yield* socket.connect(boundTo(peer))
+          // A PUB drops what comes before its subscriber.
+          yield* until(
+            Effect.as(Effect.andThen(peer.trySend("hello"), pause(1)), true).pipe(
+              Effect.map(() => received.pollUnsafe() !== undefined)
+            )
+          )
+          expect(yield* Fiber.join(received)).toBe("hello")
+        })
+      )
+    }
+  }
+})
+
 describe("a peer that comes back", () => {
   for (const transport of transports) {
     it.live(`is reached by a PAIR that only sends, over ${transport}`, () =>
@@ -266,5 +297,32 @@ describe("a peer that comes back", () => {
         })
       )
     }
+  }
+
+  for (const [type, open] of [
+    ["dealer", Zmq.dealer],
+    ["req", Zmq.req]
+  ] as const) {
+    it.live(`at once, again and again, under its routing id over inproc: a ${type}`, () =>
+      Effect.gen(function* () {
+        const router = yield* Zmq.router({ bind: freshEndpoint("inproc") })
+        yield* Effect.forkScoped(router.serve((request) => Effect.succeed(request)))
+        for (const number of numbers(0, 40)) {
+          const client: Effect.Effect<Zmq.Requester, Zmq.SocketError, Scope.Scope> = open({
+            connect: boundTo(router),
+            routingId: "me",
+            linger: 0
+          })
+          const [answer] = yield* Effect.scoped(Effect.flatMap(client, ({ request }) => request(`${number}`)))
+          expect(`${answer}`).toBe(`${number}`)
+        }
+        // Whoever comes beside one that is there takes nothing from it.
+        const first = yield* Zmq.dealer({ connect: boundTo(router), routingId: "me", linger: 0 })
+        expect(`${(yield* first.request("a"))[0]}`).toBe("a")
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 400)))
+        yield* Zmq.dealer({ connect: boundTo(router), routingId: "me", linger: 0 })
+        expect(`${(yield* first.request("b"))[0]}`).toBe("b")
+      })
+    )
   }
 })

@@ -5,7 +5,7 @@ import { Curve, Draft, Plain, Proxy, Zap, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
 import { coreOf } from "../src/internal/link.ts"
 import { mostInFront, Subscribers } from "../src/internal/subscribers.ts"
-import { boundTo, freshEndpoint, type Transport, transports, until, untilDefined } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, pause, type Transport, transports, until, untilDefined } from "./support/sockets.ts"
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `t${String(i).padStart(5, "0")}.`)
 
@@ -625,5 +625,20 @@ it.live("manual is refused: libzmq accepts subscriptions for others than those w
     yield* Effect.promise(() => xpub.send("secret"))
     const [frame] = yield* Effect.promise(() => other.receive())
     expect(frame!.toString()).toBe("secret")
+  })
+)
+
+it.live("an XPUB on which somebody receives drops nothing, however long that takes", () =>
+  Effect.gen(function* () {
+    const xpub = yield* Zmq.xpub({ bind: freshEndpoint("tcp"), linger: 0 })
+    const xsub = yield* Zmq.xsub({ connect: boundTo(xpub), linger: 0 })
+    yield* xsub.awaitConnected
+    yield* xsub.send("first")
+    expect(yield* xpub.recvString).toBe("first")
+    yield* xsub.sendAll(Array.from({ length: 5000 }, (_, number) => `m${number}`))
+    // Nobody receives for a while: more than it keeps for nobody may come.
+    yield* pause(500)
+    for (let number = 0; number < 5000; number++) expect(yield* xpub.recvString).toBe(`m${number}`)
+    expect(xpub.stats.dropped).toBe(0)
   })
 )

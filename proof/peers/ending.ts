@@ -20,7 +20,11 @@ const common = {
   linger: "120 seconds"
 } as const
 
-const accepted = (number: number): void => writeLine(`accepted ${number}`)
+let answered = 0
+const accepted = (number: number): void => {
+  answered++
+  writeLine(`accepted ${number}`)
+}
 const message = (number: number): string => `${number} ${"a".repeat(bytes)}`
 const numbers = Array.from({ length: count }, (_, number) => number)
 
@@ -88,6 +92,10 @@ const handler = (request: Zmq.Message) =>
     })
   )
 
+const untilHalfAnswered = Effect.gen(function* () {
+  while (answered < count / 2) yield* Effect.sleep(1)
+})
+
 const serves: Readonly<Record<string, Effect.Effect<void, unknown, Scope.Scope>>> = {
   rep: Effect.gen(function* () {
     const rep = yield* Zmq.rep({ connect: endpoint!, linger: "120 seconds" })
@@ -108,12 +116,11 @@ const ends: Readonly<Record<string, Effect.Effect<void, string>>> = {
 }
 
 const send = sends[way!]
+// When it fails before its end, that is told.
+const told = Effect.tapError((error: unknown) => Effect.sync(() => console.error(error)))
 const work =
   send !== undefined
-    ? Effect.andThen(send, ends[end!]!)
-    : // A service ends when something beside it does.
-      Effect.raceFirst(
-        Effect.scoped(serves[way!]!),
-        Effect.andThen(Effect.sleep(end === "signal" ? "1 hour" : 200), ends[end!]!)
-      )
+    ? Effect.andThen(told(send), ends[end!]!)
+    : // A service ends when something beside it does, in the middle of its requests.
+      Effect.raceFirst(told(Effect.scoped(serves[way!]!)), Effect.andThen(untilHalfAnswered, ends[end!]!))
 NodeRuntime.runMain(Effect.scoped(work), { disableErrorReporting: true })

@@ -12,7 +12,7 @@ import { publish } from "./m-pub.ts"
 const goodOnes = 50
 
 /** How many MiB a service may grow by: what is documented to wait for a client, and what Node does not give back. */
-const mostGrowth = 256
+const mostGrowth = 512
 
 interface Service {
   readonly endpoint: string

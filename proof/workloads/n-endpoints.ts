@@ -31,10 +31,7 @@ export const endpoints = async (size: Size): Promise<Outcome> => {
   let others = 0
   const times = 10
   const program = Effect.gen(function* () {
-    // A port that is free.
-    const endpoint = yield* Effect.scoped(
-      Effect.map(Zmq.pull({ bind: "tcp://127.0.0.1:*" }), (pull) => pull.endpoints[0]!)
-    )
+    const endpoint = yield* freePort(random)
     const file = ipc()
     const types = Object.keys(opens) as Array<keyof typeof opens>
     while (binds < size.count) {
@@ -101,6 +98,12 @@ export const endpoints = async (size: Size): Promise<Outcome> => {
       `seed ${seed}`
     ]
   }
+}
+
+/** A port that no connection of another process gets for its own side, as those of `tcp://127.0.0.1:*` may. */
+const freePort = (random: (below: number) => number): Effect.Effect<string, Zmq.SocketError> => {
+  const bound = Effect.suspend(() => Zmq.pull({ bind: `tcp://127.0.0.1:${20_000 + random(10_000)}` }))
+  return Effect.map(Effect.scoped(Effect.retry(bound, { times: 100 })), (pull) => pull.endpoints[0]!)
 }
 
 const untilFree = (endpoint: string): Effect.Effect<void> =>

@@ -13,7 +13,7 @@ export const workload: Workload = {
     "Programs: each message whose send succeeded is sent, and must arrive at a slow reader, though the program has ended: by itself, by SIGTERM under `NodeRuntime.runMain`, by a failure or by a defect. A program may have been stopped between a send and writing that down. Services: a request whose handler has succeeded is sent, and so is one that was put back, which the next `serve` answers; none may be both. Endpoints: what is sent is a bind, and what is lost an endpoint that was not free.",
   alone: "it asks what this library does at the end",
   rows: [
-    { library: "effect-zmq", variant: "programs", quick: 14, full: 288, limit, run: programs },
+    { library: "effect-zmq", variant: "programs", quick: 8, full: 288, limit, run: programs },
     { library: "effect-zmq", variant: "services", quick: 150, full: 3000, limit, run: services },
     { library: "effect-zmq", variant: "endpoints bound again", quick: 400, full: 10_000, limit, run: endpoints }
   ]

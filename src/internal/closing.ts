@@ -10,20 +10,44 @@ const leftAtClose = Metric.counter("zmq_messages_left_at_close", {
   incremental: true
 })
 
+// However long others of its scope have taken, so much time each socket has, in milliseconds.
+const leastOfLinger = 250
+
+const beganToClose = new WeakMap<object, number>()
+
+/**
+ * Closes a socket with its scope. The sockets of a scope close one after the
+ * other, and libzmq delivers for all of them meanwhile: so they share their time.
+ */
+export const closeWith = (scope: object, core: SocketCore): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const now = performance.now()
+    const began = beganToClose.get(scope) ?? now
+    beganToClose.set(scope, began)
+    core.lingerIsLess = now - began
+    return core.shut
+  })
+
 /** Closes a socket, and counts what was left in it. Takes at most its `linger`, but for a moment. */
 export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (core.closed) return
-    const { inbox, linger, outbox, whereabouts: endpoints } = core
+    const { inbox, outbox, whereabouts: endpoints } = core
+    // A request that was given up, or that ends with the socket, need not arrive.
+    const onlyAsked = outbox.requests > 0 && outbox.requests === outbox.sent
+    const shared = Math.max(Math.min(leastOfLinger, core.linger), core.linger - core.lingerIsLess)
+    const linger = onlyAsked ? 0 : shared
     const began = performance.now()
     const spent = () => performance.now() - began
     core.stop()
     // What was accepted and waits here goes first.
     const { paid } = outbox
     if (paid !== undefined) {
+      const stopTaking = inbox.takeForNobody()
       yield* Effect.promise(() => within(linger, paid))
-      core.lingerFor(Math.max(0, linger - spent()))
+      stopTaking()
     }
+    if (paid !== undefined || linger < core.linger) core.lingerFor(Math.max(0, linger - spent()))
     const ended = core.end(Math.max(0, linger - spent()))
     // A receive that was pending may end with a message, a moment later.
     if (inbox.receiving) yield* nextMicrotask
@@ -38,7 +62,7 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
         Effect.annotateLogs({
           socket: core.type,
           endpoints,
-          linger,
+          linger: core.linger,
           sent: outbox.sent,
           unsent: outbox.unsent
         })
@@ -57,7 +81,7 @@ const countLeft = (core: SocketCore, endpoints: string): Effect.Effect<void> =>
     // What a handler gives back later is left as well.
     const context = yield* Effect.context<never>()
     mailbox.cameBack = () => Effect.runSyncWith(context)(count(1))
-    const received = core.inbox.queued
+    const received = core.inbox.queued + core.inbox.unwanted
     if (received === 0) return
     yield* count(received)
     yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(

@@ -15,7 +15,8 @@ interface ContextSocket extends Attended {
   readonly reliesOnZap: boolean
   /** The inproc names it connected to before they were bound. */
   readonly waitsFor: ReadonlySet<string>
-  peerLeft(): void
+  peerLeft(id?: Buffer): void
+  expect(id: Buffer | undefined): void
 }
 
 export class ContextCore {
@@ -28,7 +29,7 @@ export class ContextCore {
   /** What was ever connected to over inproc, in a context that is used again. */
   readonly connectedTo = new Set<string>()
   closed = false
-  // What sockets wait for that are closed and watched.
+  // What sockets wait for that are closed.
   private readonly abandoned = new Set<string>()
   private again: NodeJS.Timeout | undefined
   readonly waiting: Waiting
@@ -53,14 +54,16 @@ export class ContextCore {
 
   /**
    * A socket has closed that waited for inproc names to be bound. libzmq never ends
-   * it unless somebody binds them, and as long as it is watched the process
-   * goes on. What it has sent may be had for `linger` milliseconds.
+   * it unless somebody binds them: it keeps its file descriptor, and the process
+   * as long as it is watched. What it has sent may be had for `linger` milliseconds.
    */
   abandon({ waitsFor }: ContextSocket, watched: boolean, linger: number): void {
-    if (watched) for (const name of waitsFor) this.abandoned.add(name)
     if (linger === Number.POSITIVE_INFINITY) return
     const timer = setTimeout(() => {
-      for (const name of waitsFor) this.waiting.remove(name)
+      for (const name of waitsFor) {
+        this.waiting.remove(name)
+        this.abandoned.add(name)
+      }
       this.endAbandoned()
     }, linger)
     if (!watched) timer.unref()

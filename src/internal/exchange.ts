@@ -85,7 +85,10 @@ export class ReqTurn {
     const one = Semaphore.makeUnsafe(1)
     const rule: SendRule = {
       check: (operation) => this.checkSend(operation, this.relaxed),
-      sent: () => this.sent()
+      sent: () => {
+        sending.outbox.requests++
+        this.sent()
+      }
     }
     return (message: Outgoing): Effect.Effect<Message, SendError | ReceiveError> =>
       Effect.suspend(() => {
@@ -162,6 +165,7 @@ export class DealerRequests implements Diversion {
       const rule: SendRule = {
         check: noRule.check,
         sent: () => {
+          this.sending.outbox.requests++
           this.inFlight.set(key, request)
         }
       }

@@ -38,7 +38,8 @@ export class Held {
   keep(lease: Lease<Message>): boolean {
     if (!this.outbox.hasFull && this.cutOff.size === 0) return false
     const peer = peerOf(lease.message)
-    if (this.cutOff.has(peer)) return this.keepFromCutOff(peer, lease)
+    if (this.cutOff.has(peer) && this.keepFromCutOff(peer, lease)) return true
+    // The end of a peer, too, waits until those who send to it know.
     if (!this.outbox.isFull(peer)) return false
     const held = this.held.get(peer) ?? []
     if (held.length >= mostPerPeer) {

@@ -23,6 +23,10 @@ const firstBurst = 8
 const mostAhead = 65_536
 const mostBytesAhead = 64 * 1024 * 1024
 
+// How many messages are taken for nobody at a time, and how often, in milliseconds.
+const burstForNobody = 512
+const betweenBursts = 20
+
 /** Takes messages that are not for the mailbox: the replies to requests. */
 export interface Diversion {
   /** Whether a message is expected. */
@@ -68,6 +72,8 @@ export class Inbox {
   arrivals = 0
   bytes = 0
   again = 0
+  /** How many messages were taken for nobody. */
+  unwanted = 0
 
   /** The mailbox takes at most `capacity` messages at a time that nobody asked for. */
   constructor(native: NativeSocket, capacity: number, newestOnly: boolean) {
@@ -174,6 +180,21 @@ export class Inbox {
       this.read(this.mostPerBurst, () => finish(more))
     }
     more()
+  }
+
+  /**
+   * Takes what comes after the end, for nobody: that a peer which is owed something
+   * has left may be behind it. Returns what stops that.
+   */
+  takeForNobody(): () => void {
+    const timer = setInterval(() => {
+      if (this.state !== "receiving") this.native.receiveBurst(burstForNobody, this.forNobody)
+    }, betweenBursts)
+    return () => clearInterval(timer)
+  }
+
+  private readonly forNobody = (): void => {
+    this.unwanted++
   }
 
   /** Has a message that libzmq does not tell arrive. */

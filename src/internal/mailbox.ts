@@ -52,6 +52,11 @@ export class Mailbox<A> {
     return this.fresh.length + this.returned.length
   }
 
+  /** Whether anybody has ever taken a message, or waits for one. */
+  get isUsed(): boolean {
+    return this.first > 0 || this.wanted
+  }
+
   /** The messages that are there for whoever comes now: none, if others wait. */
   get available(): number {
     return this.line.isEmpty ? this.unpromised : 0

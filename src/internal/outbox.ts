@@ -75,6 +75,8 @@ export class Outbox {
   onRoom: (peer: string) => void = ignore
   /** Where the ends of peers are seen only as the socket is read. */
   refusals: Refusals | undefined = undefined
+  /** How many of the messages were requests: each was answered, or nobody waits for its reply any more. */
+  requests = 0
   /** Messages that were accepted, here or by libzmq, and never sent. */
   unsent = 0
   /** Messages and bytes that libzmq accepted, and offers that it refused for want of room. */

@@ -12,7 +12,7 @@ import { Context } from "../ZmqContext.ts"
 import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
 import { errorOf, unreadable } from "./answer.ts"
 import { attendTo, leave, soon } from "./attend.ts"
-import { closeSocket } from "./closing.ts"
+import { closeSocket, closeWith } from "./closing.ts"
 import { Connections } from "./connections.ts"
 import { type ContextCore, hasDescriptors } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve, isInproc } from "./endpoint.ts"
@@ -83,6 +83,9 @@ export class SocketCore {
   private readonly placesAreTaken: boolean
   private readsUntil = 0
   private readonly reconnect: Reconnect
+  // The routing ids of peers of this thread that have left over inproc.
+  private readonly left = new Recent(mostLeft)
+  private takingOver: NodeJS.Timeout | undefined
   readonly waitsFor = new Set<string>()
   private readonly log: Log
   private readonly refusals = new Warnings((count, minutes) =>
@@ -209,6 +212,9 @@ export class SocketCore {
     return given < 0 ? Number.POSITIVE_INFINITY : given
   }
 
+  /** For how many milliseconds others of its scope have been closing. */
+  lingerIsLess = 0
+
   /** Milliseconds. */
   lingerFor(millis: number): void {
     if (millis === Number.POSITIVE_INFINITY) return
@@ -294,11 +300,18 @@ export class SocketCore {
       this.makeRoomInFront()
       // libzmq's disconnect ends all connections to an endpoint at once, so there
       // is one of them, for as long as anybody wants it.
-      if (isInproc(endpoint)) this.mayWaitFor(endpoint)
+      if (isInproc(endpoint)) {
+        this.mayWaitFor(endpoint)
+        this.context.binders.get(endpoint)?.expect(this.given("routingId") as Buffer | undefined)
+      }
       if (!this.connectedTo.includes(endpoint)) this.native.connect(endpoint)
       const connected = { endpoint }
       this.connected.push(connected)
-      if (isInproc(endpoint)) this.join(endpoint)
+      if (isInproc(endpoint)) {
+        this.join(endpoint)
+        // Its peer does not wake who has not looked there yet, and libzmq tells nobody to look.
+        if (this.inbox.receiving) this.native.recheck()
+      }
       this.connections.changed.raise()
       return connected
     } catch (cause) {
@@ -368,7 +381,8 @@ export class SocketCore {
   private leaveName(name: string): void {
     if (!isInproc(name)) return
     if (this.context.binders.get(name) === this) this.context.binders.delete(name)
-    for (const one of this.context.neighbours.part(name, this)) one.peerLeft()
+    const id = this.given("routingId") as Buffer | undefined
+    for (const one of this.context.neighbours.part(name, this)) one.peerLeft(id)
   }
 
   /** Begins to watch the connections. Says whether there was room for the two sockets that takes. */
@@ -457,11 +471,27 @@ export class SocketCore {
   }
 
   /** A peer has left, or is just leaving, or was left. */
-  peerLeft(): void {
+  peerLeft(id?: Buffer): void {
+    if (id !== undefined && this.type === "router") this.left.add(id.toString("latin1"))
     // It is there until what it had sent is read, and until then nobody else gets
     // its place: one with its routing id, or the next peer of a PAIR.
     if (this.placesAreTaken) this.readsUntil = performance.now() + millisToReadOn
     this.hasNews()
+  }
+
+  /**
+   * A peer of this thread connects over inproc. Where one of its routing id has just
+   * left, libzmq may still have that one, and would ignore the new one for good.
+   */
+  expect(id: Buffer | undefined): void {
+    if (id === undefined || !this.left.delete(id.toString("latin1")) || this.given("handover") !== undefined) return
+    this.letTakeOver(true)
+    clearTimeout(this.takingOver)
+    this.takingOver = setTimeout(() => this.letTakeOver(false), millisToTakeOver).unref()
+  }
+
+  private letTakeOver(value: boolean): void {
+    if (!this.closed) this.native.set({ option: "handover", value, given: value, expected: "" })
   }
 
   private hasNews(): void {
@@ -583,6 +613,31 @@ const isNetwork = (endpoint: string): boolean => !isSilent(endpoint)
 // How many binds libzmq may tell of before the event loop turns.
 const mostUnheard = 100
 
+// How many peers that have left are remembered, and how long one that comes back may
+// take over from itself, in milliseconds: until the socket is called.
+const mostLeft = 1000
+const millisToTakeOver = 300
+
+/** Names, of which the oldest are forgotten. */
+class Recent {
+  private readonly names = new Set<string>()
+  private readonly most: number
+
+  constructor(most: number) {
+    this.most = most
+  }
+
+  add(name: string): void {
+    this.names.delete(name)
+    this.names.add(name)
+    if (this.names.size > this.most) for (const oldest of this.names) return void this.names.delete(oldest)
+  }
+
+  delete(name: string): boolean {
+    return this.names.delete(name)
+  }
+}
+
 // How long the end of a connection takes after libzmq has told of it, with all that
 // was on its way, in milliseconds.
 const millisToReadOn = 500
@@ -703,9 +758,10 @@ export const openSocket = <T extends SocketType>(
         if (core.reliesOnZap) context.zap.enter()
         return core
       })
+    const scope = yield* Effect.scope
     return yield* Effect.acquireRelease(
       Effect.flatMap(make, (core) => Effect.onError(begin(core), () => core.shut)),
-      (core) => core.shut
+      (core) => closeWith(scope, core)
     )
   })
 

@@ -122,7 +122,7 @@ export class Subscribers implements Diversion {
     if (this.closed) return
     this.looking = true
     // Whoever receives on an XPUB takes it.
-    if (!this.hidden && this.inbox.receiving) return this.lookAfter(idle)
+    if (!this.hidden && (this.inbox.receiving || this.isLeftToReceiver)) return this.lookAfter(idle)
     if (turn.isOver) return turn.next(this.look)
     this.begunAt = performance.now()
     this.inbox.poll(this.perLook, this.looked)
@@ -158,6 +158,13 @@ export class Subscribers implements Diversion {
     this.timer = setTimeout(this.look, millis).unref()
   }
 
+  // Whoever receives on an XPUB gets all that comes, in its own time: what does not
+  // fit stays with libzmq, and its senders wait.
+  private get isLeftToReceiver(): boolean {
+    const { capacity, mailbox } = this.inbox
+    return mailbox.isUsed && mailbox.size >= capacity
+  }
+
   accept(message: Message): boolean {
     let bytes = perMessage
     for (let i = 0; i < message.length; i++) bytes += message[i]!.length
@@ -168,7 +175,7 @@ export class Subscribers implements Diversion {
     // left over of others.
     const last = message[message.length - 1]!
     if (isSubscription(last)) return this.acceptSubscription(message, last)
-    if (!this.hidden && this.inbox.mailbox.size < mostMessages) return false
+    if (!this.hidden && (this.inbox.mailbox.isUsed || this.inbox.mailbox.size < mostMessages)) return false
     this.drop()
     return true
   }
@@ -177,7 +184,7 @@ export class Subscribers implements Diversion {
     this.subscriptions++
     this.count(frame.toString("latin1", 1), frame[0] === 1)
     if (this.hidden) return true
-    if (this.inbox.mailbox.size >= mostSubscriptions) {
+    if (!this.inbox.mailbox.isUsed && this.inbox.mailbox.size >= mostSubscriptions) {
       this.drop()
       return true
     }

@@ -13,8 +13,14 @@ export const optionsPage = (): string => {
   const rows = Object.entries(table)
   const all: ReadonlyArray<SocketType> = table.bind.types
   const lines = rows.map(([name, { expected, fallback, libzmq, types }]) => {
-    const ours = [...new Set(types.map((type) => fallback?.(type)))].filter((value) => value !== undefined)
-    const defaults = ours.length === 0 ? "" : ours.map((value) => `\`${String(value)}\``).join(" or ")
+    const ours = [...new Set(types.map((type) => fallback?.(type)))]
+    const defaults = ours
+      .filter((value) => value !== undefined)
+      .map((value) => {
+        const having = types.filter((type) => fallback?.(type) === value)
+        return `\`${String(value)}\`${having.length === types.length ? "" : ` (${short(having, types)})`}`
+      })
+      .join(", ")
     return `| \`${name}\` | ${libzmq === "" ? "" : `\`${libzmq}\``} | ${inCell(expected)} | ${defaults} | ${short(types, all)} |`
   })
   return `# Options

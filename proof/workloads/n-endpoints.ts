@@ -1,4 +1,5 @@
 /** The row of (n) for endpoints, which are free when a socket has closed. */
+import { createServer } from "node:net"
 import { Effect, Exit, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
@@ -103,22 +104,32 @@ export const endpoints = async (size: Size): Promise<Outcome> => {
 /** A port that no connection of another process gets for its own side, as those of `tcp://127.0.0.1:*` may. */
 const freePort = (random: (below: number) => number): Effect.Effect<string, Zmq.SocketError> => {
   const bound = Effect.suspend(() => Zmq.pull({ bind: `tcp://127.0.0.1:${20_000 + random(10_000)}` }))
-  return Effect.map(Effect.scoped(Effect.retry(bound, { times: 100 })), (pull) => pull.endpoints[0]!)
+  return Effect.scoped(Effect.map(Effect.retry(bound, { times: 100 }), (pull) => pull.endpoints[0]!))
 }
 
 const untilFree = (endpoint: string): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    while (true) {
-      const socket = new zmq.Pull({ linger: 0 })
-      try {
-        socket.bindSync(endpoint)
-        // Undone while it is open, it is free at once.
-        socket.disconnect(endpoint)
-        return
-      } catch {
-        yield* Effect.sleep(5)
-      } finally {
-        socket.close()
-      }
-    }
-  })
+  endpoint.startsWith("tcp")
+    ? untilPortIsFree(Number(endpoint.split(":").pop()))
+    : Effect.gen(function* () {
+        while (true) {
+          const socket = new zmq.Pull({ linger: 0 })
+          try {
+            socket.bindSync(endpoint)
+            // Undone while it is open, it is free at once.
+            socket.disconnect(endpoint)
+            return
+          } catch {
+            yield* Effect.sleep(5)
+          } finally {
+            socket.close()
+          }
+        }
+      })
+
+/** Without libzmq, whose thread would give the port up some time later. */
+const untilPortIsFree = (port: number): Effect.Effect<void> =>
+  Effect.callback<boolean>((resume) => {
+    const server = createServer()
+    server.on("error", () => resume(Effect.succeed(false)))
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resume(Effect.succeed(true))))
+  }).pipe(Effect.delay(5), Effect.repeat({ until: (free) => free }), Effect.asVoid)

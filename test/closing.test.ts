@@ -293,8 +293,7 @@ describe("closing", () => {
         expect(lines.length).toBe(reads ? 0 : 1)
         if (!reads) expect(lines[0]).toContain('"unsent":1')
         // What is left of the time is libzmq's.
-        if (reads) expect(lingers[0]).toBeLessThan(3_600_000)
-        else expect(lingers).toEqual([0])
+        expect(lingers[0]).toBeLessThan(reads ? 3_600_000 : 50)
         expect(socket.stats.leftAtClose).toBe(0)
       })
     )

@@ -2,7 +2,7 @@
 import * as EffectContext from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type ContextCore, closeContext, openContext, processContext } from "./internal/context.ts"
+import { type ContextCore, closeContext, openContext, processContext } from "./internal/socket/context.ts"
 import { OptionError } from "./ZmqError.ts"
 
 /**

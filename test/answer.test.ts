@@ -14,7 +14,7 @@ vi.mock("node:util", async (original) => {
 const loaded = async (as: (text: string) => string) => {
   printed.as = as
   vi.resetModules()
-  return import("../src/internal/answer.ts")
+  return import("../src/internal/zeromq/answer.ts")
 }
 const asAlways = (text: string) => text
 

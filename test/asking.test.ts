@@ -4,10 +4,10 @@ import { Effect, Exit, Fiber, Redacted, Scope, Stream } from "effect"
 import { Draft, Plain, Zmq } from "effect-zmq"
 import { describe, expect } from "vitest"
 import * as zmq from "zeromq"
-import { Credit, roomOf } from "../src/internal/credit.ts"
 import { Waiter } from "../src/internal/line.ts"
-import { Native } from "../src/internal/native.ts"
-import { Outbox } from "../src/internal/outbox.ts"
+import { Outbox } from "../src/internal/send/outbox.ts"
+import { Credit, roomOf } from "../src/internal/zeromq/credit.ts"
+import { Native } from "../src/internal/zeromq/native.ts"
 import { boundTo, freshEndpoint, randomFrom, until, whenFree } from "./support/sockets.ts"
 
 const setting = (option: string, value: boolean | number) => ({ option, value, given: value, expected: "" })

@@ -1,6 +1,6 @@
 /** Sockets that nobody calls are attended to: now and then, and soon when there is news. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
-import { attendTo, leave, soon } from "../src/internal/attend.ts"
+import { attendTo, leave, soon } from "../src/internal/zeromq/attend.ts"
 
 describe("a socket that nobody calls", () => {
   beforeEach(() => void vi.useFakeTimers())

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Logger, Metric, Option, References, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
-import { prepare } from "../src/internal/options.ts"
+import { prepare } from "../src/internal/socket/options.ts"
 import { nodeArguments, runCommand, runScript } from "./support/child.ts"
 import {
   boundTo,

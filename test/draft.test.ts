@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram"
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { Codec, Draft, Zmq } from "effect-zmq"
-import { Pace, unwatch, watch } from "../src/internal/draft/watch.ts"
+import { Pace, unwatch, watch } from "../src/internal/zeromq/draft/watch.ts"
 import { nodeArguments, runCommand } from "./support/child.ts"
 import { openNow, turns } from "./support/scripted.ts"
 import {

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import { afterAll, describe, expect, it } from "vitest"
-import { checkBind, checkConnect, faultOf, hostToResolve } from "../src/internal/endpoint.ts"
+import { checkBind, checkConnect, faultOf, hostToResolve } from "../src/internal/socket/endpoint.ts"
 
 const longest = process.platform === "linux" ? 107 : 103
 const folder = mkdtempSync(join(tmpdir(), "endpoint-"))

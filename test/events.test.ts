@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, References, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { vi } from "vitest"
-import { Connections } from "../src/internal/connections.ts"
+import { Connections } from "../src/internal/socket/connections.ts"
 import { openScripted, type ScriptedSocket, turns } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
 

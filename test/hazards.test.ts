@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Stream } from "effect"
 import { Zmq } from "effect-zmq"
-import { Native } from "../src/internal/native.ts"
+import { Native } from "../src/internal/zeromq/native.ts"
 import { nodeArguments, runCommand, runScript } from "./support/child.ts"
 import {
   boundTo,

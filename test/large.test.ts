@@ -9,7 +9,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { constant } from "effect/Function"
 import { Zmq } from "../src/index.ts"
-import { scavengeInTime, textMade } from "../src/internal/scavenge.ts"
+import { scavengeInTime, textMade } from "../src/internal/zeromq/scavenge.ts"
 import { openNow, randomOf, turns } from "./support/scripted.ts"
 
 const KiB = 1024

@@ -9,7 +9,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Option, type Scope, Stream } from "effect"
 import { Draft, Proxy, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { coreOf } from "../src/internal/link.ts"
+import { coreOf } from "../src/internal/socket/link.ts"
 import { nodeArguments } from "./support/child.ts"
 import {
   boundTo,

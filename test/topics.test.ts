@@ -3,8 +3,8 @@ import { afterEach, describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Logger, Redacted, Stream } from "effect"
 import { Curve, Draft, Plain, Proxy, Zap, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { coreOf } from "../src/internal/link.ts"
-import { mostInFront, Subscribers } from "../src/internal/subscribers.ts"
+import { coreOf } from "../src/internal/socket/link.ts"
+import { mostInFront, Subscribers } from "../src/internal/zeromq/subscribers.ts"
 import { boundTo, freshEndpoint, pause, type Transport, transports, until, untilDefined } from "./support/sockets.ts"
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `t${String(i).padStart(5, "0")}.`)

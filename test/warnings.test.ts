@@ -1,7 +1,7 @@
 /** Warnings about what strangers do: how many there are. */
 import { describe, expect, it } from "@effect/vitest"
 import { afterEach, beforeEach, vi } from "vitest"
-import { Warnings } from "../src/internal/warnings.ts"
+import { Warnings } from "../src/internal/socket/warnings.ts"
 
 const minute = 60_000
 

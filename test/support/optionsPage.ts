@@ -1,5 +1,5 @@
 /** The page docs/options.md, from the table of options: `npx vitest run test/options.test.ts -u` writes it. */
-import { type SocketType, table } from "../../src/internal/options.ts"
+import { type SocketType, table } from "../../src/internal/socket/options.ts"
 
 const short = (types: ReadonlyArray<SocketType>, all: ReadonlyArray<SocketType>): string => {
   const missing = all.filter((type) => !types.includes(type))

@@ -8,7 +8,13 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { type ConnectionEvent, Native, type NativeSocket, type Offer, type Source } from "../../src/internal/native.ts"
+import {
+  type ConnectionEvent,
+  Native,
+  type NativeSocket,
+  type Offer,
+  type Source
+} from "../../src/internal/zeromq/native.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
 
 /**

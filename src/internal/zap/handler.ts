@@ -10,8 +10,8 @@ import * as Scope from "effect/Scope"
 import type { Message, Outgoing } from "../../Message.ts"
 import type * as Zmq from "../../Zmq.ts"
 import { BindError, type SocketError } from "../../ZmqError.ts"
-import type { ContextCore } from "../context.ts"
-import * as sockets from "../sockets.ts"
+import type { ContextCore } from "../socket/context.ts"
+import * as sockets from "../socket/sockets.ts"
 import { zapEndpoint as endpoint } from "./reliance.ts"
 
 interface Handler {

@@ -5,10 +5,10 @@ import * as Exit from "effect/Exit"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import type * as Take from "effect/Take"
-import { SocketEvent } from "../SocketEvent.ts"
-import { Closed } from "../ZmqError.ts"
-import { microtask } from "./microtask.ts"
-import type { ConnectionEvent } from "./native.ts"
+import { SocketEvent } from "../../SocketEvent.ts"
+import { Closed } from "../../ZmqError.ts"
+import { microtask } from "../microtask.ts"
+import type { ConnectionEvent } from "../zeromq/native.ts"
 
 // How many events a stream begins with that were there before it.
 const replay = 256

@@ -1,14 +1,14 @@
-import type { Message } from "../Message.ts"
-import { Ahead } from "./ahead.ts"
+import type { Message } from "../../Message.ts"
+import { microtask } from "../microtask.ts"
+import { Rest } from "../rest.ts"
+import { peerOf } from "../send/outbox.ts"
+import { turn } from "../turn.ts"
+import { Ahead } from "../zeromq/ahead.ts"
+import type { NativeSocket } from "../zeromq/native.ts"
+import type { ReadAhead } from "../zeromq/refusals.ts"
+import { bytesPerBurst, scavengeInTime } from "../zeromq/scavenge.ts"
 import type { Held } from "./held.ts"
 import { Mailbox } from "./mailbox.ts"
-import { microtask } from "./microtask.ts"
-import type { NativeSocket } from "./native.ts"
-import { peerOf } from "./outbox.ts"
-import type { ReadAhead } from "./refusals.ts"
-import { Rest } from "./rest.ts"
-import { bytesPerBurst, scavengeInTime } from "./scavenge.ts"
-import { turn } from "./turn.ts"
 
 // What a message costs of the event loop's turn (P8), after which Node also
 // frees the buffers that were collected: each 16 KiB of it count as one more.

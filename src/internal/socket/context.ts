@@ -3,12 +3,12 @@ import { closeSync, openSync } from "node:fs"
 import { devNull } from "node:os"
 import type * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
-import type { ContextOptions } from "../ZmqContext.ts"
-import type { Attended } from "./attend.ts"
-import { canOpen, endWaiting, makeContext, type NativeContext, sharedContext } from "./native.ts"
-import { Neighbours } from "./neighbours.ts"
-import { Waiting } from "./waiting.ts"
-import { Reliance } from "./zap/reliance.ts"
+import type { ContextOptions } from "../../ZmqContext.ts"
+import { Reliance } from "../zap/reliance.ts"
+import type { Attended } from "../zeromq/attend.ts"
+import { canOpen, endWaiting, makeContext, type NativeContext, sharedContext } from "../zeromq/native.ts"
+import { Neighbours } from "../zeromq/neighbours.ts"
+import { Waiting } from "../zeromq/waiting.ts"
 
 interface ContextSocket extends Attended {
   readonly shut: Effect.Effect<void>

@@ -1,8 +1,8 @@
 /** How a socket closes: when it has, what was sent is on its way, and its endpoints are free. */
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import { within } from "./free.ts"
-import { nextMicrotask } from "./microtask.ts"
+import { nextMicrotask } from "../microtask.ts"
+import { within } from "../zeromq/free.ts"
 import type { SocketCore } from "./socket.ts"
 
 const leftAtClose = Metric.counter("zmq_messages_left_at_close", {

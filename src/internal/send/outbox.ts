@@ -1,9 +1,9 @@
-import type { Frame, Outgoing } from "../Message.ts"
-import { Line, Waiter } from "./line.ts"
-import { microtask } from "./microtask.ts"
-import type { NativeSocket, Offer, Source } from "./native.ts"
-import type { Refusals } from "./refusals.ts"
-import { Rest } from "./rest.ts"
+import type { Frame, Outgoing } from "../../Message.ts"
+import { Line, Waiter } from "../line.ts"
+import { microtask } from "../microtask.ts"
+import { Rest } from "../rest.ts"
+import type { NativeSocket, Offer, Source } from "../zeromq/native.ts"
+import type { Refusals } from "../zeromq/refusals.ts"
 
 // All peers share one lane, except where libzmq has a queue for each: a ROUTER
 // peer that does not read must not hold up the others.

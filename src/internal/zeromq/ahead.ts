@@ -1,5 +1,5 @@
 import * as MutableList from "effect/MutableList"
-import type { Message } from "../Message.ts"
+import type { Message } from "../../Message.ts"
 
 /**
  * Messages that were read further ahead than the mailbox takes. They go on one of

@@ -1,5 +1,5 @@
 import * as MutableList from "effect/MutableList"
-import { Line, type Waiter } from "./line.ts"
+import { Line, type Waiter } from "../line.ts"
 
 /** A message that was lent. It is consumed, unless it is put back. */
 export interface Lease<A> {

@@ -7,9 +7,9 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import type { Codec } from "../Codec.ts"
-import type { Outgoing } from "../Message.ts"
-import type * as Zmq from "../Zmq.ts"
+import type { Codec } from "../../Codec.ts"
+import type { Outgoing } from "../../Message.ts"
+import type * as Zmq from "../../Zmq.ts"
 import {
   BindError,
   ConnectError,
@@ -18,7 +18,7 @@ import {
   OpenError,
   OptionError,
   type SocketError
-} from "../ZmqError.ts"
+} from "../../ZmqError.ts"
 import {
   decodeAs,
   decodeJson,
@@ -28,17 +28,17 @@ import {
   encodeAs,
   encodeJson,
   encodeSchema
-} from "./codec/codec.ts"
-import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "./exchange.ts"
-import { forEachMessage } from "./handlers.ts"
+} from "../codec/codec.ts"
+import { forEachMessage } from "../receive/handlers.ts"
+import { Receiving } from "../receive/receive.ts"
+import { makeStream } from "../receive/stream.ts"
+import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
+import { type Check, checkOutgoing, isFrame, noRule, Sending } from "../send/send.ts"
+import { openStable } from "../zeromq/native.ts"
+import { isSubscription } from "../zeromq/subscribers.ts"
 import { link } from "./link.ts"
-import { openStable } from "./native.ts"
 import { oneTopic, type StableType } from "./options.ts"
-import { Receiving } from "./receive.ts"
-import { type Check, checkOutgoing, isFrame, noRule, Sending } from "./send.ts"
 import { type Bound, type Connected, openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
-import { makeStream } from "./stream.ts"
-import { isSubscription } from "./subscribers.ts"
 
 const isBindError = (error: unknown): error is BindError => error instanceof BindError
 const isConnectError = (error: unknown): error is ConnectError => error instanceof ConnectError

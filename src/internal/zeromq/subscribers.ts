@@ -1,10 +1,10 @@
 /** What the subscribers of a PUB or XPUB send: subscriptions, and what else they like. */
 import * as Effect from "effect/Effect"
-import type { Frame, Message } from "../Message.ts"
-import type { Closed } from "../ZmqError.ts"
-import type { Signal } from "./connections.ts"
-import type { Diversion, Inbox } from "./inbox.ts"
-import { turn } from "./turn.ts"
+import type { Frame, Message } from "../../Message.ts"
+import type { Closed } from "../../ZmqError.ts"
+import type { Diversion, Inbox } from "../receive/inbox.ts"
+import type { Signal } from "../socket/connections.ts"
+import { turn } from "../turn.ts"
 
 /** Whether libzmq takes a frame for a subscription, or for the end of one. */
 export const isSubscription = (frame: Frame): boolean =>

@@ -9,12 +9,12 @@
 import { isMainThread } from "node:worker_threads"
 import * as Context from "effect/Context"
 import * as zmq from "zeromq"
-import type { Message, Outgoing } from "../Message.ts"
-import type { ContextOptions } from "../ZmqContext.ts"
+import type { Message, Outgoing } from "../../Message.ts"
+import type { ContextOptions } from "../../ZmqContext.ts"
+import type { Setting, SocketType, StableType } from "../socket/options.ts"
 import { answerOf, checkAnswers, refusal } from "./answer.ts"
 import { Credit } from "./credit.ts"
 import { Immediate } from "./immediate.ts"
-import type { Setting, SocketType, StableType } from "./options.ts"
 import { mostInFront } from "./subscribers.ts"
 
 /**

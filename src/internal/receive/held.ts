@@ -1,7 +1,7 @@
-import type { Message } from "../Message.ts"
+import type { Message } from "../../Message.ts"
+import { type Outbox, peerOf } from "../send/outbox.ts"
 import type { Inbox } from "./inbox.ts"
 import type { Lease } from "./mailbox.ts"
-import { type Outbox, peerOf } from "./outbox.ts"
 
 /** How many messages of a peer wait at the most, each way, while it does not read what was sent to it. */
 export const mostPerPeer = 1000

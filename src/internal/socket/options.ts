@@ -9,10 +9,10 @@ import { isIP } from "node:net"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { OptionError } from "../ZmqError.ts"
-import { expectedKey, isKey, publicKeyOf } from "./security/keys.ts"
-import { expectedSecurity, forms, secured } from "./security/security.ts"
-import { longestSubscription, mostInFront } from "./subscribers.ts"
+import { OptionError } from "../../ZmqError.ts"
+import { expectedKey, isKey, publicKeyOf } from "../security/keys.ts"
+import { expectedSecurity, forms, secured } from "../security/security.ts"
+import { longestSubscription, mostInFront } from "../zeromq/subscribers.ts"
 
 const stable = [
   "pull",

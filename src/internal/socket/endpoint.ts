@@ -8,7 +8,7 @@
 import { statSync } from "node:fs"
 import { isIP, isIPv4, isIPv6 } from "node:net"
 import { dirname } from "node:path"
-import type { EndpointReason } from "../ZmqError.ts"
+import type { EndpointReason } from "../../ZmqError.ts"
 import type { SocketType } from "./options.ts"
 
 export interface EndpointFault {

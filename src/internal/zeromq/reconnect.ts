@@ -7,7 +7,7 @@
  * (session_base.cpp: `protocol_error`), though the peer may think better of it,
  * or be another one by then.
  */
-import type { SocketEvent } from "../SocketEvent.ts"
+import type { SocketEvent } from "../../SocketEvent.ts"
 
 /** What libzmq is told to do. Both may throw. */
 interface Endpoints {

@@ -6,18 +6,18 @@
  * puts it back: so wherever a proxy is stopped, each message has been passed on
  * or is where it was.
  */
-import type { Message } from "../Message.ts"
-import { mostPerPeer } from "./held.ts"
-import type { Inbox } from "./inbox.ts"
-import { Waiter } from "./line.ts"
-import type { Lease } from "./mailbox.ts"
-import { microtask } from "./microtask.ts"
-import type { Offer, Source } from "./native.ts"
-import type { SocketType } from "./options.ts"
-import { type Outbox, Posted } from "./outbox.ts"
-import type { SocketCore } from "./socket.ts"
-import { isSubscription } from "./subscribers.ts"
-import { turn } from "./turn.ts"
+import type { Message } from "../../Message.ts"
+import { Waiter } from "../line.ts"
+import { microtask } from "../microtask.ts"
+import { mostPerPeer } from "../receive/held.ts"
+import type { Inbox } from "../receive/inbox.ts"
+import type { Lease } from "../receive/mailbox.ts"
+import { type Outbox, Posted } from "../send/outbox.ts"
+import type { SocketType } from "../socket/options.ts"
+import type { SocketCore } from "../socket/socket.ts"
+import { turn } from "../turn.ts"
+import type { Offer, Source } from "../zeromq/native.ts"
+import { isSubscription } from "../zeromq/subscribers.ts"
 
 /**
  * Where the messages of each type may go. REQ and REP are in turn with one peer

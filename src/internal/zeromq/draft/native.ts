@@ -9,9 +9,10 @@
  * as with a ROUTER: the routing id as four bytes, big-endian.
  */
 import { createRequire } from "node:module"
-import type { Frame, Message, Outgoing } from "../../Message.ts"
+import type { Frame, Message, Outgoing } from "../../../Message.ts"
+import { isInproc } from "../../socket/endpoint.ts"
+import type { DraftType, Setting } from "../../socket/options.ts"
 import { answerOf, checkAnswers, errorOf, refusal } from "../answer.ts"
-import { isInproc } from "../endpoint.ts"
 import { Immediate } from "../immediate.ts"
 import {
   attempt,
@@ -28,7 +29,6 @@ import {
   untilDone,
   watchRaw
 } from "../native.ts"
-import type { DraftType, Setting } from "../options.ts"
 import { namesOf } from "./inproc.ts"
 import { Pace, stir, unwatch, type Watched, watch } from "./watch.ts"
 

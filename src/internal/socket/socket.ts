@@ -6,28 +6,36 @@ import { lookup } from "node:dns"
 import { isMainThread } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { SocketEvent } from "../SocketEvent.ts"
-import type { Stats } from "../Stats.ts"
-import { Context } from "../ZmqContext.ts"
-import { BindError, Closed, ConnectError, InvalidState, OpenError, OptionError, type SocketError } from "../ZmqError.ts"
-import { errorOf, unreadable } from "./answer.ts"
-import { attendTo, leave, soon } from "./attend.ts"
+import type { SocketEvent } from "../../SocketEvent.ts"
+import type { Stats } from "../../Stats.ts"
+import { Context } from "../../ZmqContext.ts"
+import {
+  BindError,
+  Closed,
+  ConnectError,
+  InvalidState,
+  OpenError,
+  OptionError,
+  type SocketError
+} from "../../ZmqError.ts"
+import { Held, mostPerPeer } from "../receive/held.ts"
+import { Inbox } from "../receive/inbox.ts"
+import { Outbox } from "../send/outbox.ts"
+import { zapEndpoint } from "../zap/reliance.ts"
+import { errorOf, unreadable } from "../zeromq/answer.ts"
+import { attendTo, leave, soon } from "../zeromq/attend.ts"
+import { promptly, whenFree, within } from "../zeromq/free.ts"
+import { Native, type NativeSocket, type Open } from "../zeromq/native.ts"
+import { Peers } from "../zeromq/peers.ts"
+import { Reconnect } from "../zeromq/reconnect.ts"
+import { Refusals } from "../zeromq/refusals.ts"
+import { mostInFront, mostReconnected, Subscribers } from "../zeromq/subscribers.ts"
 import { closeSocket, closeWith } from "./closing.ts"
 import { Connections } from "./connections.ts"
 import { type ContextCore, hasDescriptors } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve, isInproc } from "./endpoint.ts"
-import { promptly, whenFree, within } from "./free.ts"
-import { Held, mostPerPeer } from "./held.ts"
-import { Inbox } from "./inbox.ts"
-import { Native, type NativeSocket, type Open } from "./native.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
-import { Outbox } from "./outbox.ts"
-import { Peers } from "./peers.ts"
-import { Reconnect } from "./reconnect.ts"
-import { Refusals } from "./refusals.ts"
-import { mostInFront, mostReconnected, Subscribers } from "./subscribers.ts"
 import { inThePast, Warnings } from "./warnings.ts"
-import { zapEndpoint } from "./zap/reliance.ts"
 
 // How many messages a mailbox may hold that nobody has asked for yet. A small
 // high-water mark is a wish for fewer.

@@ -1,5 +1,5 @@
 /** Which peers a socket has, as far as its events tell. */
-import type { SocketEvent } from "../SocketEvent.ts"
+import type { SocketEvent } from "../../SocketEvent.ts"
 
 interface Count {
   /** Connections whose handshake is not over. Below zero when it was told of before its connection. */

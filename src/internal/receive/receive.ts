@@ -10,12 +10,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Message } from "../Message.ts"
-import { Again, Closed, DecodeError, type InvalidState } from "../ZmqError.ts"
+import type { Message } from "../../Message.ts"
+import { Again, Closed, DecodeError, type InvalidState } from "../../ZmqError.ts"
+import { Waiter } from "../line.ts"
+import { startTimer } from "../timer.ts"
 import type { Inbox } from "./inbox.ts"
-import { Waiter } from "./line.ts"
 import type { Lease } from "./mailbox.ts"
-import { startTimer } from "./timer.ts"
 
 export type ReceiveError = Again | Closed | DecodeError | InvalidState
 

@@ -5,14 +5,14 @@
 import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import type { Message, Outgoing } from "../Message.ts"
-import { Again, Closed, InvalidState } from "../ZmqError.ts"
-import { forEachMessage } from "./handlers.ts"
-import type { Diversion, Inbox } from "./inbox.ts"
-import { microtask, nextMicrotask } from "./microtask.ts"
-import type { ReceiveError, ReceiveRule, Receiving } from "./receive.ts"
-import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "./send.ts"
-import { startTimer } from "./timer.ts"
+import type { Message, Outgoing } from "../../Message.ts"
+import { Again, Closed, InvalidState } from "../../ZmqError.ts"
+import { microtask, nextMicrotask } from "../microtask.ts"
+import { forEachMessage } from "../receive/handlers.ts"
+import type { Diversion, Inbox } from "../receive/inbox.ts"
+import type { ReceiveError, ReceiveRule, Receiving } from "../receive/receive.ts"
+import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "../send/send.ts"
+import { startTimer } from "../timer.ts"
 
 export const wholeMessage = (message: Message): Message => message
 

@@ -6,10 +6,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { Message } from "../Message.ts"
-import { DecodeError } from "../ZmqError.ts"
+import type { Message } from "../../Message.ts"
+import { DecodeError } from "../../ZmqError.ts"
+import { microtask } from "../microtask.ts"
 import type { Lease } from "./mailbox.ts"
-import { microtask } from "./microtask.ts"
 import { type Decode, nothing, type ReceiveError, type Receiving } from "./receive.ts"
 
 // Each is a fiber, from the start.

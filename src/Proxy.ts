@@ -55,7 +55,7 @@ import type * as Scope from "effect/Scope"
 import { type flows, flowsTo, ProxyCore, type Role } from "./internal/proxy/proxy.ts"
 import { coreOf } from "./internal/socket/link.ts"
 import type { SocketCore } from "./internal/socket/socket.ts"
-import { longestSubscription } from "./internal/zeromq/subscribers.ts"
+import { longestSubscription } from "./internal/subscription.ts"
 import * as Zmq from "./Zmq.ts"
 
 // -----------------------------------------------------------------------------

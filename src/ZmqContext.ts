@@ -2,7 +2,7 @@
 import * as EffectContext from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type ContextCore, closeContext, openContext, processContext } from "./internal/socket/context.ts"
+import { ContextCore, processContext } from "./internal/socket/context.ts"
 import { OptionError } from "./ZmqError.ts"
 
 /**
@@ -87,7 +87,7 @@ export class Context extends EffectContext.Reference<ContextCore>("effect-zmq/Co
         const wrong = check(options)
         if (wrong !== undefined) return Effect.fail(wrong)
         return Effect.acquireRelease(
-          Effect.sync(() => openContext(options)),
+          Effect.sync(() => new ContextCore(options)),
           release
         )
       })
@@ -106,6 +106,6 @@ const release = (context: ContextCore): Effect.Effect<void> =>
     // The authenticator after those that rely on it.
     return shut(true).pipe(
       Effect.andThen(Effect.suspend(() => shut(false))),
-      Effect.andThen(Effect.sync(() => closeContext(context)))
+      Effect.andThen(Effect.sync(() => context.close()))
     )
   })

@@ -229,7 +229,7 @@ export type SocketError = OptionError | BindError | ConnectError | OpenError
  */
 export class OpenError extends Data.TaggedError("OpenError")<{
   readonly socketType: string
-  readonly reason: "TooManySockets" | "ContextClosed" | "UnsupportedRuntime" | "Unknown"
+  readonly reason: "TooManySockets" | "ContextClosed" | "EngineMissing" | "UnsupportedRuntime" | "Unknown"
   readonly cause?: unknown
 }> {
   override get message(): string {
@@ -238,7 +238,9 @@ export class OpenError extends Data.TaggedError("OpenError")<{
         ? "Open sockets within the scope of their context's layer"
         : this.reason === "UnsupportedRuntime"
           ? `effect-zmq cannot read from ${process.version} of Node whether a message was sent. Update effect-zmq, or run Node 20, 22 or 24`
-          : "A context has a limit (maxSockets), and each socket takes three of its places and file descriptors: close scopes that are done, or raise the limits"
+          : this.reason === "EngineMissing"
+            ? "The package zeromq cannot be loaded here: install it with `npm install zeromq`, on a platform that it has a binary for or can be built on. The cause says more"
+            : "A context has a limit (maxSockets), and each socket takes three of its places and file descriptors: close scopes that are done, or raise the limits"
     return `open ${this.socketType}: ${this.reason}. ${advice}`
   }
 }

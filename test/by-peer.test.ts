@@ -210,7 +210,7 @@ const round = (type: "router" | "rawStream", seed: number, closes: boolean): Eff
     }
     const { held, mailbox } = coreOf(socket)!.inbox
     const outbox = coreOf(socket)!.outbox as unknown as {
-      lanes: Map<string, unknown>
+      queues: Map<string, unknown>
       owed: Set<unknown>
       full: number
     }
@@ -238,7 +238,7 @@ const round = (type: "router" | "rawStream", seed: number, closes: boolean): Eff
     expect(port.handedOver).toBe(arrived)
     expect({
       seed,
-      lanes: outbox.lanes.size,
+      lanes: outbox.queues.size,
       full: outbox.full,
       held: held!.size,
       mailbox: mailbox.size

@@ -4,7 +4,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, References, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { vi } from "vitest"
-import { Connections } from "../src/internal/socket/connections.ts"
+import { Monitor } from "../src/internal/zeromq/monitor.ts"
+import type { ConnectionEvent } from "../src/internal/zeromq/raw.ts"
 import { openScripted, type ScriptedSocket, turns } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
 
@@ -342,16 +343,23 @@ describe("a reader that is slow", () => {
 })
 
 it("events are all read when the event loop has gone round without one", async () => {
-  const connections = new Connections(
-    () => {},
-    () => {}
-  )
+  let tell: (event: ConnectionEvent) => void = () => {}
+  const monitor = new Monitor({
+    native: { watch: (onEvent: typeof tell) => (tell = onEvent) } as never,
+    isStream: false,
+    from: undefined,
+    hasRoom: () => true,
+    connectedTo: () => [],
+    intervals: () => ({ interval: 100, maxInterval: 0 }),
+    onEvent: () => {}
+  })
+  monitor.watch()
   let quiet = false
-  connections.whenQuiet(() => {
+  monitor.whenQuiet(() => {
     quiet = true
   })
   for (let i = 0; i < 3; i++) {
-    connections.tell({ type: "connect", address: "tcp://127.0.0.1:1" })
+    tell({ type: "connect", address: "tcp://127.0.0.1:1" })
     await turns()
     expect(quiet).toBe(false)
   }

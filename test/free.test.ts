@@ -1,6 +1,6 @@
 /** Waiting in real time, which is libzmq's. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
-import { within } from "../src/internal/zeromq/free.ts"
+import { within } from "../src/internal/realTime.ts"
 
 describe("within", () => {
   beforeEach(() => void vi.useFakeTimers())

@@ -8,6 +8,7 @@ import { Proxy, Zmq } from "effect-zmq"
 import { describe } from "vitest"
 import { type Lease, Mailbox } from "../src/internal/receive/mailbox.ts"
 import { coreOf } from "../src/internal/socket/link.ts"
+import { partsOf } from "./support/engine.ts"
 import { messageOf, type Opened, openScripted, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
 import { numbers, until } from "./support/sockets.ts"
 
@@ -680,17 +681,17 @@ describe("Peers that do not read", () => {
 
   it.live("are forgotten when the socket closes", () =>
     Effect.gen(function* () {
-      const { outbox } = yield* Effect.scoped(
+      const { refusals } = yield* Effect.scoped(
         Effect.gen(function* () {
           const { socket } = yield* openWithPeers(Zmq.router(), "slow")
           yield* Effect.forkDetach(Effect.exit(socket.send(["slow", "x"])), { startImmediately: true })
           yield* aFewTurns
-          const core = coreOf(socket)!
-          expect(core.outbox.refusals!.isEmpty).toBe(false)
-          return core
+          const parts = partsOf(socket)
+          expect(parts.refusals!.isEmpty).toBe(false)
+          return parts
         })
       )
-      expect(outbox.refusals!.isEmpty).toBe(true)
+      expect(refusals!.isEmpty).toBe(true)
     })
   )
 })
@@ -714,7 +715,7 @@ it.live("All of what a peer had sent is read when it has left", () =>
   Effect.gen(function* () {
     const { port, socket } = yield* openWithPeers(Zmq.router())
     say(port, "left", ...texts(0, 3000))
-    coreOf(socket)!.inbox.takeAll()
+    partsOf(socket).incoming.readAll()
     yield* untilSo(() => socket.stats.queued === 3000)
     expect((yield* socket.drain).map(([, body]) => `${body}`)).toEqual(texts(0, 3000))
   }).pipe(Effect.scoped)
@@ -849,20 +850,20 @@ describe("What is read further ahead, as a peer has no room", () => {
           admission: "ask",
           flood: () => Buffer.alloc(bytes, 1)
         })
-        const { inbox } = coreOf(socket)!
+        const { incoming } = partsOf(socket)
         const ways: ReadonlyArray<() => void> = [
-          () => inbox.readAhead("some"),
-          () => inbox.readAhead("far"),
+          () => incoming.readAhead("some"),
+          () => incoming.readAhead("far"),
           () => {
-            inbox.readAhead("not")
-            inbox.readAhead("far")
+            incoming.readAhead("not")
+            incoming.readAhead("far")
           },
           () => {
-            inbox.readAhead("not")
-            inbox.takeAll()
+            incoming.readAhead("not")
+            incoming.readAll()
           },
-          () => inbox.takeAll(),
-          () => inbox.readAhead("far")
+          () => incoming.readAll(),
+          () => incoming.readAhead("far")
         ]
         for (let times = 0; times < 2; times++) {
           for (const read of ways) {
@@ -874,7 +875,7 @@ describe("What is read further ahead, as a peer has no room", () => {
           yield* aFewTurns
           expect(socket.stats.queued).toBeLessThanOrEqual(most + burst)
           port.flooding = false
-          inbox.readAhead("not")
+          incoming.readAhead("not")
           while ((yield* socket.drain).length > 0);
           expect(socket.stats.queued).toBe(0)
           port.flooding = true

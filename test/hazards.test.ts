@@ -4,8 +4,8 @@ import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Stream } from "effect"
 import { Zmq } from "effect-zmq"
-import { Native } from "../src/internal/zeromq/native.ts"
 import { nodeArguments, runCommand, runScript } from "./support/child.ts"
+import { CurrentEngine, engineOn, openNative } from "./support/engine.ts"
 import {
   boundTo,
   freshEndpoint,
@@ -336,21 +336,19 @@ describe("a process that is profiled", () => {
 /** Counts what the sockets that are opened with this ask of libzmq. */
 const counting = () => {
   const counts = { calls: 0 }
-  const service: typeof Native.Service = {
-    open: (type, opening, real) => {
-      const native = real(type, opening)
-      for (const name of ["receive", "receiveBurst", "recheck", "offer", "offerAll", "room"] as const) {
-        const call: (...args: Array<never>) => unknown = native[name]
-        Object.defineProperty(native, name, {
-          value: (...args: Array<never>) => {
-            counts.calls++
-            return call.apply(native, args)
-          }
-        })
-      }
-      return native
+  const service = engineOn((type, opening) => {
+    const native = openNative(type, opening)
+    for (const name of ["receive", "receiveBurst", "recheck", "offer", "offerAll", "room"] as const) {
+      const call: (...args: Array<never>) => unknown = native[name]
+      Object.defineProperty(native, name, {
+        value: (...args: Array<never>) => {
+          counts.calls++
+          return call.apply(native, args)
+        }
+      })
     }
-  }
+    return native
+  })
   return { counts, service }
 }
 
@@ -378,7 +376,7 @@ describe("what waiting costs", () => {
       const receives = Effect.replicateEffect(pull.recv, 10, { concurrency: 10 })
       expect((yield* callsWhile(counts, receives)).calls).toBe(0)
       expect(counts.calls).toBeGreaterThan(0)
-    }).pipe(Effect.provideService(Native, service))
+    }).pipe(Effect.provideService(CurrentEngine, service))
   })
 
   it.live("a send that waits for room asks now and then", () => {
@@ -387,7 +385,7 @@ describe("what waiting costs", () => {
       const push = yield* Zmq.push({ bind: freshEndpoint("tcp") })
       const { calls, took } = yield* callsWhile(counts, push.send("x"))
       expect(calls).toBeLessThan(looks(took))
-    }).pipe(Effect.provideService(Native, service))
+    }).pipe(Effect.provideService(CurrentEngine, service))
   })
 
   it.live("a send that waits for a peer of a ROUTER asks now and then", () => {
@@ -399,7 +397,7 @@ describe("what waiting costs", () => {
       while (yield* router.trySend(["d", "x"])) yield* Effect.void
       const { calls, took } = yield* callsWhile(counts, router.send(["d", "x"]))
       expect(calls).toBeLessThan(looks(took))
-    }).pipe(Effect.provideService(Native, service))
+    }).pipe(Effect.provideService(CurrentEngine, service))
   })
 
   for (const operation of ["receive", "send"] as const) {

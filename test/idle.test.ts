@@ -3,8 +3,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Scope, type Scope as ScopeType, Stream } from "effect"
 import { Draft, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { coreOf } from "../src/internal/socket/link.ts"
 import { runScript } from "./support/child.ts"
+import { partsOf } from "./support/engine.ts"
 import { openScripted } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, numbers, outcome, pause, transports, until } from "./support/sockets.ts"
 
@@ -167,7 +167,7 @@ describe("a socket that receives", () => {
         Effect.gen(function* () {
           const socket = (yield* receiver({ linger: 0 })) as Zmq.Pull
           const received = yield* Effect.forkScoped(socket.recvString)
-          yield* until(Effect.sync(() => coreOf(socket)!.inbox.receiving))
+          yield* until(Effect.sync(() => partsOf(socket).incoming.receiving))
           const peer = (yield* sender({ bind: freshEndpoint(transport), linger: 0 })) as Zmq.Push
           yield* socket.connect(boundTo(peer))
           // A PUB drops what comes before its subscriber.

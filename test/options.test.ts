@@ -1,14 +1,13 @@
 import { inspect } from "node:util"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { describe, expect, it } from "vitest"
 import * as Curve from "../src/Curve.ts"
 import type * as Draft from "../src/Draft.ts"
 import { secured } from "../src/internal/security/security.ts"
 import { type DraftType, optionNames, prepare, type SocketType, table } from "../src/internal/socket/options.ts"
-import { openDraft } from "../src/internal/zeromq/draft/native.ts"
-import { Native, openStable, sharedContext } from "../src/internal/zeromq/native.ts"
+import { sharedContext } from "../src/internal/zeromq/contexts.ts"
+import { openNative } from "../src/internal/zeromq/engine.ts"
 import * as Null from "../src/Null.ts"
 import * as Plain from "../src/Plain.ts"
 import type * as Options from "../src/SocketOptions.ts"
@@ -591,7 +590,7 @@ const neverTold = new Set([
   "multicastLoop"
 ])
 
-const isDraft = (type: SocketType): type is DraftType =>
+const _isDraft = (type: SocketType): type is DraftType =>
   ["server", "client", "radio", "dish", "gather", "scatter", "datagram"].includes(type)
 
 /** What libzmq makes of a value: tenths of seconds, and zeromq.js of its bytes: text to the first NUL. */
@@ -603,13 +602,10 @@ const kept = (name: string, value: unknown): unknown => {
 describe.each(types)("%s: what was set comes back from libzmq", (type) => {
   const names = optionNames(type).filter((name) => !table[name as keyof Table].ours)
   it.each(names)("%s", async (name) => {
-    const { open } = await Effect.runPromise(Effect.service(Native))
     const { beside, good } = cases[name as keyof Table]
     for (const [given, value] of good) {
       const { conflate, settings } = prepare(type, { ...required(type), ...beside, [name]: given })
-      const socket = open(type, { context: sharedContext(), noDrop: false, conflate }, (_, opening) =>
-        isDraft(type) ? openDraft(type, opening) : openStable(type, opening)
-      )
+      const socket = openNative(type, { context: sharedContext(), noDrop: false, conflate })
       try {
         for (const setting of settings) socket.set(setting)
         // It has its options from when it is bound.

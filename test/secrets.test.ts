@@ -27,6 +27,7 @@ import {
 import { Curve, Draft, Null, Plain, Z85, Zap, Zmq } from "effect-zmq"
 import { coreOf } from "../src/internal/socket/link.ts"
 import type { SocketCore } from "../src/internal/socket/socket.ts"
+import type { Incoming } from "../src/internal/zeromq/incoming.ts"
 import { boundTo, freshEndpoint, until } from "./support/sockets.ts"
 import { alone, captured } from "./support/zap.ts"
 
@@ -308,8 +309,9 @@ describe("what is open", () => {
       // Nobody asks for them, so they are read ahead.
       yield* until(
         Effect.sync(() => {
-          asking.inbox.takeAll()
-          return asking.inbox.mailbox.size > 0
+          const { incoming } = asking.engine as unknown as { readonly incoming: Incoming }
+          incoming.readAll()
+          return asking.inbox.queued > 0
         })
       )
       isSafe("the services", services)

@@ -4,7 +4,9 @@ import { Effect, Exit, Fiber, Layer, Logger, Redacted, Stream } from "effect"
 import { Curve, Draft, Plain, Proxy, Zap, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
 import { coreOf } from "../src/internal/socket/link.ts"
-import { mostInFront, Subscribers } from "../src/internal/zeromq/subscribers.ts"
+import { mostInFront } from "../src/internal/subscription.ts"
+import { Subscribers } from "../src/internal/zeromq/subscribers.ts"
+import { partsOf } from "./support/engine.ts"
 import { boundTo, freshEndpoint, pause, type Transport, transports, until, untilDefined } from "./support/sockets.ts"
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `t${String(i).padStart(5, "0")}.`)
@@ -118,7 +120,7 @@ describe.each(transports)("over %s", (transport) => {
 it.effect("the sendHighWaterMark of an XSUB is what the program gives", () =>
   Effect.gen(function* () {
     const markOf = (socket: Zmq.Socket) =>
-      (coreOf(socket)!.native as unknown as { raw: { sendHighWaterMark: number } }).raw.sendHighWaterMark
+      (partsOf(socket).native as unknown as { raw: { sendHighWaterMark: number } }).raw.sendHighWaterMark
     expect(markOf(yield* Zmq.xsub())).toBe(100_000)
     expect(markOf(yield* Zmq.xsub({ sendHighWaterMark: 3 }))).toBe(3)
   })
@@ -330,7 +332,7 @@ describe.each(["tcp", "ipc", "inproc"] as ReadonlyArray<Transport>)("what subscr
 it.effect("libzmq takes few messages of a subscriber at a time", () =>
   Effect.gen(function* () {
     const markOf = (socket: Zmq.Socket) =>
-      (coreOf(socket)!.native as unknown as { raw: { receiveHighWaterMark: number } }).raw.receiveHighWaterMark
+      (partsOf(socket).native as unknown as { raw: { receiveHighWaterMark: number } }).raw.receiveHighWaterMark
     expect(mostInFront).toBe(2)
     expect(markOf(yield* Zmq.pub())).toBe(mostInFront)
     expect(markOf(yield* Zmq.xpub())).toBe(mostInFront)
@@ -457,11 +459,11 @@ describe("the looks for what subscribers send", () => {
     vi.useFakeTimers()
     let taken = 0
     let sent = 0
-    const inbox = {
-      diversion: undefined,
+    const incoming = {
       receiving: false,
-      mailbox: { size: 0 },
-      poll: (max: number, done: () => void) => {
+      used: false,
+      ready: 0,
+      read: (max: number, done: () => void) => {
         for (let i = 0; i < Math.min(max, perLook); i++) {
           taken++
           subscribers.accept([Buffer.alloc(size, 2)])
@@ -469,18 +471,19 @@ describe("the looks for what subscribers send", () => {
         done()
       }
     }
-    const changed = { raise: () => {} }
-    const subscribers: Subscribers = new Subscribers(
-      inbox as never,
-      true,
-      () => peers,
-      () => sent,
-      changed as never
-    )
+    const subscribers: Subscribers = new Subscribers({
+      incoming: incoming as never,
+      prefetch: 256,
+      hidden: true,
+      mostPeers: () => peers,
+      sent: () => sent,
+      changed: () => {},
+      onDropped: () => {}
+    })
     const send = () => {
       sent++
     }
-    return { inbox, subscribers, send, taken: () => taken }
+    return { incoming, subscribers, send, taken: () => taken }
   }
 
   it("are few while a flood lasts, and many before", () => {
@@ -494,12 +497,12 @@ describe("the looks for what subscribers send", () => {
   })
 
   it.each([false, true])("leave time to others while subscriptions take libzmq long: the program sends %s", (sends) => {
-    const { inbox, send, subscribers } = looking(0, 0)
+    const { incoming, send, subscribers } = looking(0, 0)
     let looks = 0
     let spent = 0
     const { now } = performance
     vi.spyOn(performance, "now").mockImplementation(() => now.call(performance) + spent)
-    inbox.poll = (max, done) => {
+    incoming.read = (max, done) => {
       looks++
       spent += 2
       if (sends) send()
@@ -526,19 +529,19 @@ describe("the looks for what subscribers send", () => {
   })
 
   it.each([false, true])("end with the socket, while one is under way %s", (underWay) => {
-    const { inbox, subscribers, taken } = looking(1, 10)
+    const { incoming, subscribers, taken } = looking(1, 10)
     vi.advanceTimersByTime(100)
     expect(taken()).toBeGreaterThan(10)
-    const { poll } = inbox
+    const { read } = incoming
     let finish = () => {}
     if (underWay) {
-      inbox.poll = (_max, done) => {
+      incoming.read = (_max, done) => {
         finish = done
       }
       vi.advanceTimersByTime(100)
     }
     subscribers.close()
-    inbox.poll = poll
+    incoming.read = read
     finish()
     const before = taken()
     vi.advanceTimersByTime(1000)
@@ -560,22 +563,23 @@ describe("the looks for what subscribers send", () => {
 
   it("leave no more than 100,000 subscriptions to an XPUB that nobody receives on", () => {
     vi.useFakeTimers()
-    const inbox = { diversion: undefined, receiving: false, mailbox: { size: 99_999 }, poll: () => {} }
+    const incoming = { receiving: false, used: false, ready: 99_999, read: () => {} }
     const drops: Array<number> = []
-    const subscribers: Subscribers = new Subscribers(
-      inbox as never,
-      false,
-      () => 1,
-      () => 0,
-      { raise: () => {} } as never,
-      () => drops.push(subscribers.dropped)
-    )
+    const subscribers: Subscribers = new Subscribers({
+      incoming: incoming as never,
+      prefetch: 256,
+      hidden: false,
+      mostPeers: () => 1,
+      sent: () => 0,
+      changed: () => {},
+      onDropped: () => drops.push(subscribers.dropped)
+    })
     const subscribe = () => subscribers.accept([Buffer.from("\u0001topic")])
     expect(subscribe()).toBe(false)
-    inbox.mailbox.size++
+    incoming.ready++
     expect([subscribe(), subscribe()]).toEqual([true, true])
     expect(subscribers.dropped).toBe(2)
-    expect(drops).toEqual([1])
+    expect(drops).toEqual([1, 2])
     subscribers.close()
   })
 

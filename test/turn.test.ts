@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
 import { coreOf } from "../src/internal/socket/link.ts"
 import { Turn, turn } from "../src/internal/turn.ts"
+import { partsOf } from "./support/engine.ts"
 import { messageOf, openScripted, turns, turnsUntil } from "./support/scripted.ts"
 
 describe("a turn of the event loop", () => {
@@ -121,7 +122,7 @@ describe("the budget is spent on messages, whoever takes or passes on how many o
       const { port, socket } = yield* openScripted(Zmq.router())
       const spent = spending()
       for (const text of ["1", "2", "3"]) port.arriveMessage(messageOf("peer", text))
-      coreOf(socket)!.inbox.takeAll()
+      partsOf(socket).incoming.readAll()
       yield* aFewTurns
       expect(socket.stats.queued).toBe(3)
       expect(spent()).toBe(3 + 2)
@@ -134,7 +135,7 @@ describe("the budget is spent on messages, whoever takes or passes on how many o
       const { inbox } = coreOf(socket)!
       port.arriveMessage(messageOf("peer", "1"))
       turn.spend(1000)
-      inbox.takeAll()
+      partsOf(socket).incoming.readAll()
       inbox.poll(1, () => {})
       expect(port.handedOver).toBe(0)
       yield* aFewTurns

@@ -8,14 +8,11 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import {
-  type ConnectionEvent,
-  Native,
-  type NativeSocket,
-  type Offer,
-  type Source
-} from "../../src/internal/zeromq/native.ts"
+import type { Offer, Source } from "../../src/internal/engine.ts"
+import type { NativeSocket } from "../../src/internal/zeromq/native.ts"
+import type { ConnectionEvent } from "../../src/internal/zeromq/raw.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
+import { CurrentEngine, engineOn } from "./engine.ts"
 
 /**
  * How the socket knows that there is room: it has always (PUB), it can tell
@@ -294,10 +291,17 @@ export const openScripted = <S, E>(
 ): Effect.Effect<Opened<S>, never, Scope.Scope> =>
   Effect.suspend(() => {
     const port = new ScriptedSocket(script)
-    return Effect.map(Effect.provideService(Effect.orDie(open), Native, { open: () => port }), (socket) => ({
-      socket,
-      port
-    }))
+    return Effect.map(
+      Effect.provideService(
+        Effect.orDie(open),
+        CurrentEngine,
+        engineOn(() => port)
+      ),
+      (socket) => ({
+        socket,
+        port
+      })
+    )
   })
 
 /** As `openScripted`, at once and without a scope. */

@@ -1,11 +1,4 @@
-/**
- * The draft socket types: which operations each has, and how they are made.
- * They receive and send as all the others do.
- */
-import { createSocket } from "node:dgram"
-import { readFileSync } from "node:fs"
 import { isIPv4 } from "node:net"
-import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -14,7 +7,7 @@ import type { FrameCodec } from "../../Codec.ts"
 import type * as Draft from "../../Draft.ts"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
 import type * as Zmq from "../../Zmq.ts"
-import { BindError, DecodeError, EncodeError, OptionError, type SocketError } from "../../ZmqError.ts"
+import { DecodeError, EncodeError, OptionError, type SocketError } from "../../ZmqError.ts"
 import { decodeAs, decodeJson, decodeSchema, decodeString, encodeAs, encodeJson, encodeSchema } from "../codec/codec.ts"
 import { forEachMessage } from "../receive/handlers.ts"
 import type { Decode, Receiving } from "../receive/receive.ts"
@@ -22,11 +15,9 @@ import { makeStream } from "../receive/stream.ts"
 import { serve } from "../request/exchange.ts"
 import { sizeOf } from "../send/outbox.ts"
 import { isFrame, noRule, Sending } from "../send/send.ts"
-import { checkBind, faultOf, isMulticast, udpTarget } from "../socket/endpoint.ts"
 import { type DraftType, longestGroup, toGroup } from "../socket/options.ts"
 import { openSocket, type SocketCore, whenOpen } from "../socket/socket.ts"
 import { inSpan, receiverOf, receivingOf, senderOf, socketOf } from "../socket/sockets.ts"
-import { openDraft } from "../zeromq/draft/native.ts"
 
 /** What heads a message: whom it is from or for. It is the first frame inside. */
 interface Heading<H> {
@@ -191,106 +182,6 @@ const fitsRadio =
 
 const isUdp = (endpoint: unknown): endpoint is string => typeof endpoint === "string" && endpoint.startsWith("udp://")
 
-/**
- * Binds, and sees to it that udp endpoints among the given are bound then. libzmq
- * binds them in another thread, some time later, and tells nobody when that fails.
- */
-const bindingUdp = <A, E, R>(
-  type: DraftType,
-  endpoints: ReadonlyArray<unknown>,
-  bind: Effect.Effect<A, E, R>,
-  undo: (bound: A) => Effect.Effect<unknown, unknown>
-) =>
-  Effect.suspend((): Effect.Effect<A, E | BindError, R> => {
-    const udp = endpoints.filter(isUdp).filter((endpoint) => checkBind(endpoint, type) === undefined)
-    if (udp.length === 0) return bind
-    const before = listeners()
-    return Effect.flatMap(Effect.forEach(udp, tryBind), (listed) =>
-      Effect.tap(bind, (bound) =>
-        Effect.onError(
-          Effect.forEach(udp, (endpoint, i) => awaitListener(endpoint, listed[i] ? before : undefined)),
-          () => Effect.ignore(undo(bound))
-        )
-      )
-    )
-  })
-
-const bindError = (endpoint: string, cause: unknown): BindError =>
-  new BindError({ operation: "bind", endpoint, ...faultOf("bind", endpoint, cause), cause })
-
-/** Binds for a moment, and says whether the system lists it then. */
-const tryBind = (endpoint: string): Effect.Effect<boolean, BindError> =>
-  Effect.callback((resume) => {
-    const { host, port } = udpTarget(endpoint)
-    const any = host === "*" || isMulticast(host)
-    const local = any ? "0.0.0.0" : isIPv4(host) ? host : addressOf(host)
-    if (local === undefined) {
-      const cause = Object.assign(new Error(`no interface ${host}`), { code: "ENODEV" })
-      return resume(Effect.fail(bindError(endpoint, cause)))
-    }
-    // As libzmq does it: those who all set the option may share an address.
-    const socket = createSocket({ type: "udp4", reuseAddr: true })
-    socket.once("error", (cause) => {
-      socket.close()
-      resume(Effect.fail(bindError(endpoint, cause)))
-    })
-    socket.bind({ address: local, port, exclusive: true }, () => {
-      const listed = [...(listeners()?.values() ?? [])].includes(port)
-      socket.close(() => resume(Effect.succeed(listed)))
-    })
-    return Effect.sync(() => {
-      socket.removeAllListeners("error").on("error", () => {})
-      try {
-        socket.close()
-      } catch {
-        // closed already
-      }
-    })
-  })
-
-/** The udp sockets there are, as Linux lists them: inodes, with their local ports. `undefined` elsewhere. */
-const listeners = (): ReadonlyMap<string, number> | undefined => {
-  try {
-    const lines = readFileSync("/proc/net/udp", "latin1").trim().split("\n").slice(1)
-    const columns = lines.map((line) => line.trim().split(/ +/))
-    return new Map(
-      columns.map(([, local, , , , , , , , inode]) => [inode!, Number.parseInt(local!.split(":")[1]!, 16)])
-    )
-  } catch {
-    return undefined
-  }
-}
-
-// By the system's time, whatever clock the program goes by.
-const pause = (millis: number): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const timer = setTimeout(() => resume(Effect.void), millis)
-    return Effect.sync(() => clearTimeout(timer))
-  })
-
-const mostPauses = 2000
-
-const awaitListener = (
-  endpoint: string,
-  before: ReadonlyMap<string, number> | undefined
-): Effect.Effect<void, BindError> => {
-  // Nothing tells. It takes less than that.
-  if (before === undefined) return pause(20)
-  const { port } = udpTarget(endpoint)
-  const isBound = () => [...(listeners() ?? [])].some(([inode, at]) => at === port && !before.has(inode))
-  const wait = (pauses: number): Effect.Effect<void, BindError> =>
-    Effect.suspend(() => {
-      if (isBound()) return Effect.void
-      if (pauses === 0)
-        return Effect.fail(bindError(endpoint, new Error("libzmq did not bind it, and does not say why")))
-      return Effect.andThen(pause(1), wait(pauses - 1))
-    })
-  return wait(mostPauses)
-}
-
-const addressOf = (nic: string): string | undefined =>
-  networkInterfaces()[nic]?.find(({ family }) => family === "IPv4")?.address
-
 // -----------------------------------------------------------------------------
 // the types
 // -----------------------------------------------------------------------------
@@ -354,21 +245,8 @@ type AnyDraft = Draft.Server | Draft.Client | Draft.Radio | Draft.Dish | Draft.G
 
 const open =
   <S extends AnyDraft>(type: S["type"]) =>
-  (options?: object): Effect.Effect<S, SocketError, Scope.Scope> => {
-    const given: unknown = (options as { readonly bind?: unknown } | undefined)?.bind
-    const opening = openSocket<DraftType>(type, options, openDraft)
-    const binds: ReadonlyArray<unknown> = Array.isArray(given) ? given : [given]
-    return Effect.map(
-      bindingUdp(type, binds, opening, (core) => core.shut),
-      (core) => {
-        const socket = socketOf<S>(core, operations[type](core))
-        const { bind, unbind } = socket
-        return Object.assign(socket, {
-          bind: (endpoint: string) => bindingUdp(type, [endpoint], bind(endpoint), unbind)
-        })
-      }
-    )
-  }
+  (options?: object): Effect.Effect<S, SocketError, Scope.Scope> =>
+    Effect.map(openSocket(type, options), (core) => socketOf<S>(core, operations[type](core)))
 
 export const server = open<Draft.Server>("server")
 export const client = open<Draft.Client>("client")

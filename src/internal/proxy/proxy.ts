@@ -7,6 +7,7 @@
  * or is where it was.
  */
 import type { Message } from "../../Message.ts"
+import type { Offer, Source } from "../engine.ts"
 import { Waiter } from "../line.ts"
 import { microtask } from "../microtask.ts"
 import { mostPerPeer } from "../receive/held.ts"
@@ -15,9 +16,8 @@ import type { Lease } from "../receive/mailbox.ts"
 import { type Outbox, Posted } from "../send/outbox.ts"
 import type { SocketType } from "../socket/options.ts"
 import type { SocketCore } from "../socket/socket.ts"
+import { isSubscription } from "../subscription.ts"
 import { turn } from "../turn.ts"
-import type { Offer, Source } from "../zeromq/native.ts"
-import { isSubscription } from "../zeromq/subscribers.ts"
 
 /**
  * Where the messages of each type may go. REQ and REP are in turn with one peer

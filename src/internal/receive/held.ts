@@ -1,5 +1,6 @@
 import type { Message } from "../../Message.ts"
-import { type Outbox, peerOf } from "../send/outbox.ts"
+import { peerOf } from "../lane.ts"
+import type { Outbox } from "../send/outbox.ts"
 import type { Inbox } from "./inbox.ts"
 import type { Lease } from "./mailbox.ts"
 

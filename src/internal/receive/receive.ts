@@ -259,9 +259,9 @@ export class Receiving {
       mailbox.available > 0 || mailbox.closed ? received : (ifNone ?? Effect.fail(new Again({ operation })))
     )
 
-    // CONFLATE: what the mailbox holds may be out of date by now.
+    // CONFLATE: what is here may be out of date by now.
     const newest = Effect.suspend(() =>
-      mailbox.available > 0 && !mailbox.closed ? Effect.flatMap(this.poll, () => received) : received
+      inbox.hasSome && !mailbox.closed ? Effect.flatMap(this.poll, () => received) : received
     )
     return mailbox.newestOnly ? { received: newest, later: newest } : { received, later }
   }

@@ -75,7 +75,7 @@ export class ReqTurn {
 
   private sent(): void {
     // What is here by now answers an earlier request.
-    this.inbox.mailbox.clear()
+    this.inbox.clear()
     this.turn = "receive"
   }
 
@@ -94,9 +94,9 @@ export class ReqTurn {
       Effect.suspend(() => {
         this.requesting = true
         const replied = Effect.andThen(sending.sendBy(rule, "request", message), reply)
-        // A late reply may have been received a moment ago, and be in the mailbox
+        // A late reply may be on its way from the engine, and be in the mailbox
         // only after this.
-        return this.inbox.receiving ? Effect.andThen(nextMicrotask, replied) : replied
+        return Effect.andThen(nextMicrotask, replied)
       }).pipe(
         Effect.ensuring(
           Effect.sync(() => {

@@ -12,12 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
 import { Again, Closed, EncodeError, InvalidState, Unroutable } from "../../ZmqError.ts"
+import type { Offer } from "../engine.ts"
 import { Waiter } from "../line.ts"
 import { CurrentWorker } from "../receive/handlers.ts"
 import { mostPerPeer } from "../receive/held.ts"
 import type { Lease } from "../receive/mailbox.ts"
 import { startTimer } from "../timer.ts"
-import type { Offer } from "../zeromq/native.ts"
 import type { Outbox } from "./outbox.ts"
 
 export type SendError = Again | Closed | EncodeError | InvalidState | Unroutable

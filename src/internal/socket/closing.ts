@@ -1,8 +1,8 @@
 /** How a socket closes: when it has, what was sent is on its way, and its endpoints are free. */
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import { nextMicrotask } from "../microtask.ts"
-import { within } from "../zeromq/free.ts"
+import type { Delivery } from "../engine.ts"
+import { within } from "../realTime.ts"
 import type { SocketCore } from "./socket.ts"
 
 const leftAtClose = Metric.counter("zmq_messages_left_at_close", {
@@ -32,30 +32,23 @@ export const closeWith = (scope: object, core: SocketCore): Effect.Effect<void> 
 export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (core.closed) return
-    const { inbox, outbox, whereabouts: endpoints } = core
+    const { outbox, whereabouts: endpoints } = core
     // A request that was given up, or that ends with the socket, need not arrive.
     const onlyAsked = outbox.requests > 0 && outbox.requests === outbox.sent
     const shared = Math.max(Math.min(leastOfLinger, core.linger), core.linger - core.lingerIsLess)
     const linger = onlyAsked ? 0 : shared
     const began = performance.now()
-    const spent = () => performance.now() - began
     core.stop()
     // What was accepted and waits here goes first.
     const { paid } = outbox
-    if (paid !== undefined) {
-      const stopTaking = inbox.takeForNobody()
-      yield* Effect.promise(() => within(linger, paid))
-      stopTaking()
-    }
-    if (paid !== undefined || linger < core.linger) core.lingerFor(Math.max(0, linger - spent()))
-    const ended = core.end(Math.max(0, linger - spent()))
-    // A receive that was pending may end with a message, a moment later.
-    if (inbox.receiving) yield* nextMicrotask
+    if (paid !== undefined) yield* Effect.promise(() => within(linger, paid))
+    outbox.close()
+    const left = paid === undefined ? linger : Math.max(0, linger - (performance.now() - began))
+    const { inTime, unsent } = yield* Effect.callback<Delivery>((resume) =>
+      core.engine.close(left, (delivery) => resume(Effect.succeed(delivery)))
+    )
     yield* countLeft(core, endpoints)
-    if (ended !== undefined) yield* ended
-    // libzmq does not say what became of each message: only when it has done with all of them.
-    const tooLate = ended !== undefined && outbox.sent > 0 && linger > 0 && spent() >= linger - 1
-    if (tooLate || outbox.unsent > 0) {
+    if (!inTime || outbox.unsent > 0) {
       yield* Effect.logWarning(
         `effect-zmq: a ${core.type} socket closed before all was delivered that it had sent: its linger has passed`
       ).pipe(
@@ -64,7 +57,7 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
           endpoints,
           linger: core.linger,
           sent: outbox.sent,
-          unsent: outbox.unsent
+          unsent: outbox.unsent + unsent
         })
       )
     }
@@ -81,7 +74,7 @@ const countLeft = (core: SocketCore, endpoints: string): Effect.Effect<void> =>
     // What a handler gives back later is left as well.
     const context = yield* Effect.context<never>()
     mailbox.cameBack = () => Effect.runSyncWith(context)(count(1))
-    const received = core.inbox.queued + core.inbox.unwanted
+    const received = core.inbox.queued + core.engine.left
     if (received === 0) return
     yield* count(received)
     yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(

@@ -1,14 +1,12 @@
 /** What became of a socket's connections, as events. */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import type * as Take from "effect/Take"
-import { SocketEvent } from "../../SocketEvent.ts"
+import type { SocketEvent } from "../../SocketEvent.ts"
 import { Closed } from "../../ZmqError.ts"
 import { microtask } from "../microtask.ts"
-import type { ConnectionEvent } from "../zeromq/native.ts"
 
 // How many events a stream begins with that were there before it.
 const replay = 256
@@ -21,15 +19,11 @@ export class Connections {
   // Until there is one.
   private readonly past: Array<SocketEvent> = []
   private closed = false
-  /** How many events there were. */
-  told = 0
   /** How many events a reader missed that was too slow. */
   dropped = 0
-  private readonly onEvent: (event: SocketEvent) => void
   private readonly onFirstDropped: () => void
 
-  constructor(onEvent: (event: SocketEvent) => void, onFirstDropped: () => void) {
-    this.onEvent = onEvent
+  constructor(onFirstDropped: () => void) {
     this.onFirstDropped = onFirstDropped
   }
 
@@ -48,18 +42,9 @@ export class Connections {
     return this.hub
   }
 
-  readonly tell = (native: ConnectionEvent): void => {
-    const event = eventOf(native)
-    if (event === undefined) return
-    this.told++
-    // Before it is heard, which may be the reason for another.
-    this.publish(event)
-    this.onEvent(event)
-    this.changed.raise()
-  }
-
-  private publish(event: SocketEvent): void {
+  tell(event: SocketEvent): void {
     const { hub } = this
+    this.changed.raise()
     if (this.closed) return
     if (hub === undefined) {
       this.past.push(event)
@@ -70,12 +55,6 @@ export class Connections {
     this.dropped++
     Effect.runSync(PubSub.publish(hub, [event]))
     if (this.dropped === 1) this.onFirstDropped()
-  }
-
-  /** Calls when the event loop has gone round without an event: all is read that there was to tell. */
-  whenQuiet(then: () => void): void {
-    const { told } = this
-    setImmediate(() => (told === this.told ? then() : this.whenQuiet(then)))
   }
 
   close(): void {
@@ -124,41 +103,4 @@ export class Signal {
       return Effect.sync(() => this.waiting.delete(look))
     })
   }
-}
-
-const eventOf = ({ type, address: endpoint = "", interval = 0, error: given }: ConnectionEvent) => {
-  const error = given ?? new Error(type)
-  const refusal = (reason: "Authentication" | "Protocol" | "Connection") =>
-    SocketEvent.HandshakeFailed({ endpoint, reason, code: given?.code, status: given?.status, error })
-  switch (type) {
-    case "bind":
-      return SocketEvent.Listening({ endpoint })
-    case "bind:error":
-      return SocketEvent.BindFailed({ endpoint, error })
-    case "accept":
-      return SocketEvent.Accepted({ endpoint })
-    case "accept:error":
-      return SocketEvent.AcceptFailed({ endpoint, error })
-    case "connect":
-      return SocketEvent.Connected({ endpoint })
-    case "connect:delay":
-      return SocketEvent.ConnectDelayed({ endpoint })
-    case "connect:retry":
-      return SocketEvent.ConnectRetried({ endpoint, interval: Duration.millis(interval) })
-    case "handshake":
-      return SocketEvent.HandshakeSucceeded({ endpoint })
-    case "handshake:error:protocol":
-      return refusal("Protocol")
-    case "handshake:error:auth":
-      return refusal("Authentication")
-    case "handshake:error:other":
-      return refusal("Connection")
-    case "disconnect":
-      return SocketEvent.Disconnected({ endpoint })
-    case "close":
-      return SocketEvent.Closed({ endpoint })
-    case "close:error":
-      return SocketEvent.CloseFailed({ endpoint, error })
-  }
-  return undefined
 }

@@ -387,8 +387,17 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
     case "ENOTFOUND":
     case "EAI_AGAIN":
     case "EAI_NONAME":
-    case "ENODATA":
+    case "ENODATA": {
+      const host = typeof endpoint === "string" ? hostToResolve(endpoint) : undefined
+      if (host !== undefined) {
+        const name = JSON.stringify(host)
+        return fault(
+          "HostNotFound",
+          `The host name ${name} has no address (${codeOf(error)}). Check the name, or retry until it has one`
+        )
+      }
       return fault("HostNotFound", "Check the spelling of the host name and the name server, or use a numeric address")
+    }
     case "EMFILE":
     case "ENFILE":
       return fault("TooManySockets", "Close scopes that are done, or raise the limit of open files of the process")

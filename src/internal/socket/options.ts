@@ -12,7 +12,7 @@ import * as Redacted from "effect/Redacted"
 import { OptionError } from "../../ZmqError.ts"
 import { expectedKey, isKey, publicKeyOf } from "../security/keys.ts"
 import { expectedSecurity, forms, secured } from "../security/security.ts"
-import { longestSubscription, mostInFront } from "../zeromq/subscribers.ts"
+import { longestSubscription, mostInFront } from "../subscription.ts"
 
 const stable = [
   "pull",
@@ -33,6 +33,8 @@ const draft = ["server", "client", "radio", "dish", "gather", "scatter", "datagr
 export type StableType = (typeof stable)[number]
 export type DraftType = (typeof draft)[number]
 export type SocketType = StableType | DraftType
+
+export const isDraft = (type: SocketType): type is DraftType => (draft as ReadonlyArray<SocketType>).includes(type)
 
 const every = [...stable, ...draft] as const
 const allBut = <T extends SocketType, U extends T>(types: ReadonlyArray<T>, out: U) =>
@@ -714,4 +716,12 @@ const distance = (a: string, b: string): number => {
     previous = current
   }
   return previous[b.length]!
+}
+
+/** Whether an authenticator is asked about the peers of a socket, if there is one. */
+export const reliesOnZap = (settings: Iterable<Setting>): boolean => {
+  for (const { option, value } of settings) {
+    if (option === "zapDomain" || (/^(curve|plain)Server$/.test(option) && value === true)) return true
+  }
+  return false
 }

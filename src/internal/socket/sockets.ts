@@ -10,15 +10,7 @@ import * as Stream from "effect/Stream"
 import type { Codec } from "../../Codec.ts"
 import type { Outgoing } from "../../Message.ts"
 import type * as Zmq from "../../Zmq.ts"
-import {
-  BindError,
-  ConnectError,
-  EncodeError,
-  InvalidState,
-  OpenError,
-  OptionError,
-  type SocketError
-} from "../../ZmqError.ts"
+import { EncodeError, InvalidState, OpenError, OptionError, type SocketError } from "../../ZmqError.ts"
 import {
   decodeAs,
   decodeJson,
@@ -34,52 +26,37 @@ import { Receiving } from "../receive/receive.ts"
 import { makeStream } from "../receive/stream.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
 import { type Check, checkOutgoing, isFrame, noRule, Sending } from "../send/send.ts"
-import { openStable } from "../zeromq/native.ts"
-import { isSubscription } from "../zeromq/subscribers.ts"
+import { isSubscription } from "../subscription.ts"
 import { link } from "./link.ts"
 import { oneTopic, type StableType } from "./options.ts"
-import { type Bound, type Connected, openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
+import { openSocket, type SocketCore, whenOpen } from "./socket.ts"
 
-const isBindError = (error: unknown): error is BindError => error instanceof BindError
-const isConnectError = (error: unknown): error is ConnectError => error instanceof ConnectError
 const isInvalidState = (error: unknown): error is InvalidState => error instanceof InvalidState
 const isNever = (_: unknown): _ is never => false
 
 /** What all sockets have, with the operations of a type. */
 export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: object): S => {
-  const unbind = (which: string | Bound) =>
-    Effect.flatten(whenOpen(core, "unbind", isBindError, () => core.unbind(which)))
-  const disconnect = (which: string | Connected) =>
-    whenOpen(core, "disconnect", isConnectError, () => core.disconnect(which))
   const socket = {
     type: core.type,
     // A scope undoes what was done in it, unless it was undone before.
     bind: (endpoint: string) =>
-      Effect.andThen(
-        core.caughtUp,
-        Effect.map(
-          Effect.acquireRelease(
-            whenOpen(core, "bind", isBindError, () => core.bind(endpoint)),
-            (bound) => Effect.ignore(unbind(bound))
-          ),
-          ({ resolved }) => resolved
-        )
+      Effect.map(
+        Effect.acquireRelease(core.bind(endpoint), (bound) => Effect.ignore(core.unbind(bound)), interruptible),
+        ({ resolved }) => resolved
       ),
     connect: (endpoint: string) =>
-      Effect.andThen(
-        resolveHost(endpoint),
-        Effect.asVoid(
-          Effect.acquireRelease(
-            whenOpen(core, "connect", isConnectError, () => core.connect(endpoint)),
-            (connected) => Effect.ignore(disconnect(connected))
-          )
+      Effect.asVoid(
+        Effect.acquireRelease(
+          core.connect(endpoint),
+          (connected) => Effect.ignore(core.disconnect(connected)),
+          interruptible
         )
       ),
-    unbind: (endpoint: string) => unbind(endpoint),
-    disconnect: (endpoint: string) => disconnect(endpoint),
+    unbind: (endpoint: string) => core.unbind(endpoint),
+    disconnect: (endpoint: string) => core.disconnect(endpoint),
     events: Stream.unwrap(
       Effect.suspend(() =>
-        core.watch()
+        core.closed || core.engine.watch()
           ? Effect.succeed(core.connections.events)
           : Effect.fail(new OpenError({ socketType: core.type, reason: "TooManySockets" }))
       )
@@ -99,6 +76,8 @@ export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: obj
   }) as unknown as S
 }
 
+const interruptible = { interruptible: true } as const
+
 const awaiting = (core: SocketCore, operation: string, isSo: () => boolean) =>
   Effect.andThen(
     whenOpen(core, operation, isInvalidState, () => core.checkPeers(operation)),
@@ -115,13 +94,26 @@ const publisherOf = (core: SocketCore) => ({
   awaitSubscribers: (topic: string | Uint8Array, count = 1) =>
     Effect.flatMap(
       whenOpen(core, "awaitSubscribers", isInvalidState, () => {
-        if (core.subscribers !== undefined && !core.options.uncountable) return core.subscribers
+        const { subscribers } = core.engine
+        if (subscribers !== undefined && !core.options.uncountable) return subscribers
         throw new InvalidState({
           operation: "awaitSubscribers",
           expected: "A socket with `conflate` or `invertMatching` does not know its subscribers"
         })
       }),
-      (subscribers) => subscribers.until("awaitSubscribers", topicOf(topic), count)
+      (subscribers) => {
+        const bytes = topicOf(topic)
+        const isSo = () => subscribers.matching(bytes) >= count
+        return Effect.suspend(() => {
+          let stop = (): void => {}
+          const begin = Effect.callback<void>((resume) => {
+            stop = subscribers.listen(() => resume(Effect.void))
+          })
+          return Effect.andThen(begin, core.connections.changed.until("awaitSubscribers", isSo)).pipe(
+            Effect.ensuring(Effect.sync(() => stop()))
+          )
+        })
+      }
     )
 })
 
@@ -301,7 +293,7 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
 const open =
   <S extends Zmq.Socket & { readonly type: StableType }>(type: S["type"]) =>
   (options?: object): Effect.Effect<S, SocketError, Scope.Scope> =>
-    Effect.map(openSocket<StableType>(type, options, openStable), (core) => socketOf<S>(core, operations[type](core)))
+    Effect.map(openSocket(type, options), (core) => socketOf<S>(core, operations[type](core)))
 
 export const pull = open<Zmq.Pull>("pull")
 export const push = open<Zmq.Push>("push")

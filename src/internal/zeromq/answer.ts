@@ -6,7 +6,7 @@
  * other public way to look at a settled promise than to print it.
  */
 import { inspect } from "node:util"
-import type { Offer } from "./native.ts"
+import type { Offer } from "../engine.ts"
 
 // Whatever the defaults of the process are, as the answer depends on it.
 const asOneLine = { depth: 2, compact: 3, breakLength: Number.POSITIVE_INFINITY, colors: false, customInspect: false }
@@ -42,7 +42,7 @@ const withoutStack = <A>(run: () => A): A => {
 /** An error with a code, as zeromq.js has them. */
 export const errorOf = (code: string, text: string = code): Error => Object.assign(new Error(text), { code })
 
-export const unreadable = "ERR_UNREADABLE_ANSWERS"
+const unreadable = "ERR_ENGINE_UNSUPPORTED"
 
 const known: ReadonlyArray<readonly [Offer, () => Promise<void>]> = [
   ["sent", () => Promise.resolve()],

@@ -1,19 +1,5 @@
 /** Endpoints that nobody listens at any more. */
 import { createServer } from "node:net"
-import * as Effect from "effect/Effect"
-
-/** Waits in real time, which is libzmq's, until `self` resolves or for so many milliseconds. */
-export const within = (millis: number, self: Promise<unknown>): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = millis > longest ? undefined : setTimeout(resolve, millis)
-    self.then(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
-
-// What a timer can wait for. Beyond that is for ever.
-const longest = 2 ** 31 - 1
 
 /** How long libzmq's threads may take at most to close what has nothing left to send, in milliseconds. */
 export const promptly = 1000
@@ -22,16 +8,14 @@ export const promptly = 1000
  * Waits until a port can be bound again, without libzmq: for sockets whose end it
  * does not tell, because they are not watched. An ipc endpoint can be bound at any time.
  */
-export const whenFree = (endpoint: string): Effect.Effect<void> => {
+export const whenFree = async (endpoint: string): Promise<void> => {
   const [, host, port] = /^(?:tcp|ws):\/\/(.*):(\d+)(?:\/.*)?$/.exec(endpoint) ?? []
-  if (host === undefined) return Effect.void
+  if (host === undefined) return
   const address = { host: host.replace(/^\[|\]$/g, ""), port: Number(port), exclusive: true }
-  return Effect.promise(async () => {
-    const end = performance.now() + promptly
-    for (let delay = 1; performance.now() < end && (await isTaken(address)); delay = Math.min(delay * 2, slowest)) {
-      await new Promise((resolve) => setTimeout(resolve, delay))
-    }
-  })
+  const end = performance.now() + promptly
+  for (let delay = 1; performance.now() < end && (await isTaken(address)); delay = Math.min(delay * 2, slowest)) {
+    await new Promise((resolve) => setTimeout(resolve, delay))
+  }
 }
 
 const slowest = 16

@@ -1,4 +1,4 @@
-import { type RawSocket, untilDone } from "./native.ts"
+import { type RawSocket, untilDone } from "./raw.ts"
 
 type Raw = Pick<RawSocket, "immediate" | "connect">
 

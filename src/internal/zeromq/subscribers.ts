@@ -1,29 +1,12 @@
 /** What the subscribers of a PUB or XPUB send: subscriptions, and what else they like. */
-import * as Effect from "effect/Effect"
-import type { Frame, Message } from "../../Message.ts"
-import type { Closed } from "../../ZmqError.ts"
-import type { Diversion, Inbox } from "../receive/inbox.ts"
-import type { Signal } from "../socket/connections.ts"
+import type { Message } from "../../Message.ts"
+import type { EngineSubscribers } from "../engine.ts"
+import { isSubscription } from "../subscription.ts"
 import { turn } from "../turn.ts"
+import type { Incoming } from "./incoming.ts"
 
-/** Whether libzmq takes a frame for a subscription, or for the end of one. */
-export const isSubscription = (frame: Frame): boolean =>
-  frame.length > 0 && (typeof frame === "string" ? frame.charCodeAt(0) : frame[0]!) <= 1
-
-/**
- * How many messages of a subscriber libzmq may hold in front of the socket. It
- * takes all of them whenever it is called, and goes on while more come: with many
- * it can be kept at it for seconds. One place is taken for good when libzmq has
- * authenticated the peer: who it is counts as a message, and is never read.
- */
-export const mostInFront = 2
-/** The same for a socket that connects: a place is taken at each reconnection. */
+/** What `mostInFront` is on a socket that connects: a place is taken at each reconnection. */
 export const mostReconnected = 1000
-
-/** The longest topic that a PUB takes, in bytes: libzmq has some 50 bytes of memory for each byte of a topic. */
-export const longestTopic = 512
-/** With what ZMTP and CURVE put around it. Any handshake has room in it, too. */
-export const longestSubscription = longestTopic + 128
 
 // While nobody receives, we look for what there is: in milliseconds, from the
 // time after one that found something to the time between two on an idle socket.
@@ -57,14 +40,15 @@ const mostMessages = 1000
 const mostSubscriptions = 100_000
 
 /** Takes what libzmq has, counts subscriptions, and drops what is too much. */
-export class Subscribers implements Diversion {
-  private readonly inbox: Inbox
+export class Subscribers implements EngineSubscribers {
+  private readonly incoming: Incoming
+  private readonly prefetch: number
   // Whether nobody but us receives them.
   private readonly hidden: boolean
   private readonly mostPeers: () => number
   private readonly sent: () => number
-  private readonly changed: Signal
-  private readonly onFirstDrop: () => void
+  private readonly changed: () => void
+  private readonly onDropped: () => void
   private readonly counts = new Map<string, number>()
   private counted = 0
   private timer: NodeJS.Timeout | undefined
@@ -87,23 +71,24 @@ export class Subscribers implements Diversion {
 
   /**
    * `hidden` on a PUB, which receives nothing. `sent` is how many messages the socket
-   * has sent, and `changed` is raised when peers come and go.
+   * has sent, and `changed` is called when subscriptions come and go.
    */
-  constructor(
-    inbox: Inbox,
-    hidden: boolean,
-    mostPeers: () => number,
-    sent: () => number,
-    changed: Signal,
-    onFirstDrop: () => void = () => {}
-  ) {
-    this.inbox = inbox
-    this.hidden = hidden
-    this.mostPeers = mostPeers
-    this.sent = sent
-    this.changed = changed
-    this.onFirstDrop = onFirstDrop
-    inbox.diversion = this
+  constructor(options: {
+    readonly incoming: Incoming
+    readonly prefetch: number
+    readonly hidden: boolean
+    readonly mostPeers: () => number
+    readonly sent: () => number
+    readonly changed: () => void
+    readonly onDropped: () => void
+  }) {
+    this.incoming = options.incoming
+    this.prefetch = options.prefetch
+    this.hidden = options.hidden
+    this.mostPeers = options.mostPeers
+    this.sent = options.sent
+    this.changed = options.changed
+    this.onDropped = options.onDropped
     this.soon()
   }
 
@@ -122,10 +107,10 @@ export class Subscribers implements Diversion {
     if (this.closed) return
     this.looking = true
     // Whoever receives on an XPUB takes it.
-    if (!this.hidden && (this.inbox.receiving || this.isLeftToReceiver)) return this.lookAfter(idle)
+    if (!this.hidden && (this.incoming.receiving || this.isLeftToReceiver)) return this.lookAfter(idle)
     if (turn.isOver) return turn.next(this.look)
     this.begunAt = performance.now()
-    this.inbox.poll(this.perLook, this.looked)
+    this.incoming.read(this.perLook, this.looked)
   }
 
   private readonly looked = (): void => {
@@ -161,10 +146,10 @@ export class Subscribers implements Diversion {
   // Whoever receives on an XPUB gets all that comes, in its own time: what does not
   // fit stays with libzmq, and its senders wait.
   private get isLeftToReceiver(): boolean {
-    const { capacity, mailbox } = this.inbox
-    return mailbox.isUsed && mailbox.size >= capacity
+    return this.incoming.used && this.incoming.ready >= this.prefetch
   }
 
+  /** Takes a message that is not for the owner of the socket, or leaves it. */
   accept(message: Message): boolean {
     let bytes = perMessage
     for (let i = 0; i < message.length; i++) bytes += message[i]!.length
@@ -175,7 +160,7 @@ export class Subscribers implements Diversion {
     // left over of others.
     const last = message[message.length - 1]!
     if (isSubscription(last)) return this.acceptSubscription(message, last)
-    if (!this.hidden && (this.inbox.mailbox.isUsed || this.inbox.mailbox.size < mostMessages)) return false
+    if (!this.hidden && (this.incoming.used || this.incoming.ready < mostMessages)) return false
     this.drop()
     return true
   }
@@ -184,18 +169,19 @@ export class Subscribers implements Diversion {
     this.subscriptions++
     this.count(frame.toString("latin1", 1), frame[0] === 1)
     if (this.hidden) return true
-    if (!this.inbox.mailbox.isUsed && this.inbox.mailbox.size >= mostSubscriptions) {
+    if (!this.incoming.used && this.incoming.ready >= mostSubscriptions) {
       this.drop()
       return true
     }
     if (message.length === 1) return false
     this.drop()
-    this.inbox.mailbox.arrive([frame])
+    this.incoming.put([frame])
     return true
   }
 
   private drop(): void {
-    if (this.dropped++ === 0) this.onFirstDrop()
+    this.dropped++
+    this.onDropped()
   }
 
   close(): void {
@@ -219,7 +205,7 @@ export class Subscribers implements Diversion {
       this.counts.delete(topic)
       this.counted -= topic.length + perTopic
     }
-    this.changed.raise()
+    this.changed()
   }
 
   private forget(): void {
@@ -227,28 +213,26 @@ export class Subscribers implements Diversion {
     this.counted = 0
   }
 
-  /** Waits until `count` subscriptions match a message that begins with `topic`. */
-  until(operation: string, topic: Buffer, count: number): Effect.Effect<void, Closed> {
-    const read = Effect.callback<void>((resume) => this.inbox.poll(most, () => resume(Effect.void)))
-    const isSo = () => Math.min(this.matching(topic), this.mostPeers()) >= count
-    const waiting = Effect.suspend(() => {
-      this.waiting++
-      return Effect.ensuring(
-        this.changed.until(operation, isSo, () => this.inbox.fill()),
-        Effect.sync(() => this.waiting--)
-      )
+  matching(topic: Buffer): number {
+    const text = topic.toString("latin1")
+    let sum = 0
+    for (let length = 0; length <= text.length; length++) sum += this.counts.get(text.slice(0, length)) ?? 0
+    return Math.min(sum, this.mostPeers())
+  }
+
+  /** Somebody waits for the next change: what is there by now is read at once, and all else as it comes. */
+  listen(begun: () => void): () => void {
+    this.waiting++
+    this.incoming.read(most, () => {
+      begun()
+      this.incoming.fill()
     })
-    return Effect.andThen(read, waiting)
+    return () => {
+      this.waiting--
+    }
   }
 
   get wanted(): boolean {
     return this.waiting > 0
-  }
-
-  private matching(topic: Buffer): number {
-    const text = topic.toString("latin1")
-    let sum = 0
-    for (let length = 0; length <= text.length; length++) sum += this.counts.get(text.slice(0, length)) ?? 0
-    return sum
   }
 }

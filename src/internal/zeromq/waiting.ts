@@ -9,7 +9,9 @@
  * `inproc://effect-zmq.waits/0/name`, `…/1/name` and so on for as long as it waits,
  * and whoever finds one taken tries again later. A further name is a lock.
  */
-import { type Holder, type NativeContext, openHolder, pause } from "./native.ts"
+import { type Holder, openHolder } from "./contexts.ts"
+import type { NativeContext } from "./raw.ts"
+import { pause } from "./threads.ts"
 
 // Threads that may wait for one name at a time and be seen.
 const mostThreads = 256

@@ -13,7 +13,7 @@
  * - A socket disconnects from one that is just being closed. There is no need
  *   to: that connection ends by itself.
  */
-import { type NativeContext, untilDone } from "../native.ts"
+import { type NativeContext, untilDone } from "../raw.ts"
 
 interface Raw {
   bindSync(endpoint: string): void

@@ -10,25 +10,14 @@
  */
 import { createRequire } from "node:module"
 import type { Frame, Message, Outgoing } from "../../../Message.ts"
+import type { Offer, Source } from "../../engine.ts"
 import { isInproc } from "../../socket/endpoint.ts"
 import type { DraftType, Setting } from "../../socket/options.ts"
 import { answerOf, checkAnswers, errorOf, refusal } from "../answer.ts"
 import { Immediate } from "../immediate.ts"
-import {
-  attempt,
-  type ConnectionEvent,
-  closeRaw,
-  type NativeContext,
-  type NativeSocket,
-  type Observer,
-  type Offer,
-  type Open,
-  opened,
-  type RawSocket,
-  type Source,
-  untilDone,
-  watchRaw
-} from "../native.ts"
+import type { NativeOpening, NativeSocket } from "../native.ts"
+import { attempt, type ConnectionEvent, type NativeContext, type Observer, type RawSocket, untilDone } from "../raw.ts"
+import { closeRaw, opened, watchRaw } from "../threads.ts"
 import { namesOf } from "./inproc.ts"
 import { Pace, stir, unwatch, type Watched, watch } from "./watch.ts"
 
@@ -81,7 +70,7 @@ const assign = (raw: DraftRawSocket, { option, value }: Setting): void => {
   else raw.setInt32Option(number, value === true ? 1 : 0)
 }
 
-export const openDraft: Open<DraftType> = (type, { context, noDrop }) => {
+export const openDraft = (type: DraftType, { context, noDrop }: NativeOpening): NativeSocket => {
   switch (type) {
     case "server":
       return new ServerSocket(type, "ask", context)

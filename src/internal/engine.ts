@@ -1,0 +1,175 @@
+/**
+ * The port: what an engine owes the library above it. There is nothing in here
+ * but types.
+ *
+ * An engine makes sockets. All of it belongs to one event loop: while JavaScript
+ * runs, nothing changes behind its back. No promise carries a message, and what
+ * was answered "sent" does not come back.
+ */
+import type { Message, Outgoing } from "../Message.ts"
+import type { SocketEvent } from "../SocketEvent.ts"
+import type { ContextOptions } from "../ZmqContext.ts"
+import type { Setting, SocketType } from "./socket/options.ts"
+
+export interface Engine {
+  /** As it is named in errors. */
+  readonly name: string
+  /**
+   * Makes a socket, which tells its owner what happens. Throws an error with a
+   * `code`: `EMFILE` when there is no room for it, `ERR_ENGINE_MISSING` where the
+   * engine cannot run, `ERR_ENGINE_UNSUPPORTED` on a runtime that it does not know.
+   */
+  readonly open: (opening: Opening, owner: Owner) => EngineSocket
+  /** A context with inproc names of its own, or without options that of the process. Throws as well. */
+  readonly openContext: (options?: ContextOptions) => EngineContext
+}
+
+/** Where names over inproc are known. */
+export interface EngineContext {
+  /** To be called when all its sockets are closed. */
+  close(): void
+}
+
+/** What has to be known of a socket when it is made. */
+export interface Opening {
+  readonly type: SocketType
+  readonly context: EngineContext
+  /** At most so many messages may be taken from the network at a time that nobody has asked for. */
+  readonly prefetch: number
+  readonly conflate: boolean
+  readonly noDrop: boolean
+  /** Whether to watch connections from the first endpoint on; undefined as the engine thinks best. */
+  readonly monitor: boolean | undefined
+}
+
+/** Whoever has a socket. */
+export interface Owner {
+  /** How many messages it would take now. An engine asks before it looks for some. */
+  readonly room: number
+  /** There are messages to take, after it was asked to `listen`. */
+  readonly onMessages: () => void
+  /** Who waits for room in a lane may try again: it has room, or its peer has left. */
+  readonly onRoom: (lane: Lane) => void
+  /** Something became of a connection: of one that we made, the endpoint as it was given. */
+  readonly onEvent: (event: SocketEvent, connectedTo: string | undefined) => void
+  /** Who is there, or what they subscribe to, has changed. */
+  readonly onPeers: () => void
+  /** The engine dropped a message that a peer had sent it. */
+  readonly onDropped: () => void
+  /** Nothing can be received any more. */
+  readonly onEnd: () => void
+}
+
+/**
+ * What became of a message that was offered.
+ * - sent: it is the engine's.
+ * - full: there is no room now, or no peer yet.
+ * - unroutable: it names a peer that is not there.
+ * - outOfTurn: it is the peer's turn to send.
+ */
+export type Offer = "sent" | "full" | "unroutable" | "outOfTurn" | "closed"
+
+/** Messages to send in turn: the next one, which is asked for again until it is sent. */
+export interface Source {
+  readonly peek: () => Outgoing | undefined
+  readonly sent: () => void
+}
+
+/** What has room of its own: a peer of a ROUTER, STREAM or SERVER, by its routing id as latin1; or else all peers, `""`. */
+export type Lane = string
+
+/** Something that takes its time, and can be given up: then it is as if it had never begun. */
+export type GiveUp = () => void
+
+/** How it ended: with a value, or with an error that has a `code`. */
+export type Done<A> = (error: unknown, value?: A) => void
+
+export interface EngineSocket {
+  // In
+
+  /** How many messages can be taken now. */
+  readonly ready: number
+  /** The next message, fairly from all peers. Only while one is `ready`. */
+  take(): Message
+  /** Its owner waits for messages: tells `onMessages` once when there are some. */
+  listen(): void
+  /** Sees what is there by now, of which at most `max` need be `ready` then. Calls `done` at once, or a moment later. */
+  look(max: number, done: () => void): void
+  /** Nobody receives any more. What still comes is dropped, and counted in `left`. */
+  dismiss(): void
+
+  // Out
+
+  /** Offers a message, with the answer at once. */
+  offer(message: Outgoing): Offer
+  /** Offers messages in turn, until there are no more or one is refused. */
+  offerAll(source: Source): Promise<Offer>
+  /** Somebody waits for room in a lane: tells `onRoom` once. */
+  awaitRoom(lane: Lane): void
+  /** Nobody waits for that any more. */
+  forgoRoom(lane: Lane): void
+
+  // Settings
+
+  /** Sets an option. Throws where it cannot be. */
+  set(setting: Setting): void
+  subscribe(topic: Buffer): void
+  unsubscribe(topic: Buffer): void
+
+  // Endpoints
+
+  /** Binds, and gives the endpoint as it was resolved. Done at once, or later. */
+  bind(endpoint: string, done: Done<string>): GiveUp
+  /** Ends a bind, by the resolved endpoint. Done when that is free. */
+  unbind(endpoint: string, done: Done<void>): void
+  /** Begins to connect. The peer need not be there. An endpoint is connected to once. */
+  connect(endpoint: string, done: Done<void>): GiveUp
+  /** Ends a connection. Throws an error with a `code`. */
+  disconnect(endpoint: string): void
+
+  // Peers
+
+  /** Tells `onEvent` of connections from now on. Says whether there was room for that. */
+  watch(): boolean
+  /** Why it is not known who is there, if it is not. */
+  peersUnknown(): string | undefined
+  /** How many peers there are. */
+  readonly peers: number
+  /** Whether the peer is there that was connected to. */
+  isConnected(endpoint: string): boolean
+  /** Of a PUB or XPUB: its subscriptions, unless they cannot be counted. */
+  readonly subscribers: EngineSubscribers | undefined
+
+  // The end
+
+  /**
+   * Ends it, and calls `done` when all that was sent is delivered and its
+   * endpoints are free, or when `linger` milliseconds have passed.
+   */
+  close(linger: number, done: (delivery: Delivery) => void): void
+
+  // What went through it
+
+  readonly received: { readonly messages: number; readonly bytes: number }
+  /** How often it found nothing where something was announced. */
+  readonly again: number
+  /** Messages of peers that it dropped. */
+  readonly dropped: number
+  /** Messages that came when nobody received any more. */
+  readonly left: number
+}
+
+export interface EngineSubscribers {
+  /** How many subscriptions match a message that begins with `topic`. */
+  matching(topic: Buffer): number
+  /** Somebody waits for changes, until the function that is returned is called. Calls `begun` when what is there by now is counted. */
+  listen(begun: () => void): () => void
+}
+
+/** What became of all that was sent. */
+export interface Delivery {
+  /** Whether all of it is on its way, as far as is known. */
+  readonly inTime: boolean
+  /** How many messages were certainly not sent. */
+  readonly unsent: number
+}

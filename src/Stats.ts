@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type { Socket } from "./Zmq.ts"
 
 /**
  * What went through a socket since it was opened. Plain counters, read with
@@ -84,7 +83,7 @@ const queued = Metric.gauge("zmq_messages_queued", {
  * @since 0.1.0
  */
 export const reportMetrics = (
-  socket: Socket,
+  socket: { readonly type: string; readonly stats: Stats },
   options?: {
     readonly interval?: Duration.Input | undefined
     readonly attributes?: Readonly<Record<string, string>> | undefined
@@ -101,7 +100,6 @@ export const reportMetrics = (
     const report = Effect.suspend(() => {
       const now = socket.stats
       const updates = all
-        // One that libzmq gave back is not sent any more, for a moment: a counter only grows.
         .filter(({ name }) => now[name] > reported[name])
         .map(({ name, metric }) => {
           const grown = now[name] - reported[name]

@@ -2,7 +2,7 @@
 import * as EffectContext from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ContextCore, processContext } from "./internal/socket/context.ts"
+import { ContextCore, CurrentContext } from "./internal/socket/context.ts"
 import { OptionError } from "./ZmqError.ts"
 
 /**
@@ -69,8 +69,8 @@ const check = (options: ContextOptions): OptionError | undefined => {
  * @category contexts
  * @since 0.1.0
  */
-export class Context extends EffectContext.Reference<ContextCore>("effect-zmq/Context", {
-  defaultValue: () => processContext
+export class Context extends EffectContext.Reference<ContextCore>(CurrentContext.key, {
+  defaultValue: CurrentContext.defaultValue
 }) {
   /**
    * A context of its own. When its scope closes, what sockets are still open in

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import { Zmq } from "effect-zmq"
-import { coreOf } from "../src/internal/socket/link.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
 import { messageOf, openScripted, randomOf, turns, turnsUntil } from "./support/scripted.ts"
 import { numbers } from "./support/sockets.ts"
 

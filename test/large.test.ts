@@ -9,7 +9,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { constant } from "effect/Function"
 import { Zmq } from "../src/index.ts"
-import { scavengeInTime, textMade } from "../src/internal/zeromq/scavenge.ts"
+import { textMade } from "../src/internal/texts.ts"
+import { scavengeInTime } from "../src/internal/zeromq/scavenge.ts"
 import { openNow, randomOf, turns } from "./support/scripted.ts"
 
 const KiB = 1024

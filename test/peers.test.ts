@@ -9,7 +9,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Option, type Scope, Stream } from "effect"
 import { Draft, Proxy, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { coreOf } from "../src/internal/socket/link.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
 import { nodeArguments } from "./support/child.ts"
 import {
   boundTo,
@@ -330,8 +330,8 @@ describe("A client that is killed with 30,000 requests in flight", () => {
         // What it had asked is over soon.
         const { inbox, outbox } = coreOf(socket)!
         yield* until(Effect.sync(() => !outbox.hasFull && inbox.queued === 0))
-        const { lanes, owed } = outbox as unknown as Record<"lanes" | "owed", { readonly size: number }>
-        yield* until(Effect.sync(() => lanes.size === 0 && owed.size === 0))
+        const { queues, owed } = outbox as unknown as Record<"queues" | "owed", { readonly size: number }>
+        yield* until(Effect.sync(() => queues.size === 0 && owed.size === 0))
         expect(yield* asked("good")).toBe("good")
         expect(socket.stats.putBack).toBe(0)
       }).pipe(Effect.scoped)

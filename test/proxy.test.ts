@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Scope } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
-import { coreOf } from "../src/internal/socket/link.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
 import { nodeArguments, runCommand, scriptPath } from "./support/child.ts"
 import { type Opened, openNow, type Script, turns, turnsUntil } from "./support/scripted.ts"
 import {

@@ -25,8 +25,8 @@ import {
   Stream
 } from "effect"
 import { Curve, Draft, Null, Plain, Z85, Zap, Zmq } from "effect-zmq"
-import { coreOf } from "../src/internal/socket/link.ts"
 import type { SocketCore } from "../src/internal/socket/socket.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
 import type { Incoming } from "../src/internal/zeromq/incoming.ts"
 import { boundTo, freshEndpoint, until } from "./support/sockets.ts"
 import { alone, captured } from "./support/zap.ts"

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
-import { coreOf } from "../src/internal/socket/link.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
 import { Turn, turn } from "../src/internal/turn.ts"
 import { partsOf } from "./support/engine.ts"
 import { messageOf, openScripted, turns, turnsUntil } from "./support/scripted.ts"

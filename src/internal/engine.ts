@@ -8,7 +8,6 @@
  */
 import type { Message, Outgoing } from "../Message.ts"
 import type { SocketEvent } from "../SocketEvent.ts"
-import type { ContextOptions } from "../ZmqContext.ts"
 import type { Setting, SocketType } from "./socket/options.ts"
 
 export interface Engine {
@@ -21,8 +20,11 @@ export interface Engine {
    */
   readonly open: (opening: Opening, owner: Owner) => EngineSocket
   /** A context with inproc names of its own, or without options that of the process. Throws as well. */
-  readonly openContext: (options?: ContextOptions) => EngineContext
+  readonly openContext: (options?: ContextSettings) => EngineContext
 }
+
+/** Options of a context, as they are named in `ZmqContext.ts`. */
+export type ContextSettings = Readonly<Record<string, boolean | number | undefined>>
 
 /** Where names over inproc are known. */
 export interface EngineContext {

@@ -1,6 +1,6 @@
 /** What the engine on zeromq.js has inside, and that engine on other native sockets. */
 import { CurrentEngine } from "../../src/internal/currentEngine.ts"
-import { coreOf } from "../../src/internal/socket/link.ts"
+import { coreOf } from "../../src/internal/socket/socket.ts"
 import { engineOn, openNative } from "../../src/internal/zeromq/engine.ts"
 import type { Incoming } from "../../src/internal/zeromq/incoming.ts"
 import type { NativeSocket } from "../../src/internal/zeromq/native.ts"

@@ -9,9 +9,11 @@ import type { Frame, Message, Outgoing } from "../../Message.ts"
 import { DecodeError, EncodeError, OptionError } from "../../ZmqError.ts"
 import type { Decode } from "../receive/receive.ts"
 import { isFrame } from "../send/send.ts"
-import { textMade } from "../zeromq/scavenge.ts"
+import { textMade } from "../texts.ts"
 import { decodeMsgpack, defaultMaxValues, encodeMsgpack, mostMaxValues, TooManyValues } from "./msgpack.ts"
 import { toCodecMsgpack } from "./msgpackSchema.ts"
+
+export type { Codec, FrameCodec }
 
 /** Why a value or a message is refused: what was expected instead. */
 export class Refusal {

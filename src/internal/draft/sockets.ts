@@ -3,12 +3,20 @@ import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
-import type { FrameCodec } from "../../Codec.ts"
 import type * as Draft from "../../Draft.ts"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
 import type * as Zmq from "../../Zmq.ts"
 import { DecodeError, EncodeError, OptionError, type SocketError } from "../../ZmqError.ts"
-import { decodeAs, decodeJson, decodeSchema, decodeString, encodeAs, encodeJson, encodeSchema } from "../codec/codec.ts"
+import {
+  decodeAs,
+  decodeJson,
+  decodeSchema,
+  decodeString,
+  encodeAs,
+  encodeJson,
+  encodeSchema,
+  type FrameCodec
+} from "../codec/codec.ts"
 import { forEachMessage } from "../receive/handlers.ts"
 import type { Decode, Receiving } from "../receive/receive.ts"
 import { makeStream } from "../receive/stream.ts"

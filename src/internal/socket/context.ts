@@ -1,4 +1,5 @@
 /** Contexts: which sockets are open in each. */
+import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import type { ContextOptions } from "../../ZmqContext.ts"
@@ -27,7 +28,7 @@ export class ContextCore {
   of(engine: Engine): EngineContext {
     let context = this.opened.get(engine)
     if (context === undefined) {
-      context = engine.openContext(this.isOfProcess ? undefined : this.settings)
+      context = engine.openContext(this.isOfProcess ? undefined : { ...this.settings })
       this.opened.set(engine, context)
     }
     return context
@@ -47,4 +48,9 @@ export class ContextCore {
 }
 
 /** The context of the process. It is never closed. */
-export const processContext = new ContextCore({}, true)
+const processContext = new ContextCore({}, true)
+
+/** The context that sockets are opened in. */
+export const CurrentContext = Context.Reference<ContextCore>("effect-zmq/Context", {
+  defaultValue: () => processContext
+})

@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { SocketEvent } from "../../SocketEvent.ts"
 import type { Stats } from "../../Stats.ts"
-import { Context } from "../../ZmqContext.ts"
 import {
   BindError,
   Closed,
@@ -25,7 +24,7 @@ import { Outbox } from "../send/outbox.ts"
 import { zapEndpoint } from "../zap/reliance.ts"
 import { closeSocket, closeWith } from "./closing.ts"
 import { Connections } from "./connections.ts"
-import type { ContextCore } from "./context.ts"
+import { type ContextCore, CurrentContext } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf } from "./endpoint.ts"
 import { type Prepared, prepare, reliesOnZap, type SocketType } from "./options.ts"
 import { Subscriptions } from "./subscriptions.ts"
@@ -379,6 +378,14 @@ export class SocketCore implements Owner {
 
 const ignore = (): void => {}
 
+const cores = new WeakMap<object, SocketCore>()
+
+/** Remembers what a public socket is made of. */
+export const link = (socket: object, core: SocketCore): void => void cores.set(socket, core)
+
+/** What a public socket is made of, or undefined if it is none of ours: a copy, or a test's own. */
+export const coreOf = (socket: object): SocketCore | undefined => cores.get(socket)
+
 export type Log = (level: "Debug" | "Warn", message: string, annotations: Record<string, unknown>) => void
 
 const notHere = {
@@ -437,7 +444,7 @@ const apply = (core: SocketCore): void => {
 export const openSocket = (type: SocketType, options: unknown): Effect.Effect<SocketCore, SocketError, Scope.Scope> =>
   Effect.gen(function* () {
     const engine = yield* CurrentEngine
-    const context = yield* Context
+    const context = yield* CurrentContext
     const log = yield* logger
     const prepared = yield* attempt(isSocketError, () => prepare(type, options))
     const make = attempt(isSocketError, () => {

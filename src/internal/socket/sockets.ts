@@ -7,11 +7,11 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import type { Codec } from "../../Codec.ts"
 import type { Outgoing } from "../../Message.ts"
 import type * as Zmq from "../../Zmq.ts"
 import { EncodeError, InvalidState, OpenError, OptionError, type SocketError } from "../../ZmqError.ts"
 import {
+  type Codec,
   decodeAs,
   decodeJson,
   decodeSchema,
@@ -27,9 +27,8 @@ import { makeStream } from "../receive/stream.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
 import { type Check, checkOutgoing, isFrame, noRule, Sending } from "../send/send.ts"
 import { isSubscription } from "../subscription.ts"
-import { link } from "./link.ts"
 import { oneTopic, type StableType } from "./options.ts"
-import { openSocket, type SocketCore, whenOpen } from "./socket.ts"
+import { link, openSocket, type SocketCore, whenOpen } from "./socket.ts"
 
 const isInvalidState = (error: unknown): error is InvalidState => error instanceof InvalidState
 const isNever = (_: unknown): _ is never => false

@@ -8,14 +8,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Message, Outgoing } from "../../Message.ts"
-import type * as Zmq from "../../Zmq.ts"
 import { BindError, type SocketError } from "../../ZmqError.ts"
 import type { ContextCore } from "../socket/context.ts"
 import * as sockets from "../socket/sockets.ts"
 import { zapEndpoint as endpoint } from "./reliance.ts"
 
 interface Handler {
-  readonly router: Zmq.Router
+  readonly router: Effect.Success<ReturnType<typeof sockets.router>>
   readonly scope: Scope.Closeable
   held: boolean
   /** Waits for the authenticator to end, and denies from then on. */

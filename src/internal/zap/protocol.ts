@@ -1,8 +1,8 @@
 /** The frames of ZAP 1.0 (RFC 27): what libzmq asks, and what it is answered. */
 import * as Redacted from "effect/Redacted"
-import type { PublicKey } from "../../Curve.ts"
 import type { Message, Outgoing } from "../../Message.ts"
 import type { Request } from "../../Zap.ts"
+import type { PublicKey } from "../security/keys.ts"
 import { isKey } from "../security/keys.ts"
 import { encode } from "../security/z85.ts"
 

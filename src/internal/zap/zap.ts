@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import type * as Take from "effect/Take"
 import type { Message, Outgoing } from "../../Message.ts"
 import type { Authenticator, DecidedPeer, Decision, Options, Reason, Request, Verdict, Zap } from "../../Zap.ts"
-import { Context as ZmqContext } from "../../ZmqContext.ts"
+import { CurrentContext } from "../socket/context.ts"
 import { inThePast, Warnings } from "../socket/warnings.ts"
 import { runHandler } from "./handler.ts"
 import * as model from "./model.ts"
@@ -61,7 +61,7 @@ export const makeZap = (options: Options): Effect.Effect<Zap["Service"], unknown
           return typeof result === "string" ? accepted(requestId, result) : denied(requestId, result.status)
         })
 
-    yield* runHandler(yield* ZmqContext, {
+    yield* runHandler(yield* CurrentContext, {
       concurrency,
       answer: answerWith((request) => decide(policies, ask, request)),
       deny: answerWith(() => Effect.succeed(ended))

@@ -1,6 +1,5 @@
 /** Contexts of libzmq: which sockets meet in each at inproc names, and what becomes of it afterwards. */
-import type { ContextOptions } from "../../ZmqContext.ts"
-import type { EngineContext } from "../engine.ts"
+import type { ContextSettings, EngineContext } from "../engine.ts"
 import { canOpen, endWaiting, makeContext, sharedContext } from "./contexts.ts"
 import { hasDescriptors } from "./descriptors.ts"
 import { Neighbours } from "./neighbours.ts"
@@ -28,11 +27,11 @@ export class ZeromqContext implements EngineContext {
   // What sockets wait for that are closed.
   private readonly abandoned = new Set<string>()
   private again: NodeJS.Timeout | undefined
-  private readonly settings: ContextOptions | undefined
+  private readonly settings: ContextSettings | undefined
   private made: NativeContext | undefined
 
   /** Without settings that of the process, which is never closed. */
-  constructor(settings: ContextOptions | undefined) {
+  constructor(settings: ContextSettings | undefined) {
     this.settings = settings
     this.waiting = new Waiting(settings === undefined, () => this.native)
   }
@@ -106,4 +105,4 @@ const manySockets = 10_000
 // end a context. One that is done with is used again, so that there are never
 // more than were open at once.
 const unused = new Map<string, Array<NativeContext>>()
-const keyOf = (settings: ContextOptions): string => JSON.stringify(Object.entries(settings).sort())
+const keyOf = (settings: ContextSettings): string => JSON.stringify(Object.entries(settings).sort())

@@ -1,6 +1,6 @@
 /** Contexts of libzmq, and names of theirs that are held for a while. */
 import type { Pair } from "zeromq"
-import type { ContextOptions } from "../../ZmqContext.ts"
+import type { ContextSettings } from "../engine.ts"
 import { zeromq } from "./load.ts"
 import { type NativeContext, type RawSocket, untilDone } from "./raw.ts"
 import { closeRaw, opened } from "./threads.ts"
@@ -22,7 +22,7 @@ export const sharedContext = (): NativeContext => {
 }
 
 /** Throws what zeromq.js throws. The context lives as long as the process: nothing in zeromq.js ends one. */
-export const makeContext = (settings: ContextOptions): NativeContext => {
+export const makeContext = (settings: ContextSettings): NativeContext => {
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
   const context = new (zeromq().Context)(given)
   return settings.maxSockets === undefined ? withManySockets(context) : context

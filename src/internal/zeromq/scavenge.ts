@@ -1,4 +1,5 @@
 import { getHeapSpaceStatistics } from "node:v8"
+import { textsMade } from "../texts.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -18,7 +19,7 @@ export const bytesPerBurst = 4 * MiB
 let untilNextLook = 0
 // How much of the young generation to fill for each byte of a message.
 let fillPerByte = 0
-// How much of that texts have filled.
+// How much of that is filled already.
 let filled = 0
 // V8 does not make an array that nobody keeps.
 const garbage: [unknown] = [undefined]
@@ -42,15 +43,11 @@ export const scavengeInTime = (bytes: number): void => {
     const size = young === undefined ? 0 : young.space_used_size + young.space_available_size
     fillPerByte = size > mostToFill ? 0 : size / bytesPerScavenge
   }
+  // The texts of a burst count for the next one, and no longer.
+  filled = Math.min(bytesPerBurst, filled + textsMade())
   let toFill = Math.min(bytes, bytesPerScavenge) * fillPerByte - filled
   filled = Math.max(0, -toFill)
   for (; toFill > 0; toFill -= mostPerArray) {
     garbage[0] = new Array(Math.ceil(Math.min(toFill, mostPerArray) / bytesPerElement))
   }
-}
-
-/** A text of so many bytes was made of a message: it fills the young generation as well as an array does. */
-export const textMade = (bytes: number): void => {
-  // Those of a burst count for the next one, and no longer.
-  if (bytes <= mostPerArray) filled = Math.min(bytesPerBurst, filled + bytes)
 }

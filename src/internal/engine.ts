@@ -48,6 +48,8 @@ export interface Opening {
 export interface Owner {
   /** How many messages it would take now. An engine asks before it looks for some. */
   readonly room: number
+  /** How many messages it has had sent. */
+  readonly sent: number
   /** There are messages to take, after it was asked to `listen`. */
   readonly onMessages: () => void
   /** Who waits for room in a lane may try again: it has room, or its peer has left. */

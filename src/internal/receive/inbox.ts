@@ -102,9 +102,10 @@ export class Inbox {
   }
 
   private take(most: number): void {
-    for (let left = Math.min(most, this.socket.ready); left > 0; left--) {
-      const message = this.socket.take()
-      if (this.diversion?.accept(message) !== true) this.mailbox.arrive(message)
+    const { diversion, mailbox, socket } = this
+    for (let left = Math.min(most, socket.ready); left > 0; left--) {
+      const message = socket.take()
+      if (diversion === undefined || !diversion.accept(message)) mailbox.arrive(message)
     }
   }
 

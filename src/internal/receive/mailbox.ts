@@ -1,5 +1,5 @@
-import * as MutableList from "effect/MutableList"
 import { Line, type Waiter } from "../line.ts"
+import { Queue } from "../queue.ts"
 
 /** A message that was lent. It is consumed, unless it is put back. */
 export interface Lease<A> {
@@ -21,7 +21,7 @@ export interface Lease<A> {
 export class Mailbox<A> {
   // Messages are numbered as they arrive. `fresh` holds consecutive ones, of
   // which the first has the number `first`. `returned` is sorted, the next one last.
-  private readonly fresh = MutableList.make<A>()
+  private readonly fresh = new Queue<A>()
   private first = 0
   private readonly returned: Array<Lease<A>> = []
   private promised = 0
@@ -74,7 +74,7 @@ export class Mailbox<A> {
   /** A message arrives. After a burst of them, `announce`. */
   arrive(message: A): void {
     while (this.newestOnly && this.size > 0) this.take()
-    MutableList.append(this.fresh, message)
+    this.fresh.append(message)
   }
 
   /** The next message. Only while `available > 0`, or after `claim`. */
@@ -82,14 +82,14 @@ export class Mailbox<A> {
     if (this.onTaken !== undefined) this.onTaken()
     if (this.returned.length > 0) return this.returned.pop()!.message
     this.first++
-    return MutableList.take(this.fresh) as A
+    return this.fresh.take()
   }
 
   /** As `take`, for one who may `putBack` what it got. */
   lend(): Lease<A> {
     if (this.onTaken !== undefined) this.onTaken()
     if (this.returned.length > 0) return this.returned.pop()!
-    return { number: this.first++, message: MutableList.take(this.fresh) as A }
+    return { number: this.first++, message: this.fresh.take() }
   }
 
   /** A lent message comes back to its place in the order, as it was not dealt with. */

@@ -174,6 +174,9 @@ export class SocketCore implements Owner {
   get room(): number {
     return this.inbox.room
   }
+  get sent(): number {
+    return this.outbox.sent
+  }
   onMessages = (): void => this.inbox.arrived()
   onRoom = (lane: string): void => this.outbox.mayTry(lane)
   onPeers = (): void => this.connections.changed.raise()

@@ -1,5 +1,5 @@
-import * as MutableList from "effect/MutableList"
 import type { Message } from "../../Message.ts"
+import { Queue } from "../queue.ts"
 
 /**
  * Messages that were read further ahead than the mailbox takes. They go on one of
@@ -7,16 +7,16 @@ import type { Message } from "../../Message.ts"
  */
 export class Ahead {
   // In the order of their turns.
-  private readonly peers = new Map<string, MutableList.MutableList<Message>>()
+  private readonly peers = new Map<string, Queue<Message>>()
   size = 0
 
   put(peer: string, message: Message): void {
     let messages = this.peers.get(peer)
     if (messages === undefined) {
-      messages = MutableList.make()
+      messages = new Queue()
       this.peers.set(peer, messages)
     }
-    MutableList.append(messages, message)
+    messages.append(message)
     this.size++
   }
 
@@ -25,7 +25,8 @@ export class Ahead {
     const [peer, messages] = this.peers.entries().next().value!
     this.size--
     this.peers.delete(peer)
-    if (messages.length > 1) this.peers.set(peer, messages)
-    return MutableList.take(messages) as Message
+    const message = messages.take()
+    if (messages.length > 0) this.peers.set(peer, messages)
+    return message
   }
 }

@@ -1,7 +1,7 @@
-import * as MutableList from "effect/MutableList"
 import type { Message } from "../../Message.ts"
 import type { Lane } from "../engine.ts"
 import { microtask } from "../microtask.ts"
+import { Queue } from "../queue.ts"
 import { turn } from "../turn.ts"
 import { Ahead } from "./ahead.ts"
 import type { NativeSocket } from "./native.ts"
@@ -32,7 +32,7 @@ export interface Reading {
   /** Whose turn a message counts for. */
   readonly laneOf: (message: Message) => Lane
   /** Takes a message that is not for the owner, or leaves it. */
-  readonly accept: (message: Message) => boolean
+  readonly accept: ((message: Message) => boolean) | undefined
   /** How many messages the owner would take now. */
   readonly room: () => number
   /** Whether somebody else waits for messages, whom `accept` gives them to. */
@@ -51,7 +51,7 @@ export interface Reading {
 export class Incoming {
   private readonly native: NativeSocket
   private readonly reading: Reading
-  private readonly queue = MutableList.make<Message>()
+  private readonly queue = new Queue<Message>()
   private state: "idle" | "receiving" | "paused" = "idle"
   private listening = false
   private ended = false
@@ -89,7 +89,7 @@ export class Incoming {
   }
 
   take(): Message {
-    return this.queue.length > 0 ? (MutableList.take(this.queue) as Message) : this.further.take()
+    return this.queue.length > 0 ? this.queue.take() : this.further.take()
   }
 
   /** Whether a native receive is under way. */
@@ -236,18 +236,21 @@ export class Incoming {
     this.bytesAhead -= bytes
     if (bytes > this.largest) this.largest = bytes
     if (bytes >= bytesPerCount) turn.spend(Math.floor(bytes / bytesPerCount))
-    if (!this.reading.accept(message)) this.put(message)
+    const { accept } = this.reading
+    if (accept === undefined || !accept(message)) this.put(message)
     scavengeInTime(bytes)
   }
 
   /** Has a message be the next after those that are here. */
   put(message: Message): void {
-    const { laneOf, newestOnly, prefetch } = this.reading
     // One peer that floods is not before the others, in what is read further.
-    const isFurther = this.readsAhead > prefetch && this.queue.length >= prefetch
-    if (this.further.size > 0 || isFurther) return this.further.put(laneOf(message), message)
-    if (newestOnly) MutableList.clear(this.queue)
-    MutableList.append(this.queue, message)
+    if (this.further.size > 0 || this.isFurther) return this.further.put(this.reading.laneOf(message), message)
+    if (this.reading.newestOnly) this.queue.clear()
+    this.queue.append(message)
+  }
+
+  private get isFurther(): boolean {
+    return this.readsAhead > this.reading.prefetch && this.queue.length >= this.reading.prefetch
   }
 
   private receiveOne(): void {

@@ -61,7 +61,6 @@ export class ZeromqSocket implements EngineSocket {
   // The routing ids of peers of this thread that have left over inproc.
   private readonly gone = new Recent(mostLeft)
   private takingOver: NodeJS.Timeout | undefined
-  private sent = 0
   private closed = false
 
   constructor({ conflate, context, monitor, noDrop, prefetch, type }: Opening, owner: Owner, open: OpenNative) {
@@ -88,11 +87,13 @@ export class ZeromqSocket implements EngineSocket {
         else if (isNews.has(event._tag)) this.hasNews()
       }
     })
+    // Whether it is told of subscriptions.
+    const subscribed = (type === "pub" && !conflate) || type === "xpub"
     this.#incoming = new Incoming(this.native, {
       prefetch,
       newestOnly: conflate,
       laneOf: this.laneOf,
-      accept: (message) => this.counted?.accept(message) === true,
+      accept: subscribed ? (message) => this.counted!.accept(message) : undefined,
       room: () => owner.room,
       wanted: () => this.counted?.wanted === true,
       onMessages: owner.onMessages,
@@ -104,13 +105,13 @@ export class ZeromqSocket implements EngineSocket {
     })
     this.returned = new Returned(this.native, this.rooms)
     if (hasLanes(type) || type === "pair") this.refusals = new Refusals((how) => this.#incoming.readAhead(how))
-    if ((type === "pub" && !conflate) || type === "xpub") {
+    if (subscribed) {
       this.counted = new Subscribers({
         incoming: this.#incoming,
         prefetch,
         hidden: type === "pub",
         mostPeers: () => this.mostPeers,
-        sent: () => this.sent,
+        sent: () => owner.sent,
         changed: owner.onPeers,
         onDropped: owner.onDropped
       })
@@ -164,7 +165,6 @@ export class ZeromqSocket implements EngineSocket {
   offer(message: Outgoing): Offer {
     const offer = this.returned.isEmpty || this.returned.sendAll() ? this.native.offer(message) : "full"
     const { refusals, rooms } = this
-    if (offer === "sent") this.sent++
     if (offer === "full") refusals?.refused(this.laneOf(message))
     else if (!rooms.isEmpty || refusals?.isEmpty === false) {
       const lane = this.laneOf(message)
@@ -174,15 +174,9 @@ export class ZeromqSocket implements EngineSocket {
     return offer
   }
 
-  offerAll({ peek, sent }: Source): Promise<Offer> {
+  offerAll(source: Source): Promise<Offer> {
     if (!this.returned.isEmpty && !this.returned.sendAll()) return Promise.resolve("full")
-    return this.native.offerAll({
-      peek,
-      sent: () => {
-        this.sent++
-        sent()
-      }
-    })
+    return this.native.offerAll(source)
   }
 
   awaitRoom(lane: Lane): void {
@@ -338,9 +332,10 @@ export class ZeromqSocket implements EngineSocket {
 
   private end(left: number, began: number, linger: number, done: (delivery: Delivery) => void): void {
     const { monitor, places } = this
+    const { sent } = this.owner
     this.lingerFor(left)
     const binds = places.bindsToNetwork
-    const isSent = places.network && this.sent > 0
+    const isSent = places.network && sent > 0
     const isUnderWay = isSent && (monitor.peers.size > 0 || places.networks.length > 0)
     const matters = isSent || binds.length > 0
     // In a worker thread as little is watched as before.
@@ -354,7 +349,7 @@ export class ZeromqSocket implements EngineSocket {
     this.refusals?.end()
     this.native.close()
     places.leaveAll()
-    if (places.waitsFor.size > 0) this.context.abandon(places.waitsFor, monitor.watching, this.sent === 0 ? 0 : left)
+    if (places.waitsFor.size > 0) this.context.abandon(places.waitsFor, monitor.watching, sent === 0 ? 0 : left)
     const { ended } = monitor
     const isOver = (): void => {
       const inTime = ended === undefined || !isSent || linger === 0 || performance.now() - began < linger - 1

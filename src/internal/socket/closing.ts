@@ -43,6 +43,7 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
     const { paid } = outbox
     if (paid !== undefined) yield* Effect.promise(() => within(linger, paid))
     outbox.close()
+    core.leaveAll()
     const left = paid === undefined ? linger : Math.max(0, linger - (performance.now() - began))
     const { inTime, unsent } = yield* Effect.callback<Delivery>((resume) =>
       core.engine.close(left, (delivery) => resume(Effect.succeed(delivery)))

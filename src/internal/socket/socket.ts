@@ -377,6 +377,12 @@ export class SocketCore implements Owner {
     this.refusals.close()
     this.visits.close()
   }
+
+  /** It is nowhere any more. */
+  leaveAll(): void {
+    this.bound = []
+    this.connected = []
+  }
 }
 
 const ignore = (): void => {}

@@ -3,8 +3,10 @@
  * but types.
  *
  * An engine makes sockets. All of it belongs to one event loop: while JavaScript
- * runs, nothing changes behind its back. No promise carries a message, and what
- * was answered "sent" does not come back.
+ * runs, nothing changes behind its back. What an engine tells its owner it tells
+ * later, and never from within a call of its owner's, but for a `done`. No promise
+ * carries a message, and what was answered "sent" does not come back. What it hands
+ * over counts for the turn of the event loop (`turn.ts`), which it keeps to.
  */
 import type { Message, Outgoing } from "../Message.ts"
 import type { SocketEvent } from "../SocketEvent.ts"

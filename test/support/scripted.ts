@@ -13,6 +13,7 @@ import type { NativeSocket } from "../../src/internal/zeromq/native.ts"
 import type { ConnectionEvent } from "../../src/internal/zeromq/raw.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
 import { CurrentEngine, engineOn } from "./engine.ts"
+import { ScriptedPort } from "./scriptedPort.ts"
 
 /**
  * How the socket knows that there is room: it has always (PUB), it can tell
@@ -33,7 +34,7 @@ export interface Script {
 export const messageOf = (...frames: [string | Buffer, ...Array<string | Buffer>]): Message =>
   frames.map((frame) => (typeof frame === "string" ? Buffer.from(frame) : frame)) as unknown as Message
 
-const textOf = (message: Outgoing): string =>
+export const textOf = (message: Outgoing): string =>
   (typeof message === "string" || message instanceof Uint8Array ? [message] : message)
     .map((frame) => Buffer.from(frame as Uint8Array).toString("latin1"))
     .join("|")
@@ -284,24 +285,23 @@ export interface Opened<S> {
   readonly port: ScriptedSocket
 }
 
+/**
+ * Whether tests with a scripted socket have it below the engine on zeromq.js, or at
+ * the port, in the place of an engine: see `port.test.ts`.
+ */
+export const floor: "binding" | "port" = process.env.SCRIPTED === "port" ? "port" : "binding"
+
 /** Opens a socket over a scripted one. */
 export const openScripted = <S, E>(
   open: Effect.Effect<S, E, Scope.Scope>,
   script?: Script
 ): Effect.Effect<Opened<S>, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const port = new ScriptedSocket(script)
-    return Effect.map(
-      Effect.provideService(
-        Effect.orDie(open),
-        CurrentEngine,
-        engineOn(() => port)
-      ),
-      (socket) => ({
-        socket,
-        port
-      })
-    )
+    const atPort = floor === "port" ? new ScriptedPort(script) : undefined
+    // What is not there at the port is for tests of the binding.
+    const port = (atPort ?? new ScriptedSocket(script)) as ScriptedSocket
+    const engine = atPort?.engine ?? engineOn(() => port)
+    return Effect.map(Effect.provideService(Effect.orDie(open), CurrentEngine, engine), (socket) => ({ socket, port }))
   })
 
 /** As `openScripted`, at once and without a scope. */

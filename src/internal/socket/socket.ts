@@ -730,12 +730,21 @@ const apply = (core: SocketCore): void => {
   for (const endpoint of core.options.connect) core.connect(endpoint)
 }
 
+const reasonsOfOpen: ReadonlyMap<unknown, OpenError["reason"]> = new Map([
+  ["EMFILE", "TooManySockets"],
+  ["ENFILE", "TooManySockets"],
+  ["ENOMEM", "TooManySockets"],
+  ["ETERM", "ContextClosed"],
+  ["EFAULT", "ContextClosed"],
+  [unreadable, "UnsupportedRuntime"]
+])
+
 const openNative = (open: () => NativeSocket, type: SocketType): NativeSocket => {
   try {
     return open()
   } catch (cause) {
     const { code } = cause as { readonly code?: unknown }
-    const reason = code === "EMFILE" ? "TooManySockets" : code === unreadable ? "UnsupportedRuntime" : "Unknown"
+    const reason = reasonsOfOpen.get(code) ?? "Unknown"
     throw new OpenError({ socketType: type, reason, cause })
   }
 }

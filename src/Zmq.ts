@@ -43,12 +43,14 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Codec } from "./Codec.ts"
+import { callable } from "./internal/callable.ts"
 import type { SocketType } from "./internal/socket/options.ts"
 import * as sockets from "./internal/socket/sockets.ts"
 import type { Message, Outgoing } from "./Message.ts"
 import type { SocketEvent } from "./SocketEvent.ts"
 import type * as Options from "./SocketOptions.ts"
 import type { Stats } from "./Stats.ts"
+import type { Status } from "./Status.ts"
 import type {
   Again,
   BindError,
@@ -58,6 +60,7 @@ import type {
   EncodeError,
   InvalidState,
   OpenError,
+  Refused,
   SocketError,
   Unroutable
 } from "./ZmqError.ts"
@@ -67,6 +70,7 @@ export * from "./Message.ts"
 export * from "./SocketEvent.ts"
 export * from "./SocketOptions.ts"
 export * from "./Stats.ts"
+export * from "./Status.ts"
 export { Context, type ContextOptions } from "./ZmqContext.ts"
 export * from "./ZmqError.ts"
 
@@ -106,19 +110,21 @@ export interface Socket {
    * once, and in `stats.eventsDropped`.
    *
    * With the option `monitor: false`, and in a worker thread, it begins with the
-   * first use of `events`, `awaitConnected` or `awaitPeers`, which is to come
-   * before the first `bind` or `connect`.
+   * first use of `events`, `status`, `awaitConnected` or `awaitPeers`, which is to
+   * come before the first `bind` or `connect`.
    *
    * `OpenError` if there is no room for the two sockets that watching takes.
    */
   readonly events: Stream.Stream<SocketEvent, OpenError>
+  /** How it stands with each endpoint now, and how many peers there are: see `EndpointStatus`. */
+  readonly status: Effect.Effect<Status>
   /**
-   * Waits until all that the socket connected to is connected, handshake and
-   * all. A socket that has only bound waits for its first peer. A peer that is
-   * refused does not end the wait: `events` tells of it. `InvalidState` as with
-   * `awaitPeers`.
+   * The `status`, and each change of it, until the socket closes. A reader that is
+   * slower than that gets the newest, and not each.
    */
-  readonly awaitConnected: Effect.Effect<void, Closed | InvalidState>
+  readonly statusChanges: Stream.Stream<Status>
+  /** Waits until all that the socket connected to is connected: see `AwaitConnected`. */
+  readonly awaitConnected: AwaitConnected
   /**
    * Waits until at least so many peers are connected. `InvalidState` where they
    * cannot be known: on a socket that has only bound to inproc endpoints, as
@@ -129,6 +135,37 @@ export interface Socket {
   readonly awaitPeers: (count: number) => Effect.Effect<void, Closed | InvalidState>
   /** What went through it until now. Read it again for newer numbers. */
   readonly stats: Stats
+}
+
+/**
+ * Waits until all that the socket connected to is connected, handshake and all.
+ * A socket that has only bound waits for its first peer.
+ *
+ * **Details**
+ *
+ * It fails with `Refused` when a peer that the socket connected to refuses it
+ * meanwhile. A refusal from before may be settled: the connection is tried again,
+ * and what comes of that counts. One that just hangs up is given 5 seconds: see
+ * `EndpointStatus`. Called with `{ whileRefused: "wait" }` it waits on. `InvalidState`
+ * as with `awaitPeers`.
+ *
+ * **Example** (To know at once, or to wait however long it takes)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const atOnce = Zmq.awaitConnected.pipe(
+ *   Effect.catchTag("Refused", ({ advice, endpoint }) => Effect.die(`${endpoint}: ${advice}`))
+ * )
+ * export const patient = Zmq.awaitConnected({ whileRefused: "wait" })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AwaitConnected<out R = never> extends Effect.Effect<void, Closed | InvalidState | Refused, R> {
+  (options: { readonly whileRefused: "wait" }): Effect.Effect<void, Closed | InvalidState, R>
 }
 
 /**
@@ -1161,12 +1198,42 @@ export const endpoints = Socket.useSync((socket) => socket.endpoints)
 export const events = Stream.unwrap(Socket.useSync((socket) => socket.events))
 
 /**
- * Waits until all that the socket connected to is connected: see `Socket`.
+ * How it stands with the connections now.
+ *
+ * **Example** (Ready, or what is missing)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const missing = Effect.map(Zmq.status, ({ endpoints }) =>
+ *   endpoints.filter(({ state }) => state === "connecting" || state === "refused")
+ * )
+ * ```
  *
  * @category events
  * @since 0.1.0
  */
-export const awaitConnected = Socket.use((socket) => socket.awaitConnected)
+export const status = Socket.use((socket) => socket.status)
+
+/**
+ * How it stands with the connections, and each change of that: see `Socket`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const statusChanges = Stream.unwrap(Socket.useSync((socket) => socket.statusChanges))
+
+/**
+ * Waits until all that the socket connected to is connected: see `AwaitConnected`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const awaitConnected: AwaitConnected<Socket> = callable(
+  Socket.use((socket): Effect.Effect<void, Closed | InvalidState | Refused> => socket.awaitConnected),
+  (options: { readonly whileRefused: "wait" }) => Socket.use((socket) => socket.awaitConnected(options))
+)
 
 /**
  * Waits until at least so many peers are connected: see `Socket`.

@@ -211,6 +211,26 @@ export class ConnectError extends Data.TaggedError("ConnectError")<{
 }
 
 /**
+ * A peer that the socket connected to refuses it: `awaitConnected` waits no longer.
+ * The connection is tried again like any other.
+ *
+ * `reason` is that of the event `HandshakeFailed`: see `EndpointStatus`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Refused extends Data.TaggedError("Refused")<{
+  readonly operation: string
+  readonly endpoint: string
+  readonly reason: "Authentication" | "Protocol" | "Connection"
+  readonly advice: string
+}> {
+  override get message(): string {
+    return `${this.operation}: the peer at ${JSON.stringify(this.endpoint)} refuses us: ${this.reason}. ${this.advice}`
+  }
+}
+
+/**
  * An option is unknown to the socket type, missing, or has a value it cannot
  * take.
  *

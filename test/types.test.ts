@@ -14,6 +14,8 @@ type SocketOperation =
   | "unbind"
   | "disconnect"
   | "events"
+  | "status"
+  | "statusChanges"
   | "awaitConnected"
   | "awaitPeers"
   | "stats"
@@ -31,6 +33,8 @@ const socketOperations = [
   "unbind",
   "disconnect",
   "events",
+  "status",
+  "statusChanges",
   "awaitConnected",
   "awaitPeers",
   "stats"

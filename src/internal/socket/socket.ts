@@ -4,10 +4,15 @@
  */
 import { lookup } from "node:dns"
 import { isMainThread } from "node:worker_threads"
+import * as Clock from "effect/Clock"
+import * as EffectContext from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import type { SocketEvent } from "../../SocketEvent.ts"
 import type { Stats } from "../../Stats.ts"
+import type { Status } from "../../Status.ts"
 import { Context } from "../../ZmqContext.ts"
 import {
   BindError,
@@ -16,11 +21,13 @@ import {
   InvalidState,
   OpenError,
   OptionError,
+  Refused,
   type SocketError
 } from "../../ZmqError.ts"
 import { Held, mostPerPeer } from "../receive/held.ts"
 import { Inbox } from "../receive/inbox.ts"
 import { Outbox } from "../send/outbox.ts"
+import { startTimerWith } from "../timer.ts"
 import { zapEndpoint } from "../zap/reliance.ts"
 import { errorOf, unreadable } from "../zeromq/answer.ts"
 import { attendTo, leave, soon } from "../zeromq/attend.ts"
@@ -35,6 +42,7 @@ import { Connections } from "./connections.ts"
 import { type ContextCore, hasDescriptors } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf, hostToResolve, isInproc } from "./endpoint.ts"
 import { type Prepared, prepare, type SocketType } from "./options.ts"
+import { type Link, Links, statusOf } from "./status.ts"
 import { inThePast, Warnings } from "./warnings.ts"
 
 // How many messages a mailbox may hold that nobody has asked for yet. A small
@@ -91,6 +99,7 @@ export class SocketCore {
   private readonly placesAreTaken: boolean
   private readsUntil = 0
   private readonly reconnect: Reconnect
+  private readonly links: Links
   // The routing ids of peers of this thread that have left over inproc.
   private readonly left = new Recent(mostLeft)
   private takingOver: NodeJS.Timeout | undefined
@@ -103,9 +112,14 @@ export class SocketCore {
       { socket: this.type, endpoints: this.endpoints.join(" "), count }
     )
   )
-  private readonly visits = new Warnings(() => {})
 
-  constructor(type: SocketType, options: Prepared, native: NativeSocket, context: ContextCore, log: Log) {
+  constructor(
+    type: SocketType,
+    options: Prepared,
+    native: NativeSocket,
+    context: ContextCore,
+    { after, log, now }: Surroundings
+  ) {
     this.type = type
     this.options = options
     this.native = native
@@ -133,6 +147,7 @@ export class SocketCore {
       (then) => this.connections.whenQuiet(then)
     )
     this.log = log
+    this.links = new Links(type !== "rawStream", { now, after, unreached: this.unreached })
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     this.#inbox = new Inbox(native, capacity, options.conflate)
@@ -256,6 +271,7 @@ export class SocketCore {
       const resolved = this.native.bind(endpoint)
       const bound = { given: endpoint, resolved }
       this.bound.push(bound)
+      this.connections.changed.raise()
       if (isInproc(resolved)) {
         this.context.binders.set(resolved, this)
         this.join(resolved)
@@ -312,7 +328,10 @@ export class SocketCore {
         this.mayWaitFor(endpoint)
         this.context.binders.get(endpoint)?.expect(this.given("routingId") as Buffer | undefined)
       }
-      if (!this.connectedTo.includes(endpoint)) this.native.connect(endpoint)
+      if (!this.connectedTo.includes(endpoint)) {
+        this.native.connect(endpoint)
+        if (this.watching || isSilent(endpoint)) this.links.begin(endpoint, isSilent(endpoint))
+      }
       const connected = { endpoint }
       this.connected.push(connected)
       if (isInproc(endpoint)) {
@@ -361,6 +380,7 @@ export class SocketCore {
     this.lastEndpoint = endpoint
     if (this.connectedTo.includes(endpoint)) return
     this.peers.disconnected(endpoint)
+    this.links.end(endpoint)
     this.connections.changed.raise()
     if (this.reconnect.forget(endpoint)) return
     try {
@@ -453,6 +473,9 @@ export class SocketCore {
   private heard(event: SocketEvent): void {
     const { _tag, endpoint } = event
     const connectedTo = this.peers.connectedAs(endpoint)
+    const reason = _tag === "HandshakeFailed" ? { reason: event.reason } : {}
+    this.log("Debug", `effect-zmq: ${_tag} at a ${this.type} socket`, { socket: this.type, endpoint, ...reason })
+    if (connectedTo !== undefined) this.links.heard(event, connectedTo)
     // A STREAM ends connections on purpose, and none of its peers can refuse it.
     if (connectedTo !== undefined && this.type !== "rawStream") this.reconnect.heard(event, connectedTo)
     if (_tag === "HandshakeFailed") {
@@ -461,10 +484,10 @@ export class SocketCore {
       // Whoever looks in at a bound port and leaves is none of our peers, and the
       // authenticator tells of those whom it denies.
       const isKnown = cameIn && (reason === "Connection" || (reason === "Authentication" && this.context.zap.tells))
-      if (!(isKnown ? this.visits : this.refusals).isNew(`${reason} ${endpoint}`)) return
+      if (isKnown || !this.refusals.isNew(`${reason} ${endpoint}`)) return
       const annotations = { socket: this.type, endpoint, reason, ...(code === undefined ? {} : { code }) }
       this.log(
-        isKnown ? "Debug" : "Warn",
+        "Warn",
         `effect-zmq: a ${this.type} socket and its peer did not accept each other: ${error.message}`,
         annotations
       )
@@ -516,10 +539,52 @@ export class SocketCore {
     else if (_tag === "Connected" || _tag === "HandshakeSucceeded" || _tag === "HandshakeFailed") this.hasNews()
   }
 
+  // For whoever looks why nothing comes.
+  private readonly unreached = (endpoint: string, { lastError, tries }: Link, millis: number): void =>
+    this.log(
+      "Info",
+      `effect-zmq: a ${this.type} socket could not reach ${endpoint} for ${millis / 1000} seconds: ${
+        lastError ?? "nothing has answered yet"
+      }`,
+      { socket: this.type, endpoint, tries }
+    )
+
+  /** How it stands with the connections, as far as they are watched. */
+  get status(): Status {
+    if (this.closed) return { endpoints: [], peers: 0 }
+    const peers = this.mostPeers
+    return {
+      endpoints: [
+        ...this.bound.map(({ resolved }) => ({
+          endpoint: resolved,
+          state: "listening" as const,
+          peers: isSilent(resolved) || !this.watching || this.unseen ? undefined : this.peers.at(resolved)
+        })),
+        ...this.connectedTo.map((endpoint) => statusOf(endpoint, this.links.get(endpoint)))
+      ],
+      peers: peers === Number.POSITIVE_INFINITY ? undefined : peers
+    }
+  }
+
+  /** For `refusedSince`: those until now, which count where the connection is not tried again. */
+  get refusedUntilNow(): number {
+    const interval = (this.given("reconnectInterval") as number | undefined) ?? 100
+    return interval > 0 ? this.links.refusals : 0
+  }
+
+  /** Why a peer that it connected to does not let it in, if one has refused it since then. */
+  refusedSince(refusals: number): Refused | undefined {
+    for (const endpoint of this.connectedTo) {
+      const refusal = this.links.refusalSince(endpoint, refusals)
+      if (refusal !== undefined) return new Refused({ operation: "awaitConnected", endpoint, ...refusal })
+    }
+    return undefined
+  }
+
   /** Whether all that it connected to is there; or, where it only bound, any peer. */
   isConnected(): boolean {
     if (this.connected.length === 0) return this.peers.size > 0
-    return this.connectedTo.every((endpoint) => isSilent(endpoint) || this.peers.has(endpoint))
+    return this.connectedTo.every((endpoint) => this.links.get(endpoint)?.state === "connected")
   }
 
   /** Whether there are as many peers. What it connected to over inproc or udp is there. */
@@ -576,8 +641,8 @@ export class SocketCore {
     this.outbox.end()
     this.connections.close()
     this.reconnect.close()
+    this.links.close()
     this.refusals.close()
-    this.visits.close()
   }
 
   /**
@@ -650,7 +715,14 @@ class Recent {
 // was on its way, in milliseconds.
 const millisToReadOn = 500
 
-export type Log = (level: "Debug" | "Warn", message: string, annotations: Record<string, unknown>) => void
+export type Log = (level: "Debug" | "Info" | "Warn", message: string, annotations: Record<string, unknown>) => void
+
+/** What a socket does outside of fibers, it does as the fiber that opened it would. */
+interface Surroundings {
+  readonly log: Log
+  readonly now: () => number
+  readonly after: (millis: number, run: () => void) => () => void
+}
 
 const notHere = {
   reason: "NoSuchEndpoint",
@@ -758,14 +830,14 @@ export const openSocket = <T extends SocketType>(
   Effect.gen(function* () {
     const { open } = yield* Native
     const context = yield* Context
-    const log = yield* logger
+    const around = yield* surroundings
     const prepared = yield* attempt(isSocketError, () => prepare(type, options))
     for (const endpoint of prepared.connect) yield* resolveHost(endpoint)
     const make = attempt(isSocketError, () => {
       if (context.closed) throw new OpenError({ socketType: type, reason: "ContextClosed" })
       const { noDrop, conflate } = prepared
       const native = openNative(() => open(type, { context: context.native, noDrop, conflate }, real), type)
-      return new SocketCore(type, prepared, native, context, log)
+      return new SocketCore(type, prepared, native, context, around)
     })
     const begin = (core: SocketCore) =>
       attempt(isSocketError, () => {
@@ -782,13 +854,19 @@ export const openSocket = <T extends SocketType>(
     )
   })
 
-// Logs from outside of fibers, as the fiber that opened the socket would.
-const logger: Effect.Effect<Log> = Effect.map(
-  Effect.context<never>(),
-  (context): Log =>
-    (level, message, annotations) =>
-      void Effect.runForkWith(context)(Effect.logWithLevel(level)(message).pipe(Effect.annotateLogs(annotations)))
-)
+const surroundings: Effect.Effect<Surroundings> = Effect.map(Effect.context<never>(), (context): Surroundings => {
+  const least = EffectContext.get(context, References.MinimumLogLevel)
+  const clock = EffectContext.get(context, Clock.Clock)
+  return {
+    log: (level, message, annotations) => {
+      // Before there is a fiber for it: of connections there may be many.
+      if (LogLevel.isGreaterThan(least, level)) return
+      Effect.runForkWith(context)(Effect.logWithLevel(level)(message).pipe(Effect.annotateLogs(annotations)))
+    },
+    now: () => clock.currentTimeMillisUnsafe(),
+    after: (millis, run) => startTimerWith(context, millis, run)
+  }
+})
 
 /**
  * libzmq looks a host up when it connects, again and again, and tells nobody

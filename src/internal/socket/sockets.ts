@@ -9,16 +9,20 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Codec } from "../../Codec.ts"
 import type { Outgoing } from "../../Message.ts"
+import type { Status } from "../../Status.ts"
 import type * as Zmq from "../../Zmq.ts"
 import {
   BindError,
+  type Closed,
   ConnectError,
   EncodeError,
   InvalidState,
   OpenError,
   OptionError,
+  type Refused,
   type SocketError
 } from "../../ZmqError.ts"
+import { callable } from "../callable.ts"
 import {
   decodeAs,
   decodeJson,
@@ -39,6 +43,7 @@ import { isSubscription } from "../zeromq/subscribers.ts"
 import { link } from "./link.ts"
 import { oneTopic, type StableType } from "./options.ts"
 import { type Bound, type Connected, openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
+import { isSame } from "./status.ts"
 
 const isBindError = (error: unknown): error is BindError => error instanceof BindError
 const isConnectError = (error: unknown): error is ConnectError => error instanceof ConnectError
@@ -84,7 +89,15 @@ export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: obj
           : Effect.fail(new OpenError({ socketType: core.type, reason: "TooManySockets" }))
       )
     ),
-    awaitConnected: awaiting(core, "awaitConnected", () => core.isConnected()),
+    status: Effect.sync(() => {
+      core.watch()
+      return core.status
+    }),
+    statusChanges: changesOf(core),
+    awaitConnected: callable(
+      Effect.suspend(() => awaitConnected(core)),
+      () => awaiting(core, "awaitConnected", () => core.isConnected())
+    ),
     awaitPeers: (count: number) => awaiting(core, "awaitPeers", () => core.hasPeers(count)),
     ...operations
   }
@@ -103,6 +116,38 @@ const awaiting = (core: SocketCore, operation: string, isSo: () => boolean) =>
   Effect.andThen(
     whenOpen(core, operation, isInvalidState, () => core.checkPeers(operation)),
     core.connections.changed.until(operation, isSo)
+  )
+
+// A refusal from before may be settled by now: the connection is tried again.
+const awaitConnected = (
+  core: SocketCore,
+  since = core.refusedUntilNow
+): Effect.Effect<void, Closed | InvalidState | Refused> =>
+  Effect.flatMap(
+    awaiting(core, "awaitConnected", () => core.isConnected() || core.refusedSince(since) !== undefined),
+    () => {
+      if (core.isConnected()) return Effect.void
+      const refused = core.refusedSince(since)
+      // Connected, and lost again meanwhile.
+      return refused === undefined ? awaitConnected(core, since) : Effect.fail(refused)
+    }
+  )
+
+/** The newest status whenever it is another than the last: whoever reads slowly skips some. */
+const changesOf = (core: SocketCore): Stream.Stream<Status> =>
+  Stream.unfold(undefined as Status | undefined, (last) =>
+    Effect.suspend(() => {
+      core.watch()
+      let status = core.status
+      const isNew = (): boolean => {
+        status = core.status
+        return last === undefined || !isSame(status, last)
+      }
+      return core.connections.changed.until("statusChanges", isNew).pipe(
+        Effect.map(() => [status, status] as const),
+        Effect.catchTag("Closed", () => Effect.succeed(undefined))
+      )
+    })
   )
 
 // A list would be taken for the bytes of one topic. TypeScript refuses it, so it is a defect.

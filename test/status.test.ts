@@ -223,6 +223,17 @@ it.live("what libzmq does not tell is not known, and what needs no telling is", 
     expect((yield* server.status).endpoints).toEqual([
       { endpoint: boundTo(server), state: "listening", peers: undefined }
     ])
+    // What nobody tells of is a change all the same.
+    const changes = yield* Effect.forkChild(
+      push.statusChanges.pipe(
+        Stream.takeUntil(({ endpoints }) => endpoints.length === 2),
+        Stream.runCollect
+      ),
+      { startImmediately: true }
+    )
+    yield* nextTurn
+    yield* push.bind(freshEndpoint("inproc"))
+    expect((yield* Fiber.join(changes)).map(statesOf)).toEqual([["connected"], ["listening", "connected"]])
     // Who asks before it connects is told.
     const asked = yield* Zmq.push({ monitor: false })
     expect(yield* asked.status).toEqual({ endpoints: [], peers: 0 })
@@ -309,6 +320,23 @@ describe("awaitConnected of a socket that is refused", () => {
       }).pipe(Effect.scoped, Effect.provide(secured(Zap.layer({ curve: decide }))), quiet)
     )
   }
+
+  it.effect("counts what comes of the next attempt, and not what was before", () =>
+    Effect.gen(function* () {
+      const { port, socket } = yield* openScripted(Zmq.push({ connect: endpoint }))
+      const tell = (...types: Array<string>) => types.forEach((type) => void port.tell({ type, address: endpoint }))
+      tell("connect", "handshake:error:auth", "disconnect", "connect:retry")
+      expect(statesOf(yield* socket.status)).toEqual(["refused"])
+      const refused = yield* Effect.forkChild(outcome(socket.awaitConnected), { startImmediately: true })
+      yield* nextTurn
+      expect(refused.pollUnsafe()).toBeUndefined()
+      tell("connect", "handshake:error:auth", "disconnect", "connect:retry")
+      expect(yield* Fiber.join(refused)).toBe("Refused")
+      const letIn = yield* Effect.forkChild(outcome(socket.awaitConnected), { startImmediately: true })
+      tell("connect", "handshake")
+      expect(yield* Fiber.join(letIn)).toBe("ok")
+    })
+  )
 
   it.live("fails where there is no other attempt, also when the refusal was before", () =>
     Effect.gen(function* () {

@@ -325,12 +325,12 @@ describe("awaitConnected of a socket that is refused", () => {
     Effect.gen(function* () {
       const { port, socket } = yield* openScripted(Zmq.push({ connect: endpoint }))
       const tell = (...types: Array<string>) => types.forEach((type) => void port.tell({ type, address: endpoint }))
-      tell("connect", "handshake:error:auth", "disconnect", "connect:retry")
+      tell("connect", "handshake:error:auth", "disconnect")
       expect(statesOf(yield* socket.status)).toEqual(["refused"])
       const refused = yield* Effect.forkChild(outcome(socket.awaitConnected), { startImmediately: true })
       yield* nextTurn
       expect(refused.pollUnsafe()).toBeUndefined()
-      tell("connect", "handshake:error:auth", "disconnect", "connect:retry")
+      tell("connect", "handshake:error:auth", "disconnect")
       expect(yield* Fiber.join(refused)).toBe("Refused")
       const letIn = yield* Effect.forkChild(outcome(socket.awaitConnected), { startImmediately: true })
       tell("connect", "handshake")

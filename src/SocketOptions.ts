@@ -428,7 +428,7 @@ export interface PubOptions extends CommonOptions, SendingOptions, ConflateOptio
 export interface SubOptions extends CommonOptions, ReceivingOptions, ConflateOptions, MatchingOptions {
   /**
    * The prefixes of the messages to receive. `""` receives everything, and a SUB without any receives nothing, so
-   * this one is required. `ZMQ_SUBSCRIBE`
+   * this one is required: `[]` says that the program subscribes later. `ZMQ_SUBSCRIBE`
    */
   readonly subscribe: string | Uint8Array | ReadonlyArray<string | Uint8Array>
 }

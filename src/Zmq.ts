@@ -58,12 +58,12 @@ import type {
   ConnectError,
   DecodeError,
   EncodeError,
-  InvalidState,
   OpenError,
   Refused,
   SocketError,
   Unroutable
 } from "./ZmqError.ts"
+import { InvalidState } from "./ZmqError.ts"
 
 export type { SocketType } from "./internal/socket/options.ts"
 export * from "./Message.ts"
@@ -302,7 +302,7 @@ export interface Receiver extends Receives {
  * @category models
  * @since 0.1.0
  */
-export interface Sends<out E = Unroutable> {
+export interface Sends<out E = never> {
   /** Sends a message: text, bytes, or frames of them. */
   readonly send: (message: Outgoing) => Effect.Effect<void, Again | Closed | EncodeError | E>
   /** Sends a value as one frame of JSON. */
@@ -323,7 +323,7 @@ export interface Sends<out E = Unroutable> {
  * @category models
  * @since 0.1.0
  */
-export interface Sender<out E = Unroutable> extends Sends<E> {
+export interface Sender<out E = never> extends Sends<E> {
   /** Sends messages in order, in bursts. Interrupted, it has sent the first of them and none of the rest. */
   readonly sendAll: (messages: Iterable<Outgoing>) => Effect.Effect<void, Again | Closed | EncodeError | E>
   /** Sends the elements of a stream, in bursts. */
@@ -502,7 +502,7 @@ export interface Dealer extends Socket, Receiver, Sender<never>, Requester {
  * @category socket types
  * @since 0.1.0
  */
-export interface Router extends Socket, Receiver, Sender, Responder {
+export interface Router extends Socket, Receiver, Sender<Unroutable>, Responder {
   readonly type: "router"
 }
 /**
@@ -538,7 +538,7 @@ export interface XSub extends Socket, Receiver, Sender<never>, Subscriber {
  * @category socket types
  * @since 0.1.0
  */
-export interface RawStream extends Socket, Receiver, Sender {
+export interface RawStream extends Socket, Receiver, Sender<Unroutable> {
   readonly type: "rawStream"
 }
 
@@ -620,7 +620,8 @@ export const pub: (options?: Options.PubOptions) => Effect.Effect<Pub, SocketErr
 
 /**
  * Opens a SUB: receives what it has subscribed to. `subscribe` is required, as a
- * SUB without a subscription receives nothing; `[""]` is everything.
+ * SUB without a subscription receives nothing; `[""]` is everything, and `[]` is
+ * for those who subscribe later.
  *
  * **Example** (One topic)
  *
@@ -793,6 +794,28 @@ export const Receiver: EffectContext.Service<Receiver, Receiver> =
  */
 export const Sender: EffectContext.Service<Sender, Sender> = EffectContext.Service<Sender>("effect-zmq/Sender")
 /**
+ * What a program needs to send messages to peers by their routing ids, which a
+ * ROUTER and a STREAM do. Such a send may fail with `Unroutable`, and that of a
+ * `Sender` cannot.
+ *
+ * **Example** (An answer to the peer that asked)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const answer = Effect.gen(function* () {
+ *   const peers = yield* Zmq.PeerSender
+ *   const [peer, ...body] = yield* Zmq.recv
+ *   yield* peers.send([peer, ...body]).pipe(Effect.catchTag("Unroutable", () => Effect.log("it has left")))
+ * }).pipe(Effect.provide(Zmq.layer(Zmq.router({ bind: "tcp://127.0.0.1:5560" }))))
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class PeerSender extends EffectContext.Service<PeerSender, Sender<Unroutable>>()("effect-zmq/PeerSender") {}
+/**
  * What a program needs to send requests.
  *
  * @category services
@@ -839,12 +862,34 @@ const services = {
 // Their operations have the same names, and are about other messages: see `Draft.ts`.
 const withTheirOwn: ReadonlySet<SocketType> = new Set<SocketType>(["server", "radio", "dish", "datagram"])
 
+const byRoutingId: ReadonlySet<SocketType> = new Set<SocketType>(["router", "rawStream"])
+
 const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<S>> => {
   const all: Map<string, unknown> = new Map([[Socket.key, socket]])
   if (withTheirOwn.has(socket.type)) return EffectContext.makeUnsafe(all)
-  for (const [operation, service] of Object.entries(services)) if (operation in socket) all.set(service.key, socket)
+  for (const [operation, service] of Object.entries(services)) {
+    if (!(operation in socket)) continue
+    const isByRoutingId = service === Sender && byRoutingId.has(socket.type)
+    all.set(isByRoutingId ? PeerSender.key : service.key, socket)
+  }
   return EffectContext.makeUnsafe(all)
 }
+
+// Of two layers the last would be the socket, whichever of them the program means.
+const theSocket: Effect.Effect<Socket, never, Socket> = Effect.contextWith((context: EffectContext.Context<Socket>) => {
+  const socket = EffectContext.get(context, Socket)
+  for (const { key } of [...Object.values(services), PeerSender]) {
+    const other = context.mapUnsafe.get(key) as Partial<Socket> | undefined
+    if (other === undefined || other === socket || other.type === undefined) continue
+    return Effect.die(
+      new InvalidState({
+        operation: "Socket",
+        expected: `There are two sockets, a ${socket.type} and a ${other.type}, and it is not clear which is meant: give each a service of its own, as in the example of \`layer\``
+      })
+    )
+  }
+  return Effect.succeed(socket)
+})
 
 /**
  * The services that a socket of type `S` can be.
@@ -855,7 +900,7 @@ const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<
 export type Services<S extends Socket> =
   | Socket
   | (S extends Receiver ? Receiver : never)
-  | (S extends Sender ? Sender : never)
+  | (S extends Sender ? Sender : S extends Sender<Unroutable> ? PeerSender : never)
   | (S extends Requester ? Requester : never)
   | (S extends Responder ? Responder : never)
   | (S extends Subscriber ? Subscriber : never)
@@ -863,6 +908,11 @@ export type Services<S extends Socket> =
 
 /**
  * Opens a socket for as long as the layer lives, and provides what it can do.
+ *
+ * Of two layers of sockets in one program each provides what it can do. Where both
+ * can do the same, the last one does it, as with all services of Effect. What every
+ * socket has (`Zmq.bind`, `Zmq.endpoints`, `Zmq.status` …) dies with `InvalidState`
+ * then, as it would not be clear which is meant: use names of your own.
  *
  * **Example** (A socket of your own name)
  *
@@ -1029,8 +1079,8 @@ export const runForEach = <E, R>(
 ) => Receiver.use((receiver) => receiver.runForEach(handler, options))
 
 /**
- * Sends a message: text, bytes, or frames of them. `Unroutable` is of a ROUTER,
- * STREAM or SERVER only; the socket itself has the errors of its type.
+ * Sends a message: text, bytes, or frames of them. To send to the peers of a
+ * ROUTER or STREAM use the service `PeerSender`.
  *
  * @category sending
  * @since 0.1.0
@@ -1155,7 +1205,7 @@ export const unsubscribe = (topic: string | Uint8Array) => Subscriber.use((subsc
  * @category endpoints
  * @since 0.1.0
  */
-export const bind = (endpoint: string) => Socket.use((socket) => socket.bind(endpoint))
+export const bind = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.bind(endpoint))
 
 /**
  * Connects until the scope closes.
@@ -1163,7 +1213,7 @@ export const bind = (endpoint: string) => Socket.use((socket) => socket.bind(end
  * @category endpoints
  * @since 0.1.0
  */
-export const connect = (endpoint: string) => Socket.use((socket) => socket.connect(endpoint))
+export const connect = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.connect(endpoint))
 
 /**
  * Unbinds an endpoint.
@@ -1171,7 +1221,7 @@ export const connect = (endpoint: string) => Socket.use((socket) => socket.conne
  * @category endpoints
  * @since 0.1.0
  */
-export const unbind = (endpoint: string) => Socket.use((socket) => socket.unbind(endpoint))
+export const unbind = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.unbind(endpoint))
 
 /**
  * Ends the connection to an endpoint.
@@ -1179,7 +1229,7 @@ export const unbind = (endpoint: string) => Socket.use((socket) => socket.unbind
  * @category endpoints
  * @since 0.1.0
  */
-export const disconnect = (endpoint: string) => Socket.use((socket) => socket.disconnect(endpoint))
+export const disconnect = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.disconnect(endpoint))
 
 /**
  * The endpoints bound and connected.
@@ -1187,7 +1237,7 @@ export const disconnect = (endpoint: string) => Socket.use((socket) => socket.di
  * @category endpoints
  * @since 0.1.0
  */
-export const endpoints = Socket.useSync((socket) => socket.endpoints)
+export const endpoints = Effect.map(theSocket, (socket) => socket.endpoints)
 
 /**
  * What becomes of the connections: see `Socket`.
@@ -1195,7 +1245,7 @@ export const endpoints = Socket.useSync((socket) => socket.endpoints)
  * @category events
  * @since 0.1.0
  */
-export const events = Stream.unwrap(Socket.useSync((socket) => socket.events))
+export const events = Stream.unwrap(Effect.map(theSocket, (socket) => socket.events))
 
 /**
  * How it stands with the connections now.
@@ -1214,7 +1264,7 @@ export const events = Stream.unwrap(Socket.useSync((socket) => socket.events))
  * @category events
  * @since 0.1.0
  */
-export const status = Socket.use((socket) => socket.status)
+export const status = Effect.flatMap(theSocket, (socket) => socket.status)
 
 /**
  * How it stands with the connections, and each change of that: see `Socket`.
@@ -1222,7 +1272,7 @@ export const status = Socket.use((socket) => socket.status)
  * @category events
  * @since 0.1.0
  */
-export const statusChanges = Stream.unwrap(Socket.useSync((socket) => socket.statusChanges))
+export const statusChanges = Stream.unwrap(Effect.map(theSocket, (socket) => socket.statusChanges))
 
 /**
  * Waits until all that the socket connected to is connected: see `AwaitConnected`.
@@ -1231,8 +1281,8 @@ export const statusChanges = Stream.unwrap(Socket.useSync((socket) => socket.sta
  * @since 0.1.0
  */
 export const awaitConnected: AwaitConnected<Socket> = callable(
-  Socket.use((socket): Effect.Effect<void, Closed | InvalidState | Refused> => socket.awaitConnected),
-  (options: { readonly whileRefused: "wait" }) => Socket.use((socket) => socket.awaitConnected(options))
+  Effect.flatMap(theSocket, (socket): Effect.Effect<void, Closed | InvalidState | Refused> => socket.awaitConnected),
+  (options: { readonly whileRefused: "wait" }) => Effect.flatMap(theSocket, (socket) => socket.awaitConnected(options))
 )
 
 /**
@@ -1241,7 +1291,7 @@ export const awaitConnected: AwaitConnected<Socket> = callable(
  * @category events
  * @since 0.1.0
  */
-export const awaitPeers = (count: number) => Socket.use((socket) => socket.awaitPeers(count))
+export const awaitPeers = (count: number) => Effect.flatMap(theSocket, (socket) => socket.awaitPeers(count))
 
 /**
  * Waits until a topic has subscribers: see `Publisher`.
@@ -1258,4 +1308,4 @@ export const awaitSubscribers = (topic: string | Uint8Array, count?: number) =>
  * @category observability
  * @since 0.1.0
  */
-export const stats = Socket.useSync((socket) => socket.stats)
+export const stats = Effect.map(theSocket, (socket) => socket.stats)

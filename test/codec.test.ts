@@ -63,7 +63,7 @@ describe("types", () => {
       Stream.Stream<string, Zmq.Again | Zmq.Closed | Zmq.DecodeError, Zmq.Receiver>
     >()
     expectTypeOf(Zmq.sendAs(Codec.string)("a")).toEqualTypeOf<
-      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.Unroutable, Zmq.Sender>
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError, Zmq.Sender>
     >()
   })
 

@@ -331,6 +331,22 @@ export interface Sender<out E = never> extends Sends<E> {
 }
 
 /**
+ * How a request is made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestOptions {
+  /**
+   * The name of a span from the request to its reply, with attributes as OpenTelemetry names them. Default: no span.
+   * A message that a `Codec.traced` has encoded carries the span in which it was encoded.
+   */
+  readonly span?: string | undefined
+}
+
+type RequestError = Again | Closed | EncodeError | InvalidState
+
+/**
  * Sends requests and waits for their replies.
  *
  * @category models
@@ -352,7 +368,11 @@ export interface Requester {
    * reply. A REP and `serve` do so. A reply to a REQ without them has libzmq end
    * the connection; it is made again, and the next request goes on.
    */
-  readonly request: (message: Outgoing) => Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
+  readonly request: {
+    (message: Outgoing, options: RequestOptions | undefined): Effect.Effect<Message, RequestError>
+    // By itself for `Effect.forEach`, which calls it with an index as well.
+    (message: Outgoing): Effect.Effect<Message, RequestError>
+  }
 }
 
 /**
@@ -1147,7 +1167,11 @@ export const sink = Sink.unwrap(Sender.useSync((sender) => sender.sink))
  * @category request and reply
  * @since 0.1.0
  */
-export const request = (message: Outgoing) => Requester.use((requester) => requester.request(message))
+export const request: {
+  (message: Outgoing, options: RequestOptions | undefined): Effect.Effect<Message, RequestError, Requester>
+  (message: Outgoing): Effect.Effect<Message, RequestError, Requester>
+} = (message: Outgoing, options?: RequestOptions | undefined) =>
+  Requester.use((requester) => requester.request(message, options))
 
 /**
  * Answers requests with a handler: see `Responder`.

@@ -331,7 +331,7 @@ export const encodeAs = <A>(operation: string, codec: Codec<A>) => encoder(opera
 // codecs
 // -----------------------------------------------------------------------------
 
-class CodecImpl<A> implements Codec<A> {
+export class CodecImpl<A> implements Codec<A> {
   declare readonly "~effect-zmq/Codec": Codec<A>["~effect-zmq/Codec"]
   readonly format: Format<A>
 
@@ -360,7 +360,7 @@ class FrameCodecImpl<A> extends CodecImpl<A> implements FrameCodec<A> {
   }
 }
 
-const formatOf = <A>(codec: Codec<A>): Format<A> => (codec as CodecImpl<A>).format
+export const formatOf = <A>(codec: Codec<A>): Format<A> => (codec as CodecImpl<A>).format
 const frameOf = <A>(codec: FrameCodec<A>): FrameFormat<A> => (codec as FrameCodecImpl<A>).frame
 
 /** A codec of one frame. */

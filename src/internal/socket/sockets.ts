@@ -180,19 +180,26 @@ const receivesOf = (receiving: Receiving) => ({
   tryRecv: receiving.tryReceive(wholeMessage)
 })
 
+const kinds = { process: "consumer", respond: "server", request: "client" } as const
+
 // Only where it is asked for: a span for each message costs more than the message.
 export const inSpan = <Args extends Array<unknown>, A, E, R>(
   name: string | undefined,
-  operation: "process" | "respond",
+  operation: keyof typeof kinds,
   handler: (...args: Args) => Effect.Effect<A, E, R>
 ) => {
   if (name === undefined) return handler
   const options = {
-    kind: operation === "process" ? "consumer" : "server",
+    kind: kinds[operation],
     attributes: { "messaging.system": "zeromq", "messaging.operation.name": operation }
   } as const
   return (...args: Args) => Effect.withSpan(handler(...args), name, options)
 }
+
+const requesterOf = <A, E, R>(request: (message: Outgoing) => Effect.Effect<A, E, R>) => ({
+  request: (message: Outgoing, options?: Zmq.RequestOptions) =>
+    options?.span === undefined ? request(message) : inSpan(options.span, "request", request)(message)
+})
 
 export const receiverOf = (receiving: Receiving) => ({
   ...receivesOf(receiving),
@@ -302,7 +309,7 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     return {
       ...receivesOf(receiving),
       ...sendsOf(sending),
-      request: turn.requester(sending, receiving)
+      ...requesterOf(turn.requester(sending, receiving))
     }
   },
   rep: (core) => {
@@ -322,7 +329,7 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     return {
       ...receiverOf(receivingOf(core)),
       ...senderOf(sending),
-      request: (message: Outgoing) => requests.request(message)
+      ...requesterOf((message: Outgoing) => requests.request(message))
     }
   },
   router: (core) => {

@@ -344,8 +344,6 @@ export interface RequestOptions {
   readonly span?: string | undefined
 }
 
-type RequestError = Again | Closed | EncodeError | InvalidState
-
 /**
  * Sends requests and waits for their replies.
  *
@@ -369,9 +367,12 @@ export interface Requester {
    * the connection; it is made again, and the next request goes on.
    */
   readonly request: {
-    (message: Outgoing, options: RequestOptions | undefined): Effect.Effect<Message, RequestError>
+    (
+      message: Outgoing,
+      options: RequestOptions | undefined
+    ): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
     // By itself for `Effect.forEach`, which calls it with an index as well.
-    (message: Outgoing): Effect.Effect<Message, RequestError>
+    (message: Outgoing): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
   }
 }
 
@@ -1168,8 +1169,11 @@ export const sink = Sink.unwrap(Sender.useSync((sender) => sender.sink))
  * @since 0.1.0
  */
 export const request: {
-  (message: Outgoing, options: RequestOptions | undefined): Effect.Effect<Message, RequestError, Requester>
-  (message: Outgoing): Effect.Effect<Message, RequestError, Requester>
+  (
+    message: Outgoing,
+    options: RequestOptions | undefined
+  ): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState, Requester>
+  (message: Outgoing): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState, Requester>
 } = (message: Outgoing, options?: RequestOptions | undefined) =>
   Requester.use((requester) => requester.request(message, options))
 

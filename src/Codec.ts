@@ -43,7 +43,9 @@
  */
 import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
+import type * as Tracer from "effect/Tracer"
 import * as internal from "./internal/codec/codec.ts"
+import * as trace from "./internal/codec/traced.ts"
 import type { Frame, Message, Outgoing } from "./Message.ts"
 import type { DecodeError, EncodeError } from "./ZmqError.ts"
 
@@ -279,3 +281,42 @@ export const frames: {
   ): Codec<A>
   <A extends { readonly [name: string]: unknown }>(codecs: { readonly [K in keyof A]: FrameCodec<A[K]> }): Codec<A>
 } = internal.framesCodec as never
+
+/**
+ * The same codec behind a first frame with the trace of whoever sends: its span, as
+ * the `traceparent` of W3C, or an empty frame where there is none.
+ *
+ * **Details**
+ *
+ * What is encoded by a fiber carries the span that the fiber is in. Whoever decodes
+ * gets the value alone, and has that span from `parentOf`. A frame that is no
+ * `traceparent` is as good as an empty one: nothing is refused for it.
+ *
+ * **Example** (A worker whose spans belong to the trace of who sent the job)
+ *
+ * ```ts
+ * import { Effect, Schema, Stream } from "effect"
+ * import { Codec, Zmq } from "effect-zmq"
+ *
+ * const job = Codec.traced(Codec.json(Schema.Struct({ id: Schema.Number })))
+ *
+ * export const ask = Zmq.sendAs(job)({ id: 1 }).pipe(Effect.withSpan("ask"))
+ * export const worker = Stream.runForEach(Zmq.streamAs(job), (one) =>
+ *   Effect.log(`job ${one.id}`).pipe(Effect.withSpan("work", { parent: Codec.parentOf(one) }))
+ * )
+ * ```
+ *
+ * @category traces
+ * @since 0.1.0
+ */
+export const traced: <A>(codec: Codec<A>) => Codec<A> = trace.traced
+
+/**
+ * The span of whoever sent a value that a `traced` codec has decoded: the `parent`
+ * of a span of one's own. `undefined` where it was in none, and of values that are no
+ * objects, like text.
+ *
+ * @category traces
+ * @since 0.1.0
+ */
+export const parentOf: (value: unknown) => Tracer.ExternalSpan | undefined = trace.parentOf

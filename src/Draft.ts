@@ -149,8 +149,8 @@ export interface Data<out A> {
  *
  * **Details**
  *
- * The `message` of a `DecodeError` has the heading as its first frame: a routing
- * id as four bytes, big-endian.
+ * The `frames` of a `DecodeError` begin with the heading: a routing id as four
+ * bytes, big-endian.
  *
  * @category models
  * @since 0.1.0

@@ -11,7 +11,8 @@
  * @category models
  * @since 0.1.0
  */
-export type Message = readonly [Buffer, ...Array<Buffer>]
+// With `Array<Buffer>` editors would show the tuple in place of its name.
+export type Message = readonly [Buffer, ...Buffer[]]
 
 /**
  * A frame to send. Text is sent as UTF-8. Bytes above 128 bytes are not copied:

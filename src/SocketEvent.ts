@@ -33,26 +33,26 @@ import type * as Duration from "effect/Duration"
  * @category events
  * @since 0.1.0
  */
-export type SocketEvent = Data.TaggedEnum<{
-  Listening: { readonly endpoint: string }
-  BindFailed: { readonly endpoint: string; readonly error: Error }
-  Accepted: { readonly endpoint: string }
-  AcceptFailed: { readonly endpoint: string; readonly error: Error }
-  ConnectDelayed: { readonly endpoint: string }
-  ConnectRetried: { readonly endpoint: string; readonly interval: Duration.Duration }
-  Connected: { readonly endpoint: string }
-  HandshakeSucceeded: { readonly endpoint: string }
-  HandshakeFailed: {
-    readonly endpoint: string
-    readonly reason: "Authentication" | "Protocol" | "Connection"
-    readonly code: string | undefined
-    readonly status: number | undefined
-    readonly error: Error
-  }
-  Disconnected: { readonly endpoint: string }
-  Closed: { readonly endpoint: string }
-  CloseFailed: { readonly endpoint: string; readonly error: Error }
-}>
+export type SocketEvent =
+  | { readonly _tag: "Listening"; readonly endpoint: string }
+  | { readonly _tag: "BindFailed"; readonly endpoint: string; readonly error: Error }
+  | { readonly _tag: "Accepted"; readonly endpoint: string }
+  | { readonly _tag: "AcceptFailed"; readonly endpoint: string; readonly error: Error }
+  | { readonly _tag: "ConnectDelayed"; readonly endpoint: string }
+  | { readonly _tag: "ConnectRetried"; readonly endpoint: string; readonly interval: Duration.Duration }
+  | { readonly _tag: "Connected"; readonly endpoint: string }
+  | { readonly _tag: "HandshakeSucceeded"; readonly endpoint: string }
+  | {
+      readonly _tag: "HandshakeFailed"
+      readonly endpoint: string
+      readonly reason: "Authentication" | "Protocol" | "Connection"
+      readonly code: string | undefined
+      readonly status: number | undefined
+      readonly error: Error
+    }
+  | { readonly _tag: "Disconnected"; readonly endpoint: string }
+  | { readonly _tag: "Closed"; readonly endpoint: string }
+  | { readonly _tag: "CloseFailed"; readonly endpoint: string; readonly error: Error }
 
 /**
  * Makes, tells apart and matches events.

@@ -46,7 +46,7 @@ export interface EndpointOptions {
  */
 export interface ConnectionOptions {
   /**
-   * Whether connections are watched from the first endpoint on, so that `events` and `awaitPeers` miss none. It takes
+   * Whether connections are watched from the first endpoint on, so that `events`, `status` and `awaitPeers` miss none. It takes
    * two more sockets and file descriptors, and an open socket then keeps the process running. While the program is
    * busy libzmq keeps 2,000 events, and then makes new connections of the whole context wait: set it to `false` for a
    * port that is open to the world in a program that computes for long at a time.
@@ -428,7 +428,7 @@ export interface PubOptions extends CommonOptions, SendingOptions, ConflateOptio
 export interface SubOptions extends CommonOptions, ReceivingOptions, ConflateOptions, MatchingOptions {
   /**
    * The prefixes of the messages to receive. `""` receives everything, and a SUB without any receives nothing, so
-   * this one is required. `ZMQ_SUBSCRIBE`
+   * this one is required: `[]` says that the program subscribes later. `ZMQ_SUBSCRIBE`
    */
   readonly subscribe: string | Uint8Array | ReadonlyArray<string | Uint8Array>
 }

@@ -62,7 +62,6 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -148,10 +147,9 @@ export type Request = NullRequest | PlainRequest | CurveRequest
  * @category models
  * @since 0.1.0
  */
-export type Verdict = Data.TaggedEnum<{
-  Accept: { readonly userId: string | undefined }
-  Deny: { readonly detail: string | undefined }
-}>
+export type Verdict =
+  | { readonly _tag: "Accept"; readonly userId: string | undefined }
+  | { readonly _tag: "Deny"; readonly detail: string | undefined }
 
 /**
  * Lets the peer in. The user id, at most 255 bytes, is in the event, and libzmq
@@ -373,16 +371,16 @@ export interface DecidedPeer extends Peer {
  * @category decisions
  * @since 0.1.0
  */
-export type Decision = Data.TaggedEnum<{
-  Accepted: DecidedPeer & { readonly userId: string }
-  Denied: DecidedPeer & {
-    readonly reason: Reason
-    readonly detail: string
-    /** What libzmq was told: see the table of `Reason`. */
-    readonly status: 300 | 400 | 500
-    readonly cause: Cause.Cause<unknown> | undefined
-  }
-}>
+export type Decision =
+  | (DecidedPeer & { readonly _tag: "Accepted"; readonly userId: string })
+  | (DecidedPeer & {
+      readonly _tag: "Denied"
+      readonly reason: Reason
+      readonly detail: string
+      /** What libzmq was told: see the table of `Reason`. */
+      readonly status: 300 | 400 | 500
+      readonly cause: Cause.Cause<unknown> | undefined
+    })
 
 /**
  * Makes, tells apart and matches decisions.

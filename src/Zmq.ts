@@ -43,12 +43,14 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Codec } from "./Codec.ts"
+import { callable } from "./internal/callable.ts"
 import type { SocketType } from "./internal/socket/options.ts"
 import * as sockets from "./internal/socket/sockets.ts"
 import type { Message, Outgoing } from "./Message.ts"
 import type { SocketEvent } from "./SocketEvent.ts"
 import type * as Options from "./SocketOptions.ts"
 import type { Stats } from "./Stats.ts"
+import type { Status } from "./Status.ts"
 import type {
   Again,
   BindError,
@@ -56,17 +58,19 @@ import type {
   ConnectError,
   DecodeError,
   EncodeError,
-  InvalidState,
   OpenError,
+  Refused,
   SocketError,
   Unroutable
 } from "./ZmqError.ts"
+import { InvalidState } from "./ZmqError.ts"
 
 export type { SocketType } from "./internal/socket/options.ts"
 export * from "./Message.ts"
 export * from "./SocketEvent.ts"
 export * from "./SocketOptions.ts"
 export * from "./Stats.ts"
+export * from "./Status.ts"
 export { Context, type ContextOptions } from "./ZmqContext.ts"
 export * from "./ZmqError.ts"
 
@@ -106,19 +110,21 @@ export interface Socket {
    * once, and in `stats.eventsDropped`.
    *
    * With the option `monitor: false`, and in a worker thread, it begins with the
-   * first use of `events`, `awaitConnected` or `awaitPeers`, which is to come
-   * before the first `bind` or `connect`.
+   * first use of `events`, `status`, `awaitConnected` or `awaitPeers`, which is to
+   * come before the first `bind` or `connect`.
    *
    * `OpenError` if there is no room for the two sockets that watching takes.
    */
   readonly events: Stream.Stream<SocketEvent, OpenError>
+  /** How it stands with each endpoint now, and how many peers there are: see `EndpointStatus`. */
+  readonly status: Effect.Effect<Status>
   /**
-   * Waits until all that the socket connected to is connected, handshake and
-   * all. A socket that has only bound waits for its first peer. A peer that is
-   * refused does not end the wait: `events` tells of it. `InvalidState` as with
-   * `awaitPeers`.
+   * The `status`, and each change of it, until the socket closes. A reader that is
+   * slower than that gets the newest, and not each.
    */
-  readonly awaitConnected: Effect.Effect<void, Closed | InvalidState>
+  readonly statusChanges: Stream.Stream<Status>
+  /** Waits until all that the socket connected to is connected: see `AwaitConnected`. */
+  readonly awaitConnected: AwaitConnected
   /**
    * Waits until at least so many peers are connected. `InvalidState` where they
    * cannot be known: on a socket that has only bound to inproc endpoints, as
@@ -129,6 +135,37 @@ export interface Socket {
   readonly awaitPeers: (count: number) => Effect.Effect<void, Closed | InvalidState>
   /** What went through it until now. Read it again for newer numbers. */
   readonly stats: Stats
+}
+
+/**
+ * Waits until all that the socket connected to is connected, handshake and all.
+ * A socket that has only bound waits for its first peer.
+ *
+ * **Details**
+ *
+ * It fails with `Refused` when a peer that the socket connected to refuses it
+ * meanwhile. A refusal from before may be settled: the connection is tried again,
+ * and what comes of that counts. One that just hangs up is given 5 seconds: see
+ * `EndpointStatus`. Called with `{ whileRefused: "wait" }` it waits on. `InvalidState`
+ * as with `awaitPeers`.
+ *
+ * **Example** (To know at once, or to wait however long it takes)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const atOnce = Zmq.awaitConnected.pipe(
+ *   Effect.catchTag("Refused", ({ advice, endpoint }) => Effect.die(`${endpoint}: ${advice}`))
+ * )
+ * export const patient = Zmq.awaitConnected({ whileRefused: "wait" })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AwaitConnected<out R = never> extends Effect.Effect<void, Closed | InvalidState | Refused, R> {
+  (options: { readonly whileRefused: "wait" }): Effect.Effect<void, Closed | InvalidState, R>
 }
 
 /**
@@ -265,7 +302,7 @@ export interface Receiver extends Receives {
  * @category models
  * @since 0.1.0
  */
-export interface Sends<out E = Unroutable> {
+export interface Sends<out E = never> {
   /** Sends a message: text, bytes, or frames of them. */
   readonly send: (message: Outgoing) => Effect.Effect<void, Again | Closed | EncodeError | E>
   /** Sends a value as one frame of JSON. */
@@ -286,11 +323,25 @@ export interface Sends<out E = Unroutable> {
  * @category models
  * @since 0.1.0
  */
-export interface Sender<out E = Unroutable> extends Sends<E> {
+export interface Sender<out E = never> extends Sends<E> {
   /** Sends messages in order, in bursts. Interrupted, it has sent the first of them and none of the rest. */
   readonly sendAll: (messages: Iterable<Outgoing>) => Effect.Effect<void, Again | Closed | EncodeError | E>
   /** Sends the elements of a stream, in bursts. */
   readonly sink: Sink.Sink<void, Outgoing, never, Again | Closed | EncodeError | E>
+}
+
+/**
+ * How a request is made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestOptions {
+  /**
+   * The name of a span from the request to its reply, with attributes as OpenTelemetry names them. Default: no span.
+   * A message that a `Codec.traced` has encoded carries the span in which it was encoded.
+   */
+  readonly span?: string | undefined
 }
 
 /**
@@ -315,7 +366,14 @@ export interface Requester {
    * reply. A REP and `serve` do so. A reply to a REQ without them has libzmq end
    * the connection; it is made again, and the next request goes on.
    */
-  readonly request: (message: Outgoing) => Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
+  readonly request: {
+    (
+      message: Outgoing,
+      options: RequestOptions | undefined
+    ): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
+    // By itself for `Effect.forEach`, which calls it with an index as well.
+    (message: Outgoing): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
+  }
 }
 
 /**
@@ -465,7 +523,7 @@ export interface Dealer extends Socket, Receiver, Sender<never>, Requester {
  * @category socket types
  * @since 0.1.0
  */
-export interface Router extends Socket, Receiver, Sender, Responder {
+export interface Router extends Socket, Receiver, Sender<Unroutable>, Responder {
   readonly type: "router"
 }
 /**
@@ -501,7 +559,7 @@ export interface XSub extends Socket, Receiver, Sender<never>, Subscriber {
  * @category socket types
  * @since 0.1.0
  */
-export interface RawStream extends Socket, Receiver, Sender {
+export interface RawStream extends Socket, Receiver, Sender<Unroutable> {
   readonly type: "rawStream"
 }
 
@@ -583,7 +641,8 @@ export const pub: (options?: Options.PubOptions) => Effect.Effect<Pub, SocketErr
 
 /**
  * Opens a SUB: receives what it has subscribed to. `subscribe` is required, as a
- * SUB without a subscription receives nothing; `[""]` is everything.
+ * SUB without a subscription receives nothing; `[""]` is everything, and `[]` is
+ * for those who subscribe later.
  *
  * **Example** (One topic)
  *
@@ -756,6 +815,28 @@ export const Receiver: EffectContext.Service<Receiver, Receiver> =
  */
 export const Sender: EffectContext.Service<Sender, Sender> = EffectContext.Service<Sender>("effect-zmq/Sender")
 /**
+ * What a program needs to send messages to peers by their routing ids, which a
+ * ROUTER and a STREAM do. Such a send may fail with `Unroutable`, and that of a
+ * `Sender` cannot.
+ *
+ * **Example** (An answer to the peer that asked)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const answer = Effect.gen(function* () {
+ *   const peers = yield* Zmq.PeerSender
+ *   const [peer, ...body] = yield* Zmq.recv
+ *   yield* peers.send([peer, ...body]).pipe(Effect.catchTag("Unroutable", () => Effect.log("it has left")))
+ * }).pipe(Effect.provide(Zmq.layer(Zmq.router({ bind: "tcp://127.0.0.1:5560" }))))
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class PeerSender extends EffectContext.Service<PeerSender, Sender<Unroutable>>()("effect-zmq/PeerSender") {}
+/**
  * What a program needs to send requests.
  *
  * @category services
@@ -802,12 +883,34 @@ const services = {
 // Their operations have the same names, and are about other messages: see `Draft.ts`.
 const withTheirOwn: ReadonlySet<SocketType> = new Set<SocketType>(["server", "radio", "dish", "datagram"])
 
+const byRoutingId: ReadonlySet<SocketType> = new Set<SocketType>(["router", "rawStream"])
+
 const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<S>> => {
   const all: Map<string, unknown> = new Map([[Socket.key, socket]])
   if (withTheirOwn.has(socket.type)) return EffectContext.makeUnsafe(all)
-  for (const [operation, service] of Object.entries(services)) if (operation in socket) all.set(service.key, socket)
+  for (const [operation, service] of Object.entries(services)) {
+    if (!(operation in socket)) continue
+    const isByRoutingId = service === Sender && byRoutingId.has(socket.type)
+    all.set(isByRoutingId ? PeerSender.key : service.key, socket)
+  }
   return EffectContext.makeUnsafe(all)
 }
+
+// Of two layers the last would be the socket, whichever of them the program means.
+const theSocket: Effect.Effect<Socket, never, Socket> = Effect.contextWith((context: EffectContext.Context<Socket>) => {
+  const socket = EffectContext.get(context, Socket)
+  for (const { key } of [...Object.values(services), PeerSender]) {
+    const other = context.mapUnsafe.get(key) as Partial<Socket> | undefined
+    if (other === undefined || other === socket || other.type === undefined) continue
+    return Effect.die(
+      new InvalidState({
+        operation: "Socket",
+        expected: `There are two sockets, a ${socket.type} and a ${other.type}, and it is not clear which is meant: give each a service of its own, as in the example of \`layer\``
+      })
+    )
+  }
+  return Effect.succeed(socket)
+})
 
 /**
  * The services that a socket of type `S` can be.
@@ -818,7 +921,7 @@ const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<
 export type Services<S extends Socket> =
   | Socket
   | (S extends Receiver ? Receiver : never)
-  | (S extends Sender ? Sender : never)
+  | (S extends Sender ? Sender : S extends Sender<Unroutable> ? PeerSender : never)
   | (S extends Requester ? Requester : never)
   | (S extends Responder ? Responder : never)
   | (S extends Subscriber ? Subscriber : never)
@@ -826,6 +929,11 @@ export type Services<S extends Socket> =
 
 /**
  * Opens a socket for as long as the layer lives, and provides what it can do.
+ *
+ * Of two layers of sockets in one program each provides what it can do. Where both
+ * can do the same, the last one does it, as with all services of Effect. What every
+ * socket has (`Zmq.bind`, `Zmq.endpoints`, `Zmq.status` …) dies with `InvalidState`
+ * then, as it would not be clear which is meant: use names of your own.
  *
  * **Example** (A socket of your own name)
  *
@@ -992,8 +1100,8 @@ export const runForEach = <E, R>(
 ) => Receiver.use((receiver) => receiver.runForEach(handler, options))
 
 /**
- * Sends a message: text, bytes, or frames of them. `Unroutable` is of a ROUTER,
- * STREAM or SERVER only; the socket itself has the errors of its type.
+ * Sends a message: text, bytes, or frames of them. To send to the peers of a
+ * ROUTER or STREAM use the service `PeerSender`.
  *
  * @category sending
  * @since 0.1.0
@@ -1060,7 +1168,14 @@ export const sink = Sink.unwrap(Sender.useSync((sender) => sender.sink))
  * @category request and reply
  * @since 0.1.0
  */
-export const request = (message: Outgoing) => Requester.use((requester) => requester.request(message))
+export const request: {
+  (
+    message: Outgoing,
+    options: RequestOptions | undefined
+  ): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState, Requester>
+  (message: Outgoing): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState, Requester>
+} = (message: Outgoing, options?: RequestOptions | undefined) =>
+  Requester.use((requester) => requester.request(message, options))
 
 /**
  * Answers requests with a handler: see `Responder`.
@@ -1118,7 +1233,7 @@ export const unsubscribe = (topic: string | Uint8Array) => Subscriber.use((subsc
  * @category endpoints
  * @since 0.1.0
  */
-export const bind = (endpoint: string) => Socket.use((socket) => socket.bind(endpoint))
+export const bind = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.bind(endpoint))
 
 /**
  * Connects until the scope closes.
@@ -1126,7 +1241,7 @@ export const bind = (endpoint: string) => Socket.use((socket) => socket.bind(end
  * @category endpoints
  * @since 0.1.0
  */
-export const connect = (endpoint: string) => Socket.use((socket) => socket.connect(endpoint))
+export const connect = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.connect(endpoint))
 
 /**
  * Unbinds an endpoint.
@@ -1134,7 +1249,7 @@ export const connect = (endpoint: string) => Socket.use((socket) => socket.conne
  * @category endpoints
  * @since 0.1.0
  */
-export const unbind = (endpoint: string) => Socket.use((socket) => socket.unbind(endpoint))
+export const unbind = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.unbind(endpoint))
 
 /**
  * Ends the connection to an endpoint.
@@ -1142,7 +1257,7 @@ export const unbind = (endpoint: string) => Socket.use((socket) => socket.unbind
  * @category endpoints
  * @since 0.1.0
  */
-export const disconnect = (endpoint: string) => Socket.use((socket) => socket.disconnect(endpoint))
+export const disconnect = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.disconnect(endpoint))
 
 /**
  * The endpoints bound and connected.
@@ -1150,7 +1265,7 @@ export const disconnect = (endpoint: string) => Socket.use((socket) => socket.di
  * @category endpoints
  * @since 0.1.0
  */
-export const endpoints = Socket.useSync((socket) => socket.endpoints)
+export const endpoints = Effect.map(theSocket, (socket) => socket.endpoints)
 
 /**
  * What becomes of the connections: see `Socket`.
@@ -1158,15 +1273,45 @@ export const endpoints = Socket.useSync((socket) => socket.endpoints)
  * @category events
  * @since 0.1.0
  */
-export const events = Stream.unwrap(Socket.useSync((socket) => socket.events))
+export const events = Stream.unwrap(Effect.map(theSocket, (socket) => socket.events))
 
 /**
- * Waits until all that the socket connected to is connected: see `Socket`.
+ * How it stands with the connections now.
+ *
+ * **Example** (Ready, or what is missing)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const missing = Effect.map(Zmq.status, ({ endpoints }) =>
+ *   endpoints.filter(({ state }) => state === "connecting" || state === "refused")
+ * )
+ * ```
  *
  * @category events
  * @since 0.1.0
  */
-export const awaitConnected = Socket.use((socket) => socket.awaitConnected)
+export const status = Effect.flatMap(theSocket, (socket) => socket.status)
+
+/**
+ * How it stands with the connections, and each change of that: see `Socket`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const statusChanges = Stream.unwrap(Effect.map(theSocket, (socket) => socket.statusChanges))
+
+/**
+ * Waits until all that the socket connected to is connected: see `AwaitConnected`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const awaitConnected: AwaitConnected<Socket> = callable(
+  Effect.flatMap(theSocket, (socket): Effect.Effect<void, Closed | InvalidState | Refused> => socket.awaitConnected),
+  (options: { readonly whileRefused: "wait" }) => Effect.flatMap(theSocket, (socket) => socket.awaitConnected(options))
+)
 
 /**
  * Waits until at least so many peers are connected: see `Socket`.
@@ -1174,7 +1319,7 @@ export const awaitConnected = Socket.use((socket) => socket.awaitConnected)
  * @category events
  * @since 0.1.0
  */
-export const awaitPeers = (count: number) => Socket.use((socket) => socket.awaitPeers(count))
+export const awaitPeers = (count: number) => Effect.flatMap(theSocket, (socket) => socket.awaitPeers(count))
 
 /**
  * Waits until a topic has subscribers: see `Publisher`.
@@ -1191,4 +1336,4 @@ export const awaitSubscribers = (topic: string | Uint8Array, count?: number) =>
  * @category observability
  * @since 0.1.0
  */
-export const stats = Socket.useSync((socket) => socket.stats)
+export const stats = Effect.map(theSocket, (socket) => socket.stats)

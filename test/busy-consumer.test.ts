@@ -187,7 +187,7 @@ const malformed: Consumer = (one) =>
     const once = Effect.flip(one.socket.recvSchema(Schema.Boolean))
     while (true) {
       const error = yield* once
-      if (error._tag === "DecodeError") one.handle(error.message.toString())
+      if (error._tag === "DecodeError") one.handle(error.frames.toString())
     }
   })
 // Errors with a stack take their time, and so do two sockets that are never idle.

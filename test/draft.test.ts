@@ -818,7 +818,7 @@ describe("Wrong use", () => {
       const { port, socket } = openNow(Draft.dish())
       for (const text of ["{", "next"]) port.arriveMessage(framesOf("group", text))
       const error = yield* Effect.flip(socket.recvJson)
-      expect(error._tag === "DecodeError" && error.message.map(String)).toEqual(["group", "{"])
+      expect(error._tag === "DecodeError" && error.frames.map(String)).toEqual(["group", "{"])
       expect((yield* socket.recvString).data).toBe("next")
     })
   )

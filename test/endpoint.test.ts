@@ -1,10 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import { afterAll, describe, expect, it } from "vitest"
 import { checkBind, checkConnect, faultOf, hostToResolve } from "../src/internal/socket/endpoint.ts"
+import { nodeArguments, runCommand } from "./support/child.ts"
 
 const longest = process.platform === "linux" ? 107 : 103
 const folder = mkdtempSync(join(tmpdir(), "endpoint-"))
@@ -219,6 +221,12 @@ it.each([
   ["bind", "ipc:///nosuch/a", "ENOENT", "NoSuchPath"],
   ["bind", "ipc:///etc/passwd/a", "ENOTDIR", "NoSuchPath"],
   ["bind", `ipc:///${"x".repeat(200)}`, "ENAMETOOLONG", "InvalidEndpoint"],
+  ["bind", "ipc:///tmp/a.sock", "ENOSPC", "NoSpace"],
+  ["bind", "ipc:///tmp/a.sock", "EDQUOT", "NoSpace"],
+  ["bind", "ipc:///tmp/a.sock", "EIO", "NoSuchPath"],
+  ["bind", "ipc://*", "EACCES", "PermissionDenied"],
+  ["bind", "ipc:///tmp/a.sock", "EMFILE", "TooManySockets"],
+  ["bind", "ipc:///tmp/a.sock", "ENFILE", "TooManySockets"],
   ["bind", "tcp://127.0.0.1", "EINVAL", "InvalidEndpoint"],
   ["bind", "tcp://127.0.0.1:5555", "EINVAL", "InvalidEndpoint"],
   ["bind", "foo://x", "EPROTONOSUPPORT", "UnsupportedTransport"],
@@ -244,6 +252,44 @@ it.each([
 
 it.each([undefined, null, "text", new Error("what"), { code: 5 }])("cannot tell what %s is", (error) => {
   expect(faultOf("connect", "inproc://a", error).reason).toBe("Unknown")
+})
+
+describe("what libzmq does not say of ipc", () => {
+  const given = process.env.TMPDIR
+  afterAll(() => {
+    if (given === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = given
+  })
+
+  it.each([true, false])("a folder of too long a path for ipc://*, with monitor %s", (monitor) =>
+    Effect.gen(function* () {
+      const long = join(folder, "x".repeat(longest - 10))
+      mkdirSync(long, { recursive: true })
+      process.env.TMPDIR = long
+      const error = yield* Effect.flip(Effect.scoped(Zmq.pull({ bind: "ipc://*", monitor })))
+      expect(error).toMatchObject({ _tag: "BindError", reason: "InvalidEndpoint" })
+      expect(error.message).toContain("Set TMPDIR to a folder with a shorter path")
+      expect(error.message).toContain(long)
+      process.env.TMPDIR = folder
+      yield* Effect.scoped(Zmq.pull({ bind: "ipc://*", monitor }))
+    }).pipe(Effect.runPromise)
+  )
+
+  // A disk of our own, which takes a namespace of our own.
+  const alone = ["--user", "--map-root-user", "--mount"]
+  const mayMount = spawnSync("unshare", [...alone, "true"]).status === 0
+  it.skipIf(!mayMount)("a disk that is full", () =>
+    Effect.gen(function* () {
+      const disk = join(folder, "disk")
+      mkdirSync(disk)
+      // Of two files one is the folder, and the other is there.
+      const fill = 'mount -t tmpfs -o nr_inodes=2 none "$0" && touch "$0/file" && exec "$@"'
+      const node = [process.execPath, ...nodeArguments("fullDisk.ts"), disk]
+      const ended = yield* runCommand("unshare", [...alone, "sh", "-c", fill, disk, ...node])
+      const said = `ipc://${disk}/a.sock: NoSpace\nipc://*: NoSpace\n`
+      expect(ended).toEqual({ code: 0, signal: null, stderr: "", stdout: said + said })
+    }).pipe(Effect.runPromise)
+  )
 })
 
 describe("over ws", () => {

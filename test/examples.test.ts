@@ -61,6 +61,13 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
   ],
   "layers-and-testing.ts": ["the worker sent PAINT IT", "an hour later: Again"],
   "contexts.ts": ["two of left; 1 left", "two of right; 1 left", "left: 35 bytes", "right: 38 bytes"],
+  "traces.ts": [
+    "total: 30",
+    "gateway: asked by nobody, in the same trace",
+    "shop: asked by gateway, in the same trace",
+    "worker: asked by shop, in the same trace"
+  ],
+  "readiness.ts": ["503 connecting", "200 all there", "503 connecting"],
   "events.ts": [
     "heard: weather.oslo 21 degrees",
     "station: listening",

@@ -176,7 +176,7 @@ const limit: Case = { good: [], wrongType: [true, null], wrongValue: durations()
 const cases: { readonly [Name in keyof Table]: Case } = {
   bind: endpoints,
   connect: endpoints,
-  subscribe: { good: [], wrongType: [1, true, null, {}, ["a", 1]], wrongValue: [[]] },
+  subscribe: { good: [], wrongType: [1, true, null, {}, ["a", 1]], wrongValue: [] },
   join: {
     good: [],
     wrongType: [1, true, null, Buffer.from("a"), ["a", 1]],
@@ -363,6 +363,7 @@ it("lists endpoints and topics", () => {
   expect(prepared.connect).toEqual(["inproc://b", "inproc://c"])
   expect(prepared.subscribe).toEqual([Buffer.from("é"), Buffer.from([0, 1])])
   expect(prepare("xsub", { subscribe: "a" }).subscribe).toEqual([Buffer.from("a")])
+  expect(prepare("sub", { subscribe: [] }).subscribe).toEqual([])
   expect(prepare("dish", { join: ["é", ""] }).subscribe).toEqual([Buffer.from("é"), Buffer.alloc(0)])
 })
 

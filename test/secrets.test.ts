@@ -2,21 +2,16 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { inspect } from "node:util"
 import { NodeServices } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import {
-  Cause,
   Context,
   Deferred,
   Effect,
   Exit,
   Fiber,
   type FileSystem,
-  Formatter,
-  Inspectable,
   Layer,
-  Logger,
   type Path,
   Redacted,
   Result,
@@ -28,6 +23,7 @@ import { Curve, Draft, Null, Plain, Z85, Zap, Zmq } from "effect-zmq"
 import type { SocketCore } from "../src/internal/socket/socket.ts"
 import { coreOf } from "../src/internal/socket/socket.ts"
 import type { Incoming } from "../src/internal/zeromq/incoming.ts"
+import { ways } from "./support/shown.ts"
 import { boundTo, freshEndpoint, until } from "./support/sockets.ts"
 import { alone, captured } from "./support/zap.ts"
 
@@ -57,50 +53,6 @@ const forms = (secret: string): ReadonlyArray<string> => {
       [...bytes].join(",")
     ])
   ]
-}
-
-const everything = {
-  depth: Number.POSITIVE_INFINITY,
-  maxArrayLength: null,
-  maxStringLength: null,
-  showHidden: true,
-  showProxy: true
-}
-
-/** All ways to look at a value. */
-const ways: Readonly<Record<string, (value: unknown) => string>> = {
-  "as text": (value) => String(value),
-  inspected: (value) => inspect(value),
-  "inspected to the bottom": (value) => inspect(value, everything),
-  "inspected to the bottom, whatever it says of itself": (value) =>
-    inspect(value, { ...everything, customInspect: false }),
-  "as JSON": (value) => {
-    const seen = new Set<unknown>()
-    return `${JSON.stringify(value, (_, part: unknown) => {
-      if (typeof part !== "object" || part === null) return typeof part === "bigint" ? `${part}` : part
-      if (seen.has(part)) return "seen"
-      seen.add(part)
-      return part
-    })}`
-  },
-  "with Inspectable": (value) =>
-    `${Inspectable.toStringUnknown(value)} ${inspect(Inspectable.toJson(value), everything)}`,
-  "with Formatter": (value) => `${Formatter.format(value)} ${Formatter.formatJson(value)}`,
-  "in the log": (value) => {
-    const lines: Array<string> = []
-    const loggers = [Logger.formatSimple, Logger.formatLogFmt, Logger.formatJson, Logger.formatStructured].map(
-      (format) =>
-        Logger.map(format as Logger.Logger<unknown, unknown>, (line) => void lines.push(inspect(line, everything)))
-    )
-    Effect.runSync(
-      Effect.logError("seen", value, Cause.fail(value)).pipe(
-        Effect.annotateLogs({ value }),
-        Effect.provide(Logger.layer(loggers))
-      )
-    )
-    return lines.join("\n")
-  },
-  "as an error": (value) => `${Cause.pretty(Cause.fail(value))} ${Cause.pretty(Cause.die(value))}`
 }
 
 /** Shows none of the secrets, in any way. */

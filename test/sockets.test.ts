@@ -1014,6 +1014,53 @@ describe("layer and accessors", () => {
     )
   })
 
+  it.effect("on a PeerSender, to who sent something", () =>
+    Effect.gen(function* () {
+      const bind = freshEndpoint("inproc")
+      const program = Effect.gen(function* () {
+        const peers = yield* Zmq.PeerSender
+        const dealer = yield* Zmq.dealer({ connect: bind })
+        yield* dealer.send("?")
+        const [peer, ...body] = yield* Zmq.recv
+        yield* peers.send([peer, "re", ...body])
+        expect(texts(yield* dealer.recv)).toEqual(["re", "?"])
+        expect(yield* outcome(peers.send(["nobody", ""]))).toBe("Unroutable")
+      })
+      yield* program.pipe(Effect.provide(Zmq.layer(Zmq.router({ bind }))))
+    })
+  )
+
+  it.effect("of two sockets do what only one of them can, and never guess which is meant", () =>
+    Effect.gen(function* () {
+      const bind = freshEndpoint("inproc")
+      const both = Layer.mergeAll(Zmq.layer(Zmq.push({ bind })), Zmq.layer(Zmq.pull()))
+      const program = Effect.gen(function* () {
+        const whose: ReadonlyArray<Effect.Effect<unknown, unknown, Zmq.Socket>> = [
+          Zmq.endpoints,
+          Zmq.stats,
+          Zmq.status,
+          Zmq.awaitConnected,
+          Zmq.awaitConnected({ whileRefused: "wait" }),
+          Effect.scoped(Zmq.bind("inproc://whose")),
+          Zmq.disconnect("inproc://whose"),
+          Stream.runDrain(Zmq.events),
+          Stream.runDrain(Zmq.statusChanges)
+        ]
+        for (const one of whose) {
+          const defect = yield* Effect.catchDefect(Effect.orDie(one), Effect.succeed)
+          expect(defect).toMatchObject({ _tag: "InvalidState", message: expect.stringMatching(/a pu.. and a pu../) })
+        }
+        yield* Effect.forkScoped(Zmq.send("a"))
+        const receiver = (yield* Zmq.Receiver) as Zmq.Pull
+        yield* receiver.connect(bind)
+        expect(yield* Zmq.recvString).toBe("a")
+      })
+      yield* program.pipe(Effect.scoped, Effect.provide(both))
+      // One by itself is meant.
+      expect(yield* Zmq.endpoints.pipe(Effect.provide(Zmq.layer(Zmq.pull({ bind }))))).toEqual([bind])
+    })
+  )
+
   const asked = freshEndpoint("inproc")
   it.layer(Zmq.layer(Zmq.dealer({ connect: asked })))("on a Requester", (it) => {
     it.effect("request, and serve on a Responder", () =>
@@ -1058,11 +1105,11 @@ describe("layer and accessors", () => {
         [yield* Zmq.req(), ["Requester"]],
         [yield* Zmq.rep(), ["Responder"]],
         [yield* Zmq.dealer(), ["Receiver", "Requester", "Sender"]],
-        [yield* Zmq.router(), ["Receiver", "Responder", "Sender"]],
+        [yield* Zmq.router(), ["Receiver", "Responder", "PeerSender"]],
         [yield* Zmq.pair(), ["Receiver", "Sender"]],
         [yield* Zmq.xpub(), ["Receiver", "Sender", "Publisher"]],
         [yield* Zmq.xsub(), ["Receiver", "Sender", "Subscriber"]],
-        [yield* Zmq.rawStream(), ["Receiver", "Sender"]]
+        [yield* Zmq.rawStream(), ["Receiver", "PeerSender"]]
       ]
       for (const [socket, names] of opened) {
         const context = yield* Effect.scoped(Layer.build(Zmq.layer(Effect.succeed(socket))))

@@ -194,7 +194,7 @@ describe("A receive, interrupted at each of its steps", () => {
         const refused: Array<string> = []
         const other = Effect.runFork(
           Effect.map(Effect.flip(socket.recvSchema(Schema.Boolean)), (error) => {
-            if (error._tag === "DecodeError") refused.push(textOf(error.message))
+            if (error._tag === "DecodeError") refused.push(textOf(error.frames))
           })
         )
         return {

@@ -7,7 +7,16 @@ import { coreOf } from "../src/internal/socket/socket.ts"
 import { mostInFront } from "../src/internal/subscription.ts"
 import { Subscribers } from "../src/internal/zeromq/subscribers.ts"
 import { partsOf } from "./support/engine.ts"
-import { boundTo, freshEndpoint, pause, type Transport, transports, until, untilDefined } from "./support/sockets.ts"
+import {
+  boundTo,
+  freshEndpoint,
+  outcome,
+  pause,
+  type Transport,
+  transports,
+  until,
+  untilDefined
+} from "./support/sockets.ts"
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `t${String(i).padStart(5, "0")}.`)
 
@@ -644,5 +653,20 @@ it.live("an XPUB on which somebody receives drops nothing, however long that tak
     yield* pause(500)
     for (let number = 0; number < 5000; number++) expect(yield* xpub.recvString).toBe(`m${number}`)
     expect(xpub.stats.dropped).toBe(0)
+  })
+)
+
+it.effect("a SUB that is opened with no topic receives nothing until it subscribes", () =>
+  Effect.gen(function* () {
+    const pub = yield* Zmq.pub({ bind: freshEndpoint("tcp") })
+    const sub = yield* Zmq.sub({ connect: boundTo(pub), subscribe: [] })
+    yield* sub.awaitConnected
+    yield* pub.send("before")
+    yield* sub.subscribe("a")
+    yield* pub.awaitSubscribers("a")
+    yield* pub.sendAll(["b", "a1"])
+    expect(yield* sub.recvString).toBe("a1")
+    // Of one that keeps the last message alone it is the one topic that counts.
+    expect(yield* outcome(Zmq.sub({ subscribe: [], conflate: true }))).toBe("OptionError")
   })
 )

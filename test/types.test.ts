@@ -14,6 +14,8 @@ type SocketOperation =
   | "unbind"
   | "disconnect"
   | "events"
+  | "status"
+  | "statusChanges"
   | "awaitConnected"
   | "awaitPeers"
   | "stats"
@@ -31,6 +33,8 @@ const socketOperations = [
   "unbind",
   "disconnect",
   "events",
+  "status",
+  "statusChanges",
   "awaitConnected",
   "awaitPeers",
   "stats"
@@ -121,6 +125,9 @@ describe("each socket type has exactly its operations", () => {
     const provideWrong = Zmq.send("to whom?").pipe(
       Effect.provide(Zmq.layer(Zmq.pull({ connect: "tcp://127.0.0.1:5555" })))
     )
+    const sendUnrouted = Zmq.send("to whom?").pipe(Effect.provide(Zmq.layer(Zmq.router())))
+    // Nor does a ROUTER, which may know no such peer.
+    expectTypeOf<Effect.Services<typeof sendUnrouted>>().toEqualTypeOf<Zmq.Sender>()
     // The PULL does not stand in for a sender.
     expectTypeOf<Effect.Services<typeof provideWrong>>().toEqualTypeOf<Zmq.Sender>()
     expect([nonsense, openWrong, sendWrong]).toHaveLength(3)
@@ -296,13 +303,25 @@ describe("accessors need what they use, and no more", () => {
 
   it("the others", () => {
     expectTypeOf(Zmq.send).returns.toEqualTypeOf<
-      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.Unroutable, Zmq.Sender>
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError, Zmq.Sender>
     >()
     expectTypeOf(Zmq.request).returns.toEqualTypeOf<
       Effect.Effect<Zmq.Message, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState, Zmq.Requester>
     >()
     expectTypeOf(Zmq.subscribe).returns.toEqualTypeOf<Effect.Effect<void, Zmq.Closed, Zmq.Subscriber | Scope.Scope>>()
     expectTypeOf(Zmq.endpoints).toEqualTypeOf<Effect.Effect<ReadonlyArray<string>, never, Zmq.Socket>>()
+  })
+
+  it("a send of a PUSH cannot fail as that of a ROUTER can", () => {
+    const sent = () => Effect.provide(Zmq.send("a"), Zmq.layer(Zmq.push()))
+    expectTypeOf<ReturnType<typeof sent>>().toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.SocketError>
+    >()
+    const toPeer = Zmq.PeerSender.use((peers) => peers.send(["a", "b"]))
+    const routed = () => Effect.provide(toPeer, Zmq.layer(Zmq.router()))
+    expectTypeOf<ReturnType<typeof routed>>().toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.Unroutable | Zmq.SocketError>
+    >()
   })
 
   it("a layer provides what its socket can do, and asks for no scope", () => {
@@ -320,7 +339,7 @@ describe("accessors need what they use, and no more", () => {
     >()
     const router = () => Zmq.layer(Zmq.router())
     expectTypeOf<ReturnType<typeof router>>().toEqualTypeOf<
-      Layer.Layer<Zmq.Socket | Zmq.Receiver | Zmq.Sender | Zmq.Responder, Zmq.SocketError>
+      Layer.Layer<Zmq.Socket | Zmq.Receiver | Zmq.PeerSender | Zmq.Responder, Zmq.SocketError>
     >()
     const req = () => Zmq.layer(Zmq.req())
     expectTypeOf<ReturnType<typeof req>>().toEqualTypeOf<Layer.Layer<Zmq.Socket | Zmq.Requester, Zmq.SocketError>>()

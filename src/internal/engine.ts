@@ -137,10 +137,15 @@ export interface EngineSocket {
 
   /** Tells `onEvent` of connections from now on. Says whether there was room for that. */
   watch(): boolean
+  /** Whether it does. */
+  readonly watched: boolean
   /** Why it is not known who is there, if it is not. */
   peersUnknown(): string | undefined
-  /** How many peers there are. */
+  /** How many peers there are, and whether all of them are known. */
   readonly peers: number
+  readonly knowsPeers: boolean
+  /** How many have come in where it is bound, if that is known. */
+  peersAt(endpoint: string): number | undefined
   /** Whether the peer is there that was connected to. */
   isConnected(endpoint: string): boolean
   /** Of a PUB or XPUB: its subscriptions, unless they cannot be counted. */

@@ -38,6 +38,8 @@ export class ScriptedPort implements EngineSocket {
   readonly dropped = 0
   left = 0
   readonly peers = 0
+  readonly knowsPeers = false
+  readonly watched = true
   readonly subscribers = undefined
 
   private readonly script: Script
@@ -221,6 +223,9 @@ export class ScriptedPort implements EngineSocket {
     return true
   }
   peersUnknown(): string | undefined {
+    return undefined
+  }
+  peersAt(): number | undefined {
     return undefined
   }
   isConnected(): boolean {

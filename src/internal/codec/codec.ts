@@ -83,8 +83,17 @@ export const bytesFormat: FrameFormat<Uint8Array> = {
 
 const parseJson = (frame: Buffer): unknown => {
   const string = text(frame)
-  return string === undefined ? new Refusal("JSON") : attempt(() => JSON.parse(string), "JSON")
+  if (string === undefined) return new Refusal("JSON")
+  try {
+    return JSON.parse(string)
+  } catch (cause) {
+    return new Refusal("JSON", withoutQuote(cause as SyntaxError))
+  }
 }
+
+// V8 quotes the text that it stopped at, and the log is no place for what peers send.
+const withoutQuote = (error: SyntaxError): SyntaxError =>
+  new SyntaxError(error.message.replace(/^Unexpected token .*(?= is not valid JSON$)|".*"/s, "this"))
 
 /** The JSON text of a value, or why it has none. */
 const writeJson = (value: unknown): string | Refusal => {
@@ -94,6 +103,9 @@ const writeJson = (value: unknown): string | Refusal => {
 
 export const jsonFormat: FrameFormat<unknown> = { name: "JSON", encode: writeJson, decode: parseJson }
 
+// How many characters of what a schema has to say are told.
+const longestIssue = 300
+
 // Of a schema that does what it should not, as one that waits, the cause is a defect.
 const through = <A>(run: (input: unknown) => Exit.Exit<A, unknown>, input: unknown, expected: string): A | Refusal => {
   try {
@@ -101,7 +113,12 @@ const through = <A>(run: (input: unknown) => Exit.Exit<A, unknown>, input: unkno
     if (Exit.isSuccess(exit)) return exit.value
     const reason = exit.cause.reasons[0]
     const cause = reason?._tag === "Fail" ? reason.error : reason?._tag === "Die" ? reason.defect : undefined
-    return new Refusal(`${expected}: ${cause}`, cause)
+    // The path to what is wrong has the keys of a record in it, which a peer can make as long as it likes.
+    const message = Schema.isSchemaError(cause) ? cause.message : `${cause}`
+    if (message.length <= longestIssue) return new Refusal(`${expected}: ${cause}`, cause)
+    const short = `${message.slice(0, longestIssue)}…`
+    if (Schema.isSchemaError(cause)) Object.defineProperty(cause, "message", { value: short })
+    return new Refusal(`${expected}: ${short}`, cause)
   } catch (cause) {
     return new Refusal(expected, cause)
   }
@@ -265,7 +282,7 @@ const decoder =
   <A>(operation: string, { decode }: Format<A>): Decode<A> =>
   (message) => {
     const value = decode(message)
-    return value instanceof Refusal ? new DecodeError({ operation, message, ...value }) : value
+    return value instanceof Refusal ? new DecodeError({ operation, frames: message, ...value }) : value
   }
 
 const encoder =
@@ -287,7 +304,7 @@ export const decodeStrings =
     for (const frame of message) {
       const string = text(frame)
       if (string === undefined) {
-        return new DecodeError({ operation, message, expected: "frames of UTF-8 text (for bytes use recv)" })
+        return new DecodeError({ operation, frames: message, expected: "frames of UTF-8 text (for bytes use recv)" })
       }
       strings.push(string)
     }
@@ -316,7 +333,7 @@ export const encodeAs = <A>(operation: string, codec: Codec<A>) => encoder(opera
 // codecs
 // -----------------------------------------------------------------------------
 
-class CodecImpl<A> implements Codec<A> {
+export class CodecImpl<A> implements Codec<A> {
   declare readonly "~effect-zmq/Codec": Codec<A>["~effect-zmq/Codec"]
   readonly format: Format<A>
 
@@ -345,7 +362,7 @@ class FrameCodecImpl<A> extends CodecImpl<A> implements FrameCodec<A> {
   }
 }
 
-const formatOf = <A>(codec: Codec<A>): Format<A> => (codec as CodecImpl<A>).format
+export const formatOf = <A>(codec: Codec<A>): Format<A> => (codec as CodecImpl<A>).format
 const frameOf = <A>(codec: FrameCodec<A>): FrameFormat<A> => (codec as FrameCodecImpl<A>).frame
 
 /** A codec of one frame. */

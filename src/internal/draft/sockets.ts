@@ -80,7 +80,7 @@ const headedReceiverOf = <H>(receiving: Receiving, heading: Heading<H>) => {
     (message) => {
       const data = decode([message[1]!])
       // The error owns the message, and not just what could not be decoded.
-      if (data instanceof DecodeError) return Object.defineProperty(data, "message", { value: message })
+      if (data instanceof DecodeError) return Object.defineProperty(data, "frames", { value: message })
       return { ...heading.read(message[0]), data }
     }
   return {

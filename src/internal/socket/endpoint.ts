@@ -5,9 +5,10 @@
  * libzmq wraps port numbers to 16 bits, cuts at a NUL, and accepts many
  * endpoints to connect that it then retries for ever without a word.
  */
-import { statSync } from "node:fs"
+import { accessSync, constants, statfsSync, statSync } from "node:fs"
 import { isIP, isIPv4, isIPv6 } from "node:net"
 import { dirname } from "node:path"
+import { getSystemErrorName } from "node:util"
 import type { EndpointReason } from "../../ZmqError.ts"
 import type { SocketType } from "./options.ts"
 
@@ -339,7 +340,7 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
       return fault(
         "PermissionDenied",
         transport === "ipc"
-          ? `Use a folder that this process may write to, or let it write to ${JSON.stringify(dirname(address))}`
+          ? `Use a folder that this process may write to, or let it write to ${JSON.stringify(folderOf(address))}`
           : "Use a port from 1024 up, or give the process the right to bind this one"
       )
     case "ENOENT":
@@ -353,13 +354,33 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
     case "ENOTDIR":
     case "ELOOP":
       return transport === "ipc" ? noSuchPath(address) : unknown(error)
+    case "ENOSPC":
+    case "EDQUOT":
+      return fault(
+        "NoSpace",
+        transport === "ipc"
+          ? `Make room on the disk that has the folder ${JSON.stringify(folderOf(address))}, or use one on another disk`
+          : "Close scopes that are done: the system has no room for another socket"
+      )
+    case "EIO":
+    case "ESTALE":
+    case "ENXIO":
+      return fault(
+        "NoSuchPath",
+        transport === "ipc"
+          ? `Use a folder on another disk: that of ${JSON.stringify(folderOf(address))} does not work`
+          : "Check the network of this host: the device of that address does not work"
+      )
     case "ECONNREFUSED":
       return fault("NoSuchEndpoint", "Bind the endpoint before connecting to it")
-    case "EINVAL":
     case "ENAMETOOLONG":
+      if (transport === "ipc" && address === "*") return noFolder()
+      return diagnose(operation, endpoint) ?? invalidOf(operation, endpoint)
+    case "EINVAL":
     case "ERR_INVALID_ARG_TYPE":
       return diagnose(operation, endpoint) ?? invalidOf(operation, endpoint)
     case "EAGAIN":
+      if (transport === "ipc" && address === "*") return noFolder()
       // A bad tipc address sets no errno, and the news of a bind that failed, told
       // to those who watch, hides that of a tcp address: another one shows.
       return transport === "tipc"
@@ -399,8 +420,9 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
       return fault("HostNotFound", "Check the spelling of the host name and the name server, or use a numeric address")
     }
     case "EMFILE":
-    case "ENFILE":
       return fault("TooManySockets", "Close scopes that are done, or raise the limit of open files of the process")
+    case "ENFILE":
+      return fault("TooManySockets", "Close scopes that are done, or raise the limit of open files of the system")
     case "ENOMEM":
     case "ENOBUFS":
       return fault("TooManySockets", "Close scopes that are done: the system has no memory for another socket")
@@ -418,10 +440,14 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
   }
 }
 
-const codeOf = (error: unknown): string | undefined =>
-  typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
-    ? error.code
+// zeromq.js has no names for some, and gives their number alone.
+const codeOf = (error: unknown): string | undefined => {
+  if (typeof error !== "object" || error === null) return undefined
+  if ("code" in error && typeof error.code === "string" && error.code !== "") return error.code
+  return "errno" in error && Number.isInteger(error.errno) && Number(error.errno) > 0
+    ? getSystemErrorName(-Number(error.errno))
     : undefined
+}
 
 const diagnose = (operation: Operation, endpoint: string): EndpointFault | undefined =>
   check(operation === "bind" || operation === "unbind" ? "bind" : "connect", endpoint)
@@ -432,7 +458,33 @@ const invalidOf = (operation: Operation, endpoint: string): EndpointFault =>
     : invalid('Use a form like "tcp://127.0.0.1:5555", "ipc:///tmp/a.sock" or "inproc://a"')
 
 const noSuchPath = (path: string): EndpointFault =>
-  fault("NoSuchPath", `Make the folder ${JSON.stringify(dirname(path))} first, on a file system that can hold sockets`)
+  fault("NoSuchPath", `Make the folder ${JSON.stringify(folderOf(path))} first, on a file system that can hold sockets`)
 
-const unknown = (error: unknown): EndpointFault =>
-  fault("Unknown", `See the cause: ${error instanceof Error ? error.message : String(error)}`)
+/** Where the file of a socket is. For "*" libzmq makes a folder in one of these. */
+const folderOf = (path: string): string => {
+  if (path !== "*") return dirname(path)
+  const { TMPDIR, TEMPDIR, TMP } = process.env
+  return [TMPDIR, TEMPDIR, TMP].find((folder) => folder && statusOf(folder)?.isDirectory()) ?? process.cwd()
+}
+
+// libzmq does not say what was wrong, when it tells those who watch of it as well.
+const noFolder = (): EndpointFault => {
+  const folder = folderOf("*")
+  const named = `${JSON.stringify(folder)}, or give the path of the socket yourself`
+  if (Buffer.byteLength(`${folder}/tmpXXXXXX/socket`) > longestPath) {
+    return invalid(`Set TMPDIR to a folder with a shorter path than ${named}`)
+  }
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch {
+    return fault("PermissionDenied", `Set TMPDIR to a folder that this process may write to, unlike ${named}`)
+  }
+  const { bavail, ffree, files } = statfsSync(folder)
+  const reason = bavail === 0 || (files > 0 && ffree === 0) ? "NoSpace" : "Unknown"
+  return fault(reason, `Set TMPDIR to a folder on a disk with room for the file of a socket, unlike ${named}`)
+}
+
+const unknown = (error: unknown): EndpointFault => {
+  const said = error instanceof Error ? error.message : String(error)
+  return fault("Unknown", `The operating system refused it, and said: ${said}. Try another endpoint, or try again`)
+}

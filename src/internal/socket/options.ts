@@ -266,14 +266,12 @@ const endpoints: Kind<ReadonlyArray<string>> = {
 
 const topics: Kind<ReadonlyArray<Buffer>> = {
   expected:
-    "the prefix of the messages to receive, as a string or a Uint8Array, or a list of at least one. " +
-    'A SUB without subscriptions receives nothing: give [""] for everything',
-  read: (given) => {
-    const all = oneOrMore(given, (item) =>
+    "the prefix of the messages to receive, as a string or a Uint8Array, or a list of them. " +
+    'A SUB without subscriptions receives nothing: give [""] for everything, or [] to subscribe later',
+  read: (given) =>
+    oneOrMore(given, (item) =>
       typeof item === "string" ? Buffer.from(item) : item instanceof Uint8Array ? Buffer.from(item) : undefined
     )
-    return all !== undefined && all.length > 0 ? all : undefined
-  }
 }
 
 /**
@@ -534,7 +532,7 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
     }
   }
   checkSecurity(given, nameOf)
-  if (type === "sub" && values.conflate === true && (values.subscribe as ReadonlyArray<Buffer>).length > 1) {
+  if (type === "sub" && values.conflate === true && (values.subscribe as ReadonlyArray<Buffer>).length !== 1) {
     throw new OptionError({ option: "subscribe", value: all.subscribe, expected: oneTopic })
   }
 

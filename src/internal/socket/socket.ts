@@ -2,10 +2,15 @@
  * Opening a socket, all or nothing, and closing it: the life of what every
  * socket type has in common.
  */
+import * as Clock from "effect/Clock"
+import * as EffectContext from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as LogLevel from "effect/LogLevel"
+import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import type { SocketEvent } from "../../SocketEvent.ts"
 import type { Stats } from "../../Stats.ts"
+import type { Status } from "../../Status.ts"
 import {
   BindError,
   Closed,
@@ -13,6 +18,7 @@ import {
   InvalidState,
   OpenError,
   OptionError,
+  Refused,
   type SocketError
 } from "../../ZmqError.ts"
 import { CurrentEngine } from "../currentEngine.ts"
@@ -21,12 +27,14 @@ import { hasLanes } from "../lane.ts"
 import { Held, mostPerPeer } from "../receive/held.ts"
 import { Inbox } from "../receive/inbox.ts"
 import { Outbox } from "../send/outbox.ts"
+import { startTimerWith } from "../timer.ts"
 import { zapEndpoint } from "../zap/reliance.ts"
 import { closeSocket, closeWith } from "./closing.ts"
 import { Connections } from "./connections.ts"
 import { type ContextCore, CurrentContext } from "./context.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf } from "./endpoint.ts"
 import { type Prepared, prepare, reliesOnZap, type SocketType } from "./options.ts"
+import { type Link, Links, statusOf } from "./status.ts"
 import { Subscriptions } from "./subscriptions.ts"
 import { inThePast, Warnings } from "./warnings.ts"
 
@@ -75,13 +83,20 @@ export class SocketCore implements Owner {
       { socket: this.type, endpoints: this.endpoints.join(" "), count }
     )
   )
-  private readonly visits = new Warnings(() => {})
+  private readonly links: Links
 
-  constructor(type: SocketType, options: Prepared, context: ContextCore, engine: Engine, log: Log) {
+  constructor(
+    type: SocketType,
+    options: Prepared,
+    context: ContextCore,
+    engine: Engine,
+    { after, log, now }: Surroundings
+  ) {
     this.type = type
     this.options = options
     this.context = context
     this.log = log
+    this.links = new Links(type !== "rawStream", { now, after, unreached: this.unreached })
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     const { conflate, monitor, noDrop } = options
@@ -185,16 +200,23 @@ export class SocketCore implements Owner {
 
   onEvent = (event: SocketEvent, connectedTo: string | undefined): void => {
     this.connections.tell(event)
+    const refused = event._tag === "HandshakeFailed" ? { reason: event.reason } : {}
+    this.log("Debug", `effect-zmq: ${event._tag} at a ${this.type} socket`, {
+      socket: this.type,
+      endpoint: event.endpoint,
+      ...refused
+    })
+    if (connectedTo !== undefined) this.links.heard(event, connectedTo)
     if (event._tag !== "HandshakeFailed") return
     const { code, endpoint, error, reason } = event
     const cameIn = connectedTo === undefined && this.bound.length > 0
     // Whoever looks in at a bound port and leaves is none of our peers, and the
     // authenticator tells of those whom it denies.
     const isKnown = cameIn && (reason === "Connection" || (reason === "Authentication" && this.context.zap.tells))
-    if (!(isKnown ? this.visits : this.refusals).isNew(`${reason} ${endpoint}`)) return
+    if (isKnown || !this.refusals.isNew(`${reason} ${endpoint}`)) return
     const annotations = { socket: this.type, endpoint, reason, ...(code === undefined ? {} : { code }) }
     this.log(
-      isKnown ? "Debug" : "Warn",
+      "Warn",
       `effect-zmq: a ${this.type} socket and its peer did not accept each other: ${error.message}`,
       annotations
     )
@@ -219,6 +241,7 @@ export class SocketCore implements Owner {
         (resolved) => {
           bound.resolved = resolved!
           this.bound.push(bound)
+          this.onPeers()
           return bound
         },
         Effect.suspend(() => this.unbind(bound))
@@ -246,7 +269,12 @@ export class SocketCore implements Owner {
         },
         (cause) => failed(faultOf("connect", endpoint, cause), cause),
         () => {
+          if (!this.connectedTo.includes(endpoint)) {
+            const isThere = this.engine.isConnected(endpoint)
+            if (this.engine.watched || isThere) this.links.begin(endpoint, isThere)
+          }
           this.connected.push(connected)
+          this.onPeers()
           return connected
         },
         Effect.suspend(() => this.disconnect(connected))
@@ -312,6 +340,8 @@ export class SocketCore implements Owner {
       this.connected.splice(at, 1)
       this.lastEndpoint = endpoint
       if (this.connectedTo.includes(endpoint)) return Effect.void
+      this.links.end(endpoint)
+      this.onPeers()
       try {
         this.engine.disconnect(endpoint)
         return Effect.void
@@ -344,10 +374,56 @@ export class SocketCore implements Owner {
   // peers
   // ---------------------------------------------------------------------------
 
+  /** Begins to watch the connections. Says whether there was room for that. */
+  watch(): boolean {
+    return this.closed || this.engine.watch()
+  }
+
+  /** How it stands with the connections, as far as they are watched. */
+  get status(): Status {
+    if (this.closed) return { endpoints: [], peers: 0 }
+    return {
+      endpoints: [
+        ...this.bound.map(({ resolved }) => ({
+          endpoint: resolved,
+          state: "listening" as const,
+          peers: this.engine.peersAt(resolved)
+        })),
+        ...this.connectedTo.map((endpoint) => statusOf(endpoint, this.links.get(endpoint)))
+      ],
+      peers: this.engine.knowsPeers ? this.engine.peers : undefined
+    }
+  }
+
+  /** For `refusedSince`: those until now, which count where the connection is not tried again. */
+  get refusedUntilNow(): number {
+    const interval = (this.given("reconnectInterval") as number | undefined) ?? 100
+    return interval > 0 ? this.links.refusals : 0
+  }
+
+  /** Why a peer that it connected to does not let it in, if one has refused it since then. */
+  refusedSince(refusals: number): Refused | undefined {
+    for (const endpoint of this.connectedTo) {
+      const refusal = this.links.refusalSince(endpoint, refusals)
+      if (refusal !== undefined) return new Refused({ operation: "awaitConnected", endpoint, ...refusal })
+    }
+    return undefined
+  }
+
+  // For whoever looks why nothing comes.
+  private readonly unreached = (endpoint: string, { lastError, tries }: Link, millis: number): void =>
+    this.log(
+      "Info",
+      `effect-zmq: a ${this.type} socket could not reach ${endpoint} for ${millis / 1000} seconds: ${
+        lastError ?? "nothing has answered yet"
+      }`,
+      { socket: this.type, endpoint, tries }
+    )
+
   /** Whether all that it connected to is there; or, where it only bound, any peer. */
   isConnected(): boolean {
     if (this.connected.length === 0) return this.engine.peers > 0
-    return this.connectedTo.every((endpoint) => this.engine.isConnected(endpoint))
+    return this.connectedTo.every((endpoint) => this.links.get(endpoint)?.state === "connected")
   }
 
   /** Whether there are as many peers. */
@@ -374,8 +450,8 @@ export class SocketCore implements Owner {
     this.outbox.end()
     this.engine.dismiss()
     this.connections.close()
+    this.links.close()
     this.refusals.close()
-    this.visits.close()
   }
 
   /** It is nowhere any more. */
@@ -395,7 +471,14 @@ export const link = (socket: object, core: SocketCore): void => void cores.set(s
 /** What a public socket is made of, or undefined if it is none of ours: a copy, or a test's own. */
 export const coreOf = (socket: object): SocketCore | undefined => cores.get(socket)
 
-export type Log = (level: "Debug" | "Warn", message: string, annotations: Record<string, unknown>) => void
+export type Log = (level: "Debug" | "Info" | "Warn", message: string, annotations: Record<string, unknown>) => void
+
+/** What a socket does outside of fibers, it does as the fiber that opened it would. */
+interface Surroundings {
+  readonly log: Log
+  readonly now: () => number
+  readonly after: (millis: number, run: () => void) => () => void
+}
 
 const notHere = {
   reason: "NoSuchEndpoint",
@@ -434,6 +517,10 @@ const openEngine = (
 
 const reasons: ReadonlyMap<unknown, OpenError["reason"]> = new Map([
   ["EMFILE", "TooManySockets"],
+  ["ENFILE", "TooManySockets"],
+  ["ENOMEM", "TooManySockets"],
+  ["ETERM", "ContextClosed"],
+  ["EFAULT", "ContextClosed"],
   ["ERR_ENGINE_MISSING", "EngineMissing"],
   ["ERR_ENGINE_UNSUPPORTED", "UnsupportedRuntime"]
 ])
@@ -454,11 +541,11 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
   Effect.gen(function* () {
     const engine = yield* CurrentEngine
     const context = yield* CurrentContext
-    const log = yield* logger
+    const around = yield* surroundings
     const prepared = yield* attempt(isSocketError, () => prepare(type, options))
     const make = attempt(isSocketError, () => {
       if (context.closed) throw new OpenError({ socketType: type, reason: "ContextClosed" })
-      return new SocketCore(type, prepared, context, engine, log)
+      return new SocketCore(type, prepared, context, engine, around)
     })
     const begin = (core: SocketCore) =>
       Effect.gen(function* () {
@@ -486,13 +573,19 @@ const neverClosed = <A, E>(self: Effect.Effect<A, E | Closed>): Effect.Effect<A,
     Exclude<E, Closed>
   >
 
-// Logs from outside of fibers, as the fiber that opened the socket would.
-const logger: Effect.Effect<Log> = Effect.map(
-  Effect.context<never>(),
-  (context): Log =>
-    (level, message, annotations) =>
-      void Effect.runForkWith(context)(Effect.logWithLevel(level)(message).pipe(Effect.annotateLogs(annotations)))
-)
+const surroundings: Effect.Effect<Surroundings> = Effect.map(Effect.context<never>(), (context): Surroundings => {
+  const least = EffectContext.get(context, References.MinimumLogLevel)
+  const clock = EffectContext.get(context, Clock.Clock)
+  return {
+    log: (level, message, annotations) => {
+      // Before there is a fiber for it: of connections there may be many.
+      if (LogLevel.isGreaterThan(least, level)) return
+      Effect.runForkWith(context)(Effect.logWithLevel(level)(message).pipe(Effect.annotateLogs(annotations)))
+    },
+    now: () => clock.currentTimeMillisUnsafe(),
+    after: (millis, run) => startTimerWith(context, millis, run)
+  }
+})
 
 /** Fails when the socket is closed. */
 export const whenOpen = <A, E>(

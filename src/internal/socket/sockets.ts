@@ -8,8 +8,18 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Outgoing } from "../../Message.ts"
+import type { Status } from "../../Status.ts"
 import type * as Zmq from "../../Zmq.ts"
-import { EncodeError, InvalidState, OpenError, OptionError, type SocketError } from "../../ZmqError.ts"
+import {
+  type Closed,
+  EncodeError,
+  InvalidState,
+  OpenError,
+  OptionError,
+  type Refused,
+  type SocketError
+} from "../../ZmqError.ts"
+import { callable } from "../callable.ts"
 import {
   type Codec,
   decodeAs,
@@ -29,6 +39,7 @@ import { type Check, checkOutgoing, isFrame, noRule, Sending } from "../send/sen
 import { isSubscription } from "../subscription.ts"
 import { oneTopic, type StableType } from "./options.ts"
 import { link, openSocket, type SocketCore, whenOpen } from "./socket.ts"
+import { isSame } from "./status.ts"
 
 const isInvalidState = (error: unknown): error is InvalidState => error instanceof InvalidState
 const isNever = (_: unknown): _ is never => false
@@ -55,12 +66,20 @@ export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: obj
     disconnect: (endpoint: string) => core.disconnect(endpoint),
     events: Stream.unwrap(
       Effect.suspend(() =>
-        core.closed || core.engine.watch()
+        core.watch()
           ? Effect.succeed(core.connections.events)
           : Effect.fail(new OpenError({ socketType: core.type, reason: "TooManySockets" }))
       )
     ),
-    awaitConnected: awaiting(core, "awaitConnected", () => core.isConnected()),
+    status: Effect.sync(() => {
+      core.watch()
+      return core.status
+    }),
+    statusChanges: changesOf(core),
+    awaitConnected: callable(
+      Effect.suspend(() => awaitConnected(core)),
+      () => awaiting(core, "awaitConnected", () => core.isConnected())
+    ),
     awaitPeers: (count: number) => awaiting(core, "awaitPeers", () => core.hasPeers(count)),
     ...operations
   }
@@ -81,6 +100,38 @@ const awaiting = (core: SocketCore, operation: string, isSo: () => boolean) =>
   Effect.andThen(
     whenOpen(core, operation, isInvalidState, () => core.checkPeers(operation)),
     core.connections.changed.until(operation, isSo)
+  )
+
+// A refusal from before may be settled by now: the connection is tried again.
+const awaitConnected = (
+  core: SocketCore,
+  since = core.refusedUntilNow
+): Effect.Effect<void, Closed | InvalidState | Refused> =>
+  Effect.flatMap(
+    awaiting(core, "awaitConnected", () => core.isConnected() || core.refusedSince(since) !== undefined),
+    () => {
+      if (core.isConnected()) return Effect.void
+      const refused = core.refusedSince(since)
+      // Connected, and lost again meanwhile.
+      return refused === undefined ? awaitConnected(core, since) : Effect.fail(refused)
+    }
+  )
+
+/** The newest status whenever it is another than the last: whoever reads slowly skips some. */
+const changesOf = (core: SocketCore): Stream.Stream<Status> =>
+  Stream.unfold(undefined as Status | undefined, (last) =>
+    Effect.suspend(() => {
+      core.watch()
+      let status = core.status
+      const isNew = (): boolean => {
+        status = core.status
+        return last === undefined || !isSame(status, last)
+      }
+      return core.connections.changed.until("statusChanges", isNew).pipe(
+        Effect.map(() => [status, status] as const),
+        Effect.catchTag("Closed", () => Effect.succeed(undefined))
+      )
+    })
   )
 
 // A list would be taken for the bytes of one topic. TypeScript refuses it, so it is a defect.
@@ -126,19 +177,26 @@ const receivesOf = (receiving: Receiving) => ({
   tryRecv: receiving.tryReceive(wholeMessage)
 })
 
+const kinds = { process: "consumer", respond: "server", request: "client" } as const
+
 // Only where it is asked for: a span for each message costs more than the message.
 export const inSpan = <Args extends Array<unknown>, A, E, R>(
   name: string | undefined,
-  operation: "process" | "respond",
+  operation: keyof typeof kinds,
   handler: (...args: Args) => Effect.Effect<A, E, R>
 ) => {
   if (name === undefined) return handler
   const options = {
-    kind: operation === "process" ? "consumer" : "server",
+    kind: kinds[operation],
     attributes: { "messaging.system": "zeromq", "messaging.operation.name": operation }
   } as const
   return (...args: Args) => Effect.withSpan(handler(...args), name, options)
 }
+
+const requesterOf = <A, E, R>(request: (message: Outgoing) => Effect.Effect<A, E, R>) => ({
+  request: (message: Outgoing, options?: Zmq.RequestOptions) =>
+    options?.span === undefined ? request(message) : inSpan(options.span, "request", request)(message)
+})
 
 export const receiverOf = (receiving: Receiving) => ({
   ...receivesOf(receiving),
@@ -248,7 +306,7 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     return {
       ...receivesOf(receiving),
       ...sendsOf(sending),
-      request: turn.requester(sending, receiving)
+      ...requesterOf(turn.requester(sending, receiving))
     }
   },
   rep: (core) => {
@@ -268,7 +326,7 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     return {
       ...receiverOf(receivingOf(core)),
       ...senderOf(sending),
-      request: (message: Outgoing) => requests.request(message)
+      ...requesterOf((message: Outgoing) => requests.request(message))
     }
   },
   router: (core) => {

@@ -208,7 +208,7 @@ export class Endpoints {
 }
 
 // Whose connections libzmq tells nothing of.
-const isSilent = (endpoint: string): boolean => /^(inproc|udp):/.test(endpoint)
+export const isSilent = (endpoint: string): boolean => /^(inproc|udp):/.test(endpoint)
 
 const settle = <A>(done: Done<A>, run: () => A): void => {
   let value: A

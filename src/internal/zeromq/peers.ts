@@ -4,6 +4,8 @@ import type { SocketEvent } from "../../SocketEvent.ts"
 interface Count {
   /** Connections whose handshake is not over. Below zero when it was told of before its connection. */
   pending: number
+  /** Connections over ws whose handshake of HTTP is over, of which libzmq tells as well, and first. */
+  upgraded: number
   ready: number
   /** Connections whose handshake failed, and which have not ended yet. */
   failed: number
@@ -43,6 +45,16 @@ export class Peers {
     return (this.counts.get(endpoint)?.ready ?? 0) > 0
   }
 
+  /** How many have come in where the socket is bound. */
+  at(bound: string): number {
+    const isAny = /^\w+:\/\/(0\.0\.0\.0|\[::\]|\*):/.test(bound)
+    let sum = 0
+    for (const [name, { ready }] of this.counts) {
+      if ((name === bound || (isAny && placeOf(name) === placeOf(bound))) && !this.names.has(name)) sum += ready
+    }
+    return sum
+  }
+
   /** The endpoint that was connected to under this name of libzmq's, if there is one. */
   connectedAs(name: string): string | undefined {
     const endpoint = this.names.get(name)
@@ -68,14 +80,16 @@ export class Peers {
         if (this.names.has(name) && !this.connected().includes(endpoint)) return
         const count = this.countOf(endpoint)
         if (_tag === "Disconnected") ended(count)
-        // libzmq tells of it twice over ws.
-        else if (count.pending <= 0 && name.startsWith("ws:")) return
-        else {
+        else if (_tag === "HandshakeSucceeded" && name.startsWith("ws:") && isFirst(count)) {
           count.pending--
+          count.upgraded++
+        } else {
+          if (count.upgraded > 0) count.upgraded--
+          else count.pending--
           if (_tag === "HandshakeSucceeded") count.ready++
           else count.failed++
         }
-        if (count.pending === 0 && count.ready === 0 && count.failed === 0) this.counts.delete(endpoint)
+        if (Object.values(count).every((number) => number === 0)) this.counts.delete(endpoint)
       }
     }
   }
@@ -99,7 +113,7 @@ export class Peers {
   }
 
   private countOf(key: string): Count {
-    const count = this.counts.get(key) ?? { pending: 0, ready: 0, failed: 0 }
+    const count = this.counts.get(key) ?? { pending: 0, upgraded: 0, ready: 0, failed: 0 }
     this.counts.set(key, count)
     return count
   }
@@ -117,8 +131,12 @@ export class Peers {
   }
 }
 
+// Which of several connections it is, nobody can tell: none counts too early.
+const isFirst = ({ pending, upgraded }: Count): boolean => pending !== 0 || upgraded === 0
+
 const ended = (count: Count): void => {
   if (count.failed > 0) count.failed--
   else if (count.ready > 0) count.ready--
+  else if (count.upgraded > 0) count.upgraded--
   else count.pending--
 }

@@ -19,7 +19,7 @@ import { reliesOnZap, type Setting, type SocketType } from "../socket/options.ts
 import { mostInFront } from "../subscription.ts"
 import { attendTo, leave, soon } from "./attend.ts"
 import type { ZeromqContext } from "./context.ts"
-import { Endpoints } from "./endpoints.ts"
+import { Endpoints, isSilent } from "./endpoints.ts"
 import { promptly } from "./free.ts"
 import { Incoming } from "./incoming.ts"
 import { Monitor } from "./monitor.ts"
@@ -267,6 +267,20 @@ export class ZeromqSocket implements EngineSocket {
     return this.monitor.peers.size + this.places.silentConnections
   }
 
+  get knowsPeers(): boolean {
+    const { unseen, watching } = this.monitor
+    return watching && !unseen && this.places.bindsSilently.length === 0
+  }
+
+  peersAt(endpoint: string): number | undefined {
+    const { peers, unseen, watching } = this.monitor
+    return watching && !unseen && !isSilent(endpoint) ? peers.at(endpoint) : undefined
+  }
+
+  get watched(): boolean {
+    return this.monitor.watching
+  }
+
   isConnected(endpoint: string): boolean {
     return this.places.isConnectedSilently(endpoint) || this.monitor.peers.has(endpoint)
   }
@@ -277,9 +291,7 @@ export class ZeromqSocket implements EngineSocket {
 
   /** How many peers there are at most. */
   private get mostPeers(): number {
-    const { unseen, watching } = this.monitor
-    const isKnown = watching && !unseen && this.places.bindsSilently.length === 0
-    return isKnown ? this.peers : Number.POSITIVE_INFINITY
+    return this.knowsPeers ? this.peers : Number.POSITIVE_INFINITY
   }
 
   /** Has libzmq see to what its other threads have told it. While a receive waits, the event loop does. */

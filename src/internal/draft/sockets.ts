@@ -23,8 +23,9 @@ import { makeStream } from "../receive/stream.ts"
 import { serve } from "../request/exchange.ts"
 import { sizeOf } from "../send/outbox.ts"
 import { isFrame, noRule, Sending } from "../send/send.ts"
+import { openSocket, whenOpen } from "../socket/open.ts"
 import { type DraftType, longestGroup, toGroup } from "../socket/options.ts"
-import { openSocket, type SocketCore, whenOpen } from "../socket/socket.ts"
+import type { SocketCore } from "../socket/socket.ts"
 import { inSpan, receiverOf, receivingOf, senderOf, socketOf } from "../socket/sockets.ts"
 
 /** What heads a message: whom it is from or for. It is the first frame inside. */

@@ -32,7 +32,8 @@ export const closeWith = (scope: object, core: SocketCore): Effect.Effect<void> 
 export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (core.closed) return
-    const { outbox, whereabouts: endpoints } = core
+    const { outbox } = core
+    const endpoints = core.places.whereabouts
     // A request that was given up, or that ends with the socket, need not arrive.
     const onlyAsked = outbox.requests > 0 && outbox.requests === outbox.sent
     const shared = Math.max(Math.min(leastOfLinger, core.linger), core.linger - core.lingerIsLess)
@@ -43,7 +44,7 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
     const { paid } = outbox
     if (paid !== undefined) yield* Effect.promise(() => within(linger, paid))
     outbox.close()
-    core.leaveAll()
+    core.places.leaveAll()
     const left = paid === undefined ? linger : Math.max(0, linger - (performance.now() - began))
     const { inTime, unsent } = yield* Effect.callback<Delivery>((resume) =>
       core.engine.close(left, (delivery) => resume(Effect.succeed(delivery)))

@@ -37,8 +37,9 @@ import { makeStream } from "../receive/stream.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
 import { type Check, checkOutgoing, isFrame, noRule, Sending } from "../send/send.ts"
 import { isSubscription } from "../subscription.ts"
+import { openSocket, whenOpen } from "./open.ts"
 import { oneTopic, type StableType } from "./options.ts"
-import { link, openSocket, type SocketCore, whenOpen } from "./socket.ts"
+import { link, type SocketCore } from "./socket.ts"
 import { isSame } from "./status.ts"
 
 const isInvalidState = (error: unknown): error is InvalidState => error instanceof InvalidState
@@ -51,19 +52,23 @@ export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: obj
     // A scope undoes what was done in it, unless it was undone before.
     bind: (endpoint: string) =>
       Effect.map(
-        Effect.acquireRelease(core.bind(endpoint), (bound) => Effect.ignore(core.unbind(bound)), interruptible),
+        Effect.acquireRelease(
+          core.places.bind(endpoint),
+          (bound) => Effect.ignore(core.places.unbind(bound)),
+          interruptible
+        ),
         ({ resolved }) => resolved
       ),
     connect: (endpoint: string) =>
       Effect.asVoid(
         Effect.acquireRelease(
-          core.connect(endpoint),
-          (connected) => Effect.ignore(core.disconnect(connected)),
+          core.places.connect(endpoint),
+          (connected) => Effect.ignore(core.places.disconnect(connected)),
           interruptible
         )
       ),
-    unbind: (endpoint: string) => core.unbind(endpoint),
-    disconnect: (endpoint: string) => core.disconnect(endpoint),
+    unbind: (endpoint: string) => core.places.unbind(endpoint),
+    disconnect: (endpoint: string) => core.places.disconnect(endpoint),
     events: Stream.unwrap(
       Effect.suspend(() =>
         core.watch()

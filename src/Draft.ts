@@ -60,16 +60,7 @@ import * as sockets from "./internal/draft/sockets.ts"
 import type { Frame } from "./Message.ts"
 import type * as Options from "./SocketOptions.ts"
 import type * as Zmq from "./Zmq.ts"
-import type {
-  Again,
-  Closed,
-  DecodeError,
-  EncodeError,
-  InvalidState,
-  OptionError,
-  SocketError,
-  Unroutable
-} from "./ZmqError.ts"
+import type { Again, Closed, DecodeError, EncodeError, OptionError, SocketError, Unroutable } from "./ZmqError.ts"
 
 // -----------------------------------------------------------------------------
 // messages
@@ -155,7 +146,7 @@ export interface Data<out A> {
  * @category models
  * @since 0.1.0
  */
-export interface Receives<out H> {
+export interface Receives<in out H> {
   /** The next message. */
   readonly recv: Effect.Effect<H & Data<Buffer>, Again | Closed>
   /** The next message as text, UTF-8. */
@@ -179,10 +170,7 @@ export interface Receives<out H> {
   /** Messages, decoded by a codec of one frame. */
   readonly streamAs: <A>(codec: FrameCodec<A>) => Stream.Stream<H & Data<A>, Again | Closed | DecodeError>
   /** Runs a handler on each message: a message is settled when its handler succeeds. */
-  readonly runForEach: <E, R>(
-    handler: (message: H & Data<Buffer>) => Effect.Effect<unknown, E, R>,
-    options?: Zmq.HandlerOptions | undefined
-  ) => Effect.Effect<never, Again | Closed | E, R>
+  readonly runForEach: Zmq.RunForEach<H & Data<Buffer>>
 }
 
 /**
@@ -227,10 +215,7 @@ export interface Responder {
    * handler fails or is interrupted is received again. An answer to a peer
    * that has left is dropped.
    */
-  readonly serve: <E, R>(
-    handler: (message: Peer & Data<Buffer>) => Effect.Effect<Frame, E, R>,
-    options?: Zmq.HandlerOptions | undefined
-  ) => Effect.Effect<never, Closed | EncodeError | Again | InvalidState | E, R>
+  readonly serve: Zmq.Serve<Peer & Data<Buffer>, Frame>
 }
 
 /**

@@ -43,6 +43,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Codec } from "./Codec.ts"
+import type { RunForEach, Serve } from "./Handlers.ts"
 import type { SocketType } from "./internal/socket/options.ts"
 import * as sockets from "./internal/socket/sockets.ts"
 import type { Message, Outgoing } from "./Message.ts"
@@ -62,6 +63,7 @@ import type {
   Unroutable
 } from "./ZmqError.ts"
 
+export * from "./Handlers.ts"
 export type { SocketType } from "./internal/socket/options.ts"
 export * from "./Message.ts"
 export * from "./SocketEvent.ts"
@@ -163,32 +165,6 @@ export interface Receives<out E = never> {
 }
 
 /**
- * How handlers are run.
- *
- * **Details**
- *
- * While a peer of a ROUTER, STREAM or SERVER does not read what is sent to it, its
- * messages wait for no handler, up to 1,000 of them. What it sends beyond that is
- * dropped, counted in `stats.dropped` and said once in the log. Of a STREAM all of it is then
- * dropped, and it is hung up on as soon as it has room.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HandlerOptions {
-  /**
-   * How many at a time. Default: 1; at most 1,024. Less than 1 counts as 1.
-   *
-   * A handler that waits until one peer of the same ROUTER, STREAM or SERVER has
-   * room does not count, in whichever of its fibers it waits: others go on with the
-   * messages of other peers, until 1,000 wait for that peer.
-   */
-  readonly concurrency?: number | undefined
-  /** The name of a span for each run of a handler, with attributes as OpenTelemetry names them. Default: no span. */
-  readonly span?: string | undefined
-}
-
-/**
  * Receives messages, one at a time or as a stream.
  *
  * **Details**
@@ -204,7 +180,7 @@ export interface HandlerOptions {
  *
  * To stop a stream or `runForEach`, put a race, a time limit or an interruption
  * around the run: it ends at once, and a handler in the middle of its work gives
- * its message back. `Stream.haltWhen` does not interrupt a receive that waits: on
+ * its message back. With the option `until`, `runForEach` lets it finish. `Stream.haltWhen` does not interrupt a receive that waits: on
  * an idle socket it waits for one more message.
  *
  * **Example** (Handling messages until it is time to stop)
@@ -245,11 +221,10 @@ export interface Receiver extends Receives {
    * The first handler that fails ends the run: the others are interrupted, the
    * run fails with its error, and the next receives get all their messages again.
    * To go on, deal with errors in the handler: `Effect.retry`, `Effect.catch`.
+   *
+   * With `until` it stops, when its handlers have finished.
    */
-  readonly runForEach: <E, R>(
-    handler: (message: Message) => Effect.Effect<unknown, E, R>,
-    options?: HandlerOptions | undefined
-  ) => Effect.Effect<never, Again | Closed | E, R>
+  readonly runForEach: RunForEach
 }
 
 /**
@@ -336,11 +311,10 @@ export interface Responder {
    *
    * What stands before the body of a request, up to an empty frame, stands before
    * its reply (RFC 28). Without an empty frame that is the routing id alone.
+   *
+   * With `until` it stops, when its handlers have finished and have replied.
    */
-  readonly serve: <E, R>(
-    handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
-    options?: HandlerOptions | undefined
-  ) => Effect.Effect<never, Again | Closed | EncodeError | InvalidState | E, R>
+  readonly serve: Serve
 }
 
 /**
@@ -986,10 +960,8 @@ export const streamAs = <A>(codec: Codec<A>) => Stream.unwrap(Receiver.useSync((
  * @category streams
  * @since 0.1.0
  */
-export const runForEach = <E, R>(
-  handler: (message: Message) => Effect.Effect<unknown, E, R>,
-  options?: HandlerOptions | undefined
-) => Receiver.use((receiver) => receiver.runForEach(handler, options))
+export const runForEach: RunForEach<Message, Receiver> = ((...args: Parameters<RunForEach>) =>
+  Receiver.use((receiver) => receiver.runForEach(...args))) as RunForEach<Message, Receiver>
 
 /**
  * Sends a message: text, bytes, or frames of them. `Unroutable` is of a ROUTER,
@@ -1079,10 +1051,8 @@ export const request = (message: Outgoing) => Requester.use((requester) => reque
  * @category request and reply
  * @since 0.1.0
  */
-export const serve = <E, R>(
-  handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
-  options?: HandlerOptions | undefined
-) => Responder.use((responder) => responder.serve(handler, options))
+export const serve: Serve<Message, Outgoing, Responder> = ((...args: Parameters<Serve>) =>
+  Responder.use((responder) => responder.serve(...args))) as Serve<Message, Outgoing, Responder>
 
 /**
  * Subscribes to a topic until the scope closes.

@@ -114,6 +114,13 @@ const consumers: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
     (pull, handled) => pull.runForEach(([frame]) => Effect.sync(() => handled(`${frame}`)), { concurrency: 3 })
   ],
   [
+    "runForEach, until",
+    (pull, handled) =>
+      Effect.forever(
+        pull.runForEach(([frame]) => Effect.sync(() => handled(`${frame}`)), { concurrency: 3, until: nextTurn })
+      )
+  ],
+  [
     "tryRecv",
     (pull, handled) =>
       Effect.forever(

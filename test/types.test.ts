@@ -160,6 +160,15 @@ describe("the error channel lists what an operation can fail with", () => {
     >()
     const handled = (pull: Zmq.Pull) => pull.runForEach(() => Effect.fail("no" as const))
     expectTypeOf<ReturnType<typeof handled>>().toEqualTypeOf<Effect.Effect<never, Zmq.Again | Zmq.Closed | "no">>()
+    const stopped = (pull: Zmq.Pull, until: Effect.Effect<number, "late", Zmq.Sender>) =>
+      pull.runForEach(() => Effect.fail("no" as const), { until, concurrency: 2 })
+    expectTypeOf<ReturnType<typeof stopped>>().toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | "no" | "late", Zmq.Sender>
+    >()
+    const here = Zmq.runForEach(() => Effect.void, { concurrency: 2 })
+    expectTypeOf(here).toEqualTypeOf<Effect.Effect<never, Zmq.Again | Zmq.Closed, Zmq.Receiver>>()
+    const hereUntil = Zmq.runForEach(() => Effect.void, { until: Effect.void })
+    expectTypeOf(hereUntil).toEqualTypeOf<Effect.Effect<void, Zmq.Again | Zmq.Closed, Zmq.Receiver>>()
   })
 
   it("sending", () => {
@@ -189,6 +198,10 @@ describe("the error channel lists what an operation can fail with", () => {
     const served = (rep: Zmq.Rep) => rep.serve(() => Effect.fail("no" as const))
     expectTypeOf<ReturnType<typeof served>>().toEqualTypeOf<
       Effect.Effect<never, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState | "no">
+    >()
+    const stopped = Zmq.serve(() => Effect.succeed("yes"), { until: Effect.void })
+    expectTypeOf(stopped).toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState, Zmq.Responder>
     >()
   })
 

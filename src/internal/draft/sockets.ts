@@ -13,10 +13,8 @@ import * as Sink from "effect/Sink"
 import type { FrameCodec } from "../../Codec.ts"
 import type * as Draft from "../../Draft.ts"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
-import type * as Zmq from "../../Zmq.ts"
 import { BindError, DecodeError, EncodeError, OptionError, type SocketError } from "../../ZmqError.ts"
 import { decodeAs, decodeJson, decodeSchema, decodeString, encodeAs, encodeJson, encodeSchema } from "../codec/codec.ts"
-import { forEachMessage } from "../receive/handlers.ts"
 import type { Decode, Receiving } from "../receive/receive.ts"
 import { makeStream } from "../receive/stream.ts"
 import { serve } from "../request/exchange.ts"
@@ -25,7 +23,15 @@ import { isFrame, noRule, Sending } from "../send/send.ts"
 import { checkBind, faultOf, isMulticast, udpTarget } from "../socket/endpoint.ts"
 import { type DraftType, longestGroup, toGroup } from "../socket/options.ts"
 import { openSocket, type SocketCore, whenOpen } from "../socket/socket.ts"
-import { inSpan, receiverOf, receivingOf, senderOf, socketOf } from "../socket/sockets.ts"
+import {
+  type AnyOptions,
+  inSpan,
+  receiverOf,
+  receivingOf,
+  runForEachOf,
+  senderOf,
+  socketOf
+} from "../socket/sockets.ts"
 import { openDraft } from "../zeromq/draft/native.ts"
 
 /** What heads a message: whom it is from or for. It is the first frame inside. */
@@ -97,15 +103,7 @@ const headedReceiverOf = <H>(receiving: Receiving, heading: Heading<H>) => {
     strings: makeStream(receiving, "strings", headed(decodeString("strings"))),
     stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", headed(decodeSchema("stream", schema))),
     streamAs: <A>(codec: FrameCodec<A>) => makeStream(receiving, "streamAs", headed(decodeAs("streamAs", codec))),
-    runForEach: <E, R>(
-      handler: (message: Headed<Buffer>) => Effect.Effect<unknown, E, R>,
-      options?: Zmq.HandlerOptions
-    ) =>
-      forEachMessage(
-        receiving,
-        { operation: "runForEach", decode: whole, concurrency: options?.concurrency },
-        inSpan(options?.span, "process", handler)
-      )
+    runForEach: runForEachOf(receiving, whole)
   }
 }
 
@@ -330,12 +328,12 @@ const operations: { readonly [Type in DraftType]: (core: SocketCore) => object }
       ...headedSenderOf(sending, peer),
       serve: <E, R>(
         handler: (request: Draft.Peer & Draft.Data<Buffer>) => Effect.Effect<Frame, E, R>,
-        options?: Zmq.HandlerOptions
+        options?: AnyOptions<E, R>
       ) => {
         const spanned = inSpan(options?.span, "respond", handler)
         // Framed as the requests of a ROUTER are: the routing id, and the body.
         const ofRouter = ([data]: Message, id: Buffer | undefined) => spanned({ ...peer.read(id!), data })
-        return serve(receiving, sending, "router", ofRouter, options?.concurrency)
+        return serve(receiving, sending, "router", ofRouter, options)
       }
     }
   },

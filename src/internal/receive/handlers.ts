@@ -4,7 +4,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type { Message } from "../../Message.ts"
 import { DecodeError } from "../../ZmqError.ts"
@@ -15,24 +15,30 @@ import { type Decode, nothing, type ReceiveError, type Receiving } from "./recei
 // Each is a fiber, from the start.
 const mostWorkers = 1024
 
-export interface Handling<A> {
+/** How handlers are run, and when that stops. */
+export interface RunOptions<E = unknown, R = unknown> {
+  readonly concurrency?: number | undefined
+  readonly until?: Effect.Effect<unknown, E, R> | undefined
+}
+
+export interface Handling<A, E, R> extends RunOptions<E, R> {
   readonly operation: string
   readonly decode: Decode<A>
-  readonly concurrency: number | undefined
   readonly timeLimit?: number | undefined
 }
 
 /**
  * Runs `handler` on each message, `concurrency` of them at a time. A message
- * whose handler fails or is interrupted goes back.
+ * whose handler fails or is interrupted goes back. It succeeds when `until` has,
+ * and then the handlers that ran.
  *
  * `handler` is given a function that settles its message early.
  */
 export const forEachMessage = <A, E, R>(
   receiving: Receiving,
-  options: Handling<A>,
+  options: Handling<A, E, R>,
   handler: (value: A, settle: () => void) => Effect.Effect<unknown, E, R>
-): Effect.Effect<never, ReceiveError | E, R> =>
+): Effect.Effect<void, ReceiveError | E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.contextWith((context: Context.Context<R>) => {
       const run = new Run<ReceiveError | E, R>(receiving, context, (worker, run) => {
@@ -50,7 +56,7 @@ export const forEachMessage = <A, E, R>(
         return Effect.whileLoop({ while: () => !run.isEnough, body: handleNext, step: settle })
       })
       const count = Math.min(mostWorkers, Math.max(1, Math.floor(options.concurrency ?? 1) || 1))
-      const firstEnd = Effect.callback<never, ReceiveError | E>((resume) => run.begin(count, resume))
+      const firstEnd = Effect.callback<void, ReceiveError | E>((resume) => run.begin(count, options.until, resume))
       return Effect.flatMap(Effect.exit(restore(firstEnd)), (exit) => Effect.andThen(run.end, exit))
     })
   )
@@ -121,7 +127,10 @@ export class Run<E, R> {
   // Workers whose handler waits until one peer has room, and which do not count.
   private waiting = 0
   private ending = false
-  private onEnd: (exit: Exit.Exit<never, E>) => void = ignore
+  // Nothing new is taken, and those who have a message finish.
+  private stopping = false
+  private until: Fiber.Fiber<unknown, E> | undefined = undefined
+  private onEnd: (exit: Exit.Exit<void, E>) => void = ignore
   private onAllEnded: () => void = ignore
 
   constructor(
@@ -134,16 +143,49 @@ export class Run<E, R> {
     this.loop = loop
   }
 
-  /** Begins, with so many workers. `onEnd` is told how the first of them ended. */
-  begin(count: number, onEnd: (exit: Exit.Exit<never, E>) => void): void {
+  /** Begins, with so many workers. `onEnd` is told how the first of them failed, or that it has stopped. */
+  begin(
+    count: number,
+    until: Effect.Effect<unknown, E, R> | undefined,
+    onEnd: (exit: Exit.Exit<void, E>) => void
+  ): void {
     this.most = count
     this.onEnd = onEnd
-    for (let i = 0; i < count && !this.ending; i++) this.add()
+    if (until !== undefined) this.stopAfter(until)
+    for (let i = 0; i < count && !this.ending && !this.stopping; i++) this.add()
   }
 
   /** Whether a worker that is done with a message has to end. */
   get isEnough(): boolean {
-    return this.ending || this.workers.size - this.waiting > this.most
+    return this.ending || this.stopping || this.workers.size - this.waiting > this.most
+  }
+
+  private stopAfter(until: Effect.Effect<unknown, E, R>): void {
+    this.until = Effect.runForkWith(this.context)(until)
+    this.until.addObserver((exit) => {
+      if (this.ending) return
+      if (exit._tag === "Failure") {
+        this.ending = true
+        return this.onEnd(exit)
+      }
+      this.stopping = true
+      // Later, and not from here: a worker may be in the middle of taking a message.
+      microtask(this.stop)
+    })
+  }
+
+  private readonly stop = (): void => {
+    if (this.ending) return
+    this.onAllEnded = () => this.onEnd(Exit.void)
+    for (const [worker, fiber] of this.workers) if (worker.lease === undefined) this.dismiss(worker, fiber)
+    this.lookWhetherAllEnded()
+  }
+
+  // One that has no message.
+  private dismiss(worker: Worker, fiber: Fiber.Fiber<unknown, E> | undefined): void {
+    if (fiber === undefined) return
+    this.workers.delete(worker)
+    fiber.interruptUnsafe()
   }
 
   /** One handler more, or one less, waits until one peer has room. */
@@ -155,14 +197,12 @@ export class Run<E, R> {
   }
 
   private readonly adjust = (): void => {
-    if (this.ending) return
+    if (this.ending || this.stopping) return
     if (this.workers.size - this.waiting < this.most) this.add()
     // Whoever has nothing to do is not needed any more.
     for (const [worker, fiber] of this.workers) {
       if (!this.isEnough) return
-      if (worker.lease !== undefined || fiber === undefined) continue
-      this.workers.delete(worker)
-      fiber.interruptUnsafe()
+      if (worker.lease === undefined) this.dismiss(worker, fiber)
     }
   }
 
@@ -171,7 +211,14 @@ export class Run<E, R> {
    * is done: a handler that succeeds has settled its message. Only when all have
    * ended their messages go back, as the others would handle them.
    */
-  readonly end: Effect.Effect<void> = Effect.callback((resume) => {
+  get end(): Effect.Effect<void> {
+    return Effect.andThen(
+      this.endWorkers,
+      Effect.suspend(() => (this.until === undefined ? Effect.void : Fiber.interrupt(this.until)))
+    )
+  }
+
+  private readonly endWorkers: Effect.Effect<void> = Effect.callback((resume) => {
     this.ending = true
     this.onEnd = ignore
     this.onAllEnded = () => {

@@ -8,7 +8,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Message, Outgoing } from "../../Message.ts"
 import { Again, Closed, InvalidState } from "../../ZmqError.ts"
 import { microtask, nextMicrotask } from "../microtask.ts"
-import { forEachMessage } from "../receive/handlers.ts"
+import { forEachMessage, type RunOptions } from "../receive/handlers.ts"
 import type { Diversion, Inbox } from "../receive/inbox.ts"
 import type { ReceiveError, ReceiveRule, Receiving } from "../receive/receive.ts"
 import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "../send/send.ts"
@@ -286,16 +286,17 @@ export const serve = <E, R>(
   sending: Sending,
   type: "rep" | "router",
   handler: Handler<E, R>,
-  concurrency: number | undefined
-): Effect.Effect<never, SendError | ReceiveError | E, R> =>
+  options?: RunOptions<E, R>
+): Effect.Effect<void, SendError | ReceiveError | E, R> =>
   receiving.inTurn(
     "serve",
-    forEachMessage(
+    forEachMessage<Envelope, SendError | E, R>(
       receiving,
       {
         operation: "serve",
         decode: type === "router" ? openEnvelope : (message): Envelope => ({ address: [], body: message }),
-        concurrency: type === "router" ? concurrency : 1,
+        concurrency: type === "router" ? options?.concurrency : 1,
+        until: options?.until,
         // A server waits for requests as long as it takes.
         timeLimit: Number.POSITIVE_INFINITY
       },

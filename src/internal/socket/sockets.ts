@@ -149,6 +149,20 @@ export const inSpan = <Args extends Array<unknown>, A, E, R>(
   return (...args: Args) => Effect.withSpan(handler(...args), name, options)
 }
 
+/** How handlers are run, whatever they need and fail with: `Handlers.ts` knows. */
+export interface AnyOptions<E, R> extends Zmq.HandlerOptions {
+  readonly until?: Effect.Effect<unknown, E, R>
+}
+
+export const runForEachOf =
+  <M>(receiving: Receiving, whole: (message: Zmq.Message) => M) =>
+  <E, R>(handler: (message: M) => Effect.Effect<unknown, E, R>, options?: AnyOptions<E, R>) =>
+    forEachMessage<M, E, R>(
+      receiving,
+      { ...options, operation: "runForEach", decode: whole },
+      inSpan(options?.span, "process", handler)
+    )
+
 export const receiverOf = (receiving: Receiving) => ({
   ...receivesOf(receiving),
   drain: receiving.drain(wholeMessage),
@@ -156,12 +170,7 @@ export const receiverOf = (receiving: Receiving) => ({
   strings: makeStream(receiving, "strings", decodeString("strings")),
   stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", decodeSchema("stream", schema)),
   streamAs: <A>(codec: Codec<A>) => makeStream(receiving, "streamAs", decodeAs("streamAs", codec)),
-  runForEach: <E, R>(handler: (message: Zmq.Message) => Effect.Effect<unknown, E, R>, options?: Zmq.HandlerOptions) =>
-    forEachMessage(
-      receiving,
-      { operation: "runForEach", decode: wholeMessage, concurrency: options?.concurrency },
-      inSpan(options?.span, "process", handler)
-    )
+  runForEach: runForEachOf(receiving, wholeMessage)
 })
 
 const sendsOf = (sending: Sending) => {
@@ -267,8 +276,8 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     return {
       ...receivesOf(receiving),
       ...sendsOf(sending),
-      serve: <E, R>(handler: Handler<E, R>, options?: Zmq.HandlerOptions) =>
-        serve(receiving, sending, "rep", inSpan(options?.span, "respond", handler), 1)
+      serve: <E, R>(handler: Handler<E, R>, options?: AnyOptions<E, R>) =>
+        serve(receiving, sending, "rep", inSpan(options?.span, "respond", handler), options)
     }
   },
   dealer: (core) => {
@@ -286,8 +295,8 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     return {
       ...receiverOf(receiving),
       ...senderOf(sending),
-      serve: <E, R>(handler: Handler<E, R>, options?: Zmq.HandlerOptions) =>
-        serve(receiving, sending, "router", inSpan(options?.span, "respond", handler), options?.concurrency)
+      serve: <E, R>(handler: Handler<E, R>, options?: AnyOptions<E, R>) =>
+        serve(receiving, sending, "router", inSpan(options?.span, "respond", handler), options)
     }
   },
   pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),

@@ -351,10 +351,12 @@ describe("A proxy that is told to end after each microtask", () => {
       const back = openNow(Zmq.push(), { admission: "writable", room: endless })
       const capture = openNow(Zmq.push(), { admission: "writable", room: 0 })
       const told = Deferred.makeUnsafe<void>()
+      // So that all are in the mailbox.
+      front.port.arrive("before", "0", "1", "2")
+      await Effect.runPromise(front.socket.recv)
       const fiber = Effect.runFork(
         Proxy.run(front.socket, back.socket, { capture: capture.socket, until: Deferred.await(told) })
       )
-      front.port.arrive("0", "1", "2")
       await turns(3)
       Deferred.doneUnsafe(told, Effect.void)
       await turns(3)

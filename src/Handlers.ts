@@ -1,5 +1,7 @@
 /** How handlers are run, and the operations that run them. Part of the module `Zmq`. */
+import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
+import type * as Schedule from "effect/Schedule"
 import type { Message, Outgoing } from "./Message.ts"
 import type { Again, Closed, EncodeError, InvalidState } from "./ZmqError.ts"
 
@@ -63,6 +65,69 @@ interface NoUntil {
 }
 
 /**
+ * What becomes of a message whose handler fails. `M` is what the handler was given,
+ * `Made` what it makes.
+ *
+ * **Details**
+ *
+ * Without them the first handler that fails ends the run.
+ *
+ * Order, with `concurrency` 1: one handler runs at a time, and messages are begun as
+ * they came, except that one which waits for its next try is overtaken by those
+ * behind it. No more handlers run at a time than `concurrency` says, tries included.
+ *
+ * At most 1,000 messages wait for their next try while others are handled. Beyond that
+ * a handler waits with its message. A REP, which has to reply before it receives
+ * again, always does.
+ *
+ * A message that waits for its next try goes back when the run ends or is told to stop, and
+ * is then handled as if for the first time.
+ *
+ * **Example** (A dead letter)
+ *
+ * ```ts
+ * import { Effect, Schedule } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * declare const handle: (job: Zmq.Message) => Effect.Effect<void, Error>
+ *
+ * export const worker = (dead: Zmq.Push) =>
+ *   Zmq.runForEach(handle, {
+ *     concurrency: 8,
+ *     retry: Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 5 })),
+ *     orElse: (job, cause) =>
+ *       Effect.andThen(Effect.logWarning("gave a job up", cause), dead.send(job))
+ *   })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OnFailure<in M, in E, out Made, out EO = never, out RO = never> {
+  /**
+   * Has a handler that fails run again, as the schedule says. The message waits aside, and
+   * other handlers go on. Default: no retry. A defect is not tried again.
+   */
+  readonly retry?: Schedule.Schedule<unknown, E> | undefined
+  /**
+   * Deals with a message whose handler failed, for the last time or with a
+   * defect, instead of ending the run. The message is settled when it succeeds. What
+   * it fails with ends the run. Default: the failure ends the run.
+   */
+  readonly orElse?: ((message: M, cause: Cause.Cause<E>) => Effect.Effect<Made, EO, RO>) | undefined
+}
+
+/**
+ * No reply: a ROUTER or SERVER drops the request, and a REP, which has to reply, sends
+ * an empty message.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+// biome-ignore lint/suspicious/noConfusingVoidType: what an effect like `Effect.log` gives
+export type NoReply = void
+
+/**
  * Runs a handler on each message of type `M`: see `Receiver`. `Self` is the
  * service that it needs, as an accessor.
  *
@@ -70,14 +135,14 @@ interface NoUntil {
  * @since 0.1.0
  */
 export interface RunForEach<in out M = Message, out Self = never> {
-  <E, R, EU, RU>(
+  <E, R, EU, RU, EO = E, RO = never>(
     handler: (message: M) => Effect.Effect<unknown, E, R>,
-    options: HandlerOptions & Until<EU, RU>
-  ): Effect.Effect<void, Again | Closed | E | EU, R | RU | Self>
-  <E, R>(
+    options: HandlerOptions & OnFailure<M, NoInfer<E>, unknown, EO, RO> & Until<EU, RU>
+  ): Effect.Effect<void, Again | Closed | EO | EU, R | RU | RO | Self>
+  <E, R, EO = E, RO = never>(
     handler: (message: M) => Effect.Effect<unknown, E, R>,
-    options?: (HandlerOptions & NoUntil) | undefined
-  ): Effect.Effect<never, Again | Closed | E, R | Self>
+    options?: (HandlerOptions & OnFailure<M, NoInfer<E>, unknown, EO, RO> & NoUntil) | undefined
+  ): Effect.Effect<never, Again | Closed | EO, R | RO | Self>
 }
 
 /**
@@ -88,12 +153,12 @@ export interface RunForEach<in out M = Message, out Self = never> {
  * @since 0.1.0
  */
 export interface Serve<in out M = Message, in out Reply = Outgoing, out Self = never> {
-  <E, R, EU, RU>(
+  <E, R, EU, RU, EO = E, RO = never>(
     handler: (request: M, routingId: Buffer | undefined) => Effect.Effect<Reply, E, R>,
-    options: HandlerOptions & Until<EU, RU>
-  ): Effect.Effect<void, Again | Closed | EncodeError | InvalidState | E | EU, R | RU | Self>
-  <E, R>(
+    options: HandlerOptions & OnFailure<M, NoInfer<E> | EncodeError, Reply | NoReply, EO, RO> & Until<EU, RU>
+  ): Effect.Effect<void, Again | Closed | EncodeError | InvalidState | EO | EU, R | RU | RO | Self>
+  <E, R, EO = E, RO = never>(
     handler: (request: M, routingId: Buffer | undefined) => Effect.Effect<Reply, E, R>,
-    options?: (HandlerOptions & NoUntil) | undefined
-  ): Effect.Effect<never, Again | Closed | EncodeError | InvalidState | E, R | Self>
+    options?: (HandlerOptions & OnFailure<M, NoInfer<E> | EncodeError, Reply | NoReply, EO, RO> & NoUntil) | undefined
+  ): Effect.Effect<never, Again | Closed | EncodeError | InvalidState | EO, R | RO | Self>
 }

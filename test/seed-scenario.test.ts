@@ -1,6 +1,6 @@
 /** The scenario this library was made for, and a storm of everything that could lose a message. */
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Option, Ref, type Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Ref, Schedule, type Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
 import { boundTo, freshEndpoint, nextTurn, numbers, randomFrom, transports, until } from "./support/sockets.ts"
 
@@ -119,6 +119,16 @@ const consumers: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
       Effect.forever(
         pull.runForEach(([frame]) => Effect.sync(() => handled(`${frame}`)), { concurrency: 3, until: nextTurn })
       )
+  ],
+  [
+    "runForEach, retry",
+    (pull, handled) => {
+      let count = 0
+      return pull.runForEach(
+        ([frame]) => (count++ % 3 === 0 ? Effect.fail("again") : Effect.sync(() => handled(`${frame}`))),
+        { concurrency: 3, retry: Schedule.spaced("1 millis") }
+      )
+    }
   ],
   [
     "tryRecv",

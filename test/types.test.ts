@@ -2,7 +2,18 @@
  * The types of the public interface. What is stated here is checked by `tsc`,
  * in `npm run check`; what can be seen at run time is checked by vitest as well.
  */
-import { Effect, type Layer, type Option, type Redacted, Schema, type Scope, type Sink, type Stream } from "effect"
+import {
+  type Cause,
+  Effect,
+  type Layer,
+  type Option,
+  type Redacted,
+  Schedule,
+  Schema,
+  type Scope,
+  type Sink,
+  type Stream
+} from "effect"
 import { Curve, Null, Plain, Zmq } from "effect-zmq"
 import { describe, expect, expectTypeOf, it } from "vitest"
 
@@ -165,6 +176,20 @@ describe("the error channel lists what an operation can fail with", () => {
     expectTypeOf<ReturnType<typeof stopped>>().toEqualTypeOf<
       Effect.Effect<void, Zmq.Again | Zmq.Closed | "no" | "late", Zmq.Sender>
     >()
+    const settled = (pull: Zmq.Pull, dead: Zmq.Push) =>
+      pull.runForEach(() => Effect.fail("no" as const), {
+        retry: Schedule.recurs(1),
+        orElse: (message, cause) => {
+          expectTypeOf(message).toEqualTypeOf<Zmq.Message>()
+          expectTypeOf(cause).toEqualTypeOf<Cause.Cause<"no">>()
+          return dead.send(message)
+        }
+      })
+    expectTypeOf<ReturnType<typeof settled>>().toEqualTypeOf<
+      Effect.Effect<never, Zmq.Again | Zmq.Closed | Zmq.EncodeError>
+    >()
+    const retried = (pull: Zmq.Pull) => pull.runForEach(() => Effect.fail("no" as const), { retry: Schedule.recurs(1) })
+    expectTypeOf<ReturnType<typeof retried>>().toEqualTypeOf<Effect.Effect<never, Zmq.Again | Zmq.Closed | "no">>()
     const here = Zmq.runForEach(() => Effect.void, { concurrency: 2 })
     expectTypeOf(here).toEqualTypeOf<Effect.Effect<never, Zmq.Again | Zmq.Closed, Zmq.Receiver>>()
     const hereUntil = Zmq.runForEach(() => Effect.void, { until: Effect.void })
@@ -198,6 +223,16 @@ describe("the error channel lists what an operation can fail with", () => {
     const served = (rep: Zmq.Rep) => rep.serve(() => Effect.fail("no" as const))
     expectTypeOf<ReturnType<typeof served>>().toEqualTypeOf<
       Effect.Effect<never, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState | "no">
+    >()
+    const gaveUp = Zmq.serve(() => Effect.fail("no" as const), {
+      orElse: (_, cause) => {
+        expectTypeOf(cause).toEqualTypeOf<Cause.Cause<"no" | Zmq.EncodeError>>()
+        return Effect.logWarning(cause)
+      },
+      until: Effect.void
+    })
+    expectTypeOf(gaveUp).toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState, Zmq.Responder>
     >()
     const stopped = Zmq.serve(() => Effect.succeed("yes"), { until: Effect.void })
     expectTypeOf(stopped).toEqualTypeOf<

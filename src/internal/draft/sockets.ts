@@ -19,7 +19,7 @@ import type { Decode, Receiving } from "../receive/receive.ts"
 import { makeStream } from "../receive/stream.ts"
 import { serve } from "../request/exchange.ts"
 import { sizeOf } from "../send/outbox.ts"
-import { isFrame, noRule, Sending } from "../send/send.ts"
+import { isFrame, noRule, type SendError, Sending } from "../send/send.ts"
 import { checkBind, faultOf, isMulticast, udpTarget } from "../socket/endpoint.ts"
 import { type DraftType, longestGroup, toGroup } from "../socket/options.ts"
 import { openSocket, type SocketCore, whenOpen } from "../socket/socket.ts"
@@ -328,12 +328,17 @@ const operations: { readonly [Type in DraftType]: (core: SocketCore) => object }
       ...headedSenderOf(sending, peer),
       serve: <E, R>(
         handler: (request: Draft.Peer & Draft.Data<Buffer>) => Effect.Effect<Frame, E, R>,
-        options?: AnyOptions<E, R>
+        options: AnyOptions<Draft.Peer & Draft.Data<Buffer>, Frame | undefined, E | SendError, R> = {}
       ) => {
-        const spanned = inSpan(options?.span, "respond", handler)
+        const { orElse, ...rest } = options
+        const spanned = inSpan(options.span, "respond", handler)
+        const request = (data: Buffer, id: Buffer | undefined) => ({ ...peer.read(id!), data })
         // Framed as the requests of a ROUTER are: the routing id, and the body.
-        const ofRouter = ([data]: Message, id: Buffer | undefined) => spanned({ ...peer.read(id!), data })
-        return serve(receiving, sending, "router", ofRouter, options)
+        const ofRouter = ([data]: Message, id: Buffer | undefined) => spanned(request(data, id))
+        return serve(receiving, sending, "router", ofRouter, {
+          ...rest,
+          orElse: orElse && (([data], cause, id) => orElse(request(data, id), cause))
+        })
       }
     }
   },

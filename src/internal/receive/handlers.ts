@@ -9,11 +9,15 @@ import * as Fiber from "effect/Fiber"
 import type { Message } from "../../Message.ts"
 import { DecodeError } from "../../ZmqError.ts"
 import { microtask } from "../microtask.ts"
+import { startTimer } from "../timer.ts"
 import type { Lease } from "./mailbox.ts"
 import { type Decode, nothing, type ReceiveError, type Receiving } from "./receive.ts"
 
 // Each is a fiber, from the start.
 const mostWorkers = 1024
+
+// How many messages wait for their next try while others are handled.
+const mostAside = 1000
 
 /** How handlers are run, and when that stops. */
 export interface RunOptions<E = unknown, R = unknown> {
@@ -22,6 +26,8 @@ export interface RunOptions<E = unknown, R = unknown> {
 }
 
 export interface Handling<A, E, R> extends RunOptions<E, R> {
+  /** Whether no other message may be taken before the one at hand is settled. */
+  readonly inTurn?: boolean | undefined
   readonly operation: string
   readonly decode: Decode<A>
   readonly timeLimit?: number | undefined
@@ -41,7 +47,8 @@ export const forEachMessage = <A, E, R>(
 ): Effect.Effect<void, ReceiveError | E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.contextWith((context: Context.Context<R>) => {
-      const run = new Run<ReceiveError | E, R>(receiving, context, (worker, run) => {
+      const inTurn = options.inTurn === true
+      const run = new Run<ReceiveError | E, R>(receiving, context, inTurn, (worker, run) => {
         const keep = (lease: Lease<Message>) => worker.lend(lease)
         const settle = () => worker.settle()
         const { now, later } = receiving.lend({ ...options, keep, final: false })
@@ -49,6 +56,8 @@ export const forEachMessage = <A, E, R>(
           value === nothing ? Effect.void : handler(value, settle)
         )
         const handleNext = (): Effect.Effect<unknown, ReceiveError | E, R> => {
+          const again = run.due.length > 0 ? run.takeDue(worker) : undefined
+          if (again !== undefined) return again(settle)
           const value = now()
           if (value === nothing) return waitAndHandle
           return value instanceof DecodeError ? Effect.fail(value) : handler(value, settle)
@@ -60,6 +69,16 @@ export const forEachMessage = <A, E, R>(
       return Effect.flatMap(Effect.exit(restore(firstEnd)), (exit) => Effect.andThen(run.end, exit))
     })
   )
+
+/** Handles a message once more. */
+type Again<E, R> = (settle: () => void) => Effect.Effect<unknown, E, R>
+
+/** A message that waits for its next try. */
+interface Aside<E, R> {
+  readonly lease: Lease<Message>
+  readonly again: Again<E, R>
+  readonly stopTimer: () => void
+}
 
 /** One fiber of a run, and the message that its handler has. */
 export class Worker {
@@ -83,6 +102,22 @@ export class Worker {
 
   get receiving(): Receiving {
     return this.#run.receiving
+  }
+
+  /**
+   * Its message waits for its next try. It is put aside for that, so that the worker
+   * may go on with others, or the worker waits with it.
+   */
+  wait<E, R>(millis: number, again: Again<E, R>): Effect.Effect<unknown, E, R> {
+    const run = this.#run as Run<E, R>
+    if (run.putAside(this, millis, again)) return Effect.void
+    const settle = () => this.settle()
+    return Effect.flatMap(run.waitBeside(millis), (goOn) => {
+      if (goOn) return again(settle)
+      run.receiving.putBack(this.#lease!)
+      settle()
+      return Effect.void
+    })
   }
 
   settle(): void {
@@ -126,7 +161,16 @@ export class Run<E, R> {
   private most = 0
   // Workers whose handler waits until one peer has room, and which do not count.
   private waiting = 0
+  // Messages that wait for their next try, and those of them whose time has come.
+  private readonly aside = new Set<Aside<E, R>>()
+  readonly due: Array<Aside<E, R>> = []
+  private readonly inTurn: boolean
+  // What waits for nothing but time, and ends when the run is to stop.
+  private readonly beside = new Set<() => void>()
   private ending = false
+  private endedBy: number | undefined = undefined
+  // How many are being started: each has begun with its first message before its fiber is known.
+  private starting = 0
   // Nothing new is taken, and those who have a message finish.
   private stopping = false
   private until: Fiber.Fiber<unknown, E> | undefined = undefined
@@ -136,10 +180,12 @@ export class Run<E, R> {
   constructor(
     receiving: Receiving,
     context: Context.Context<R>,
+    inTurn: boolean,
     loop: (worker: Worker, run: Run<E, R>) => Effect.Effect<unknown, E, R>
   ) {
     this.receiving = receiving
     this.context = context
+    this.inTurn = inTurn
     this.loop = loop
   }
 
@@ -178,6 +224,8 @@ export class Run<E, R> {
     if (this.ending) return
     this.onAllEnded = () => this.onEnd(Exit.void)
     for (const [worker, fiber] of this.workers) if (worker.lease === undefined) this.dismiss(worker, fiber)
+    for (const end of this.beside) end()
+    this.putBackAside()
     this.lookWhetherAllEnded()
   }
 
@@ -186,6 +234,74 @@ export class Run<E, R> {
     if (fiber === undefined) return
     this.workers.delete(worker)
     fiber.interruptUnsafe()
+  }
+
+  /** Puts the message of a worker aside until its next try, unless it may not be or too many are. */
+  putAside(worker: Worker, millis: number, again: Again<E, R>): boolean {
+    if (this.inTurn || this.aside.size >= mostAside) return false
+    const lease = worker.lease!
+    const aside: Aside<E, R> = {
+      lease,
+      again,
+      stopTimer: startTimer(millis, () => {
+        this.due.push(aside)
+        microtask(this.callForDue)
+      })
+    }
+    this.aside.add(aside)
+    worker.settle()
+    if (this.stopping) this.putBackAside()
+    return true
+  }
+
+  /** Waits, and says whether to go on, and not to stop. */
+  waitBeside(millis: number): Effect.Effect<boolean> {
+    return Effect.callback((resume) => {
+      if (this.stopping) return resume(Effect.succeed(false))
+      const end = (goOn: boolean) => {
+        stopTimer()
+        this.beside.delete(stop)
+        resume(Effect.succeed(goOn))
+      }
+      const stop = () => end(false)
+      const stopTimer = startTimer(millis, () => end(true))
+      this.beside.add(stop)
+      return Effect.sync(() => {
+        stopTimer()
+        this.beside.delete(stop)
+      })
+    })
+  }
+
+  /** Gives a worker the message whose next try has been due for the longest. */
+  takeDue(worker: Worker): Again<E, R> | undefined {
+    const aside = this.due.shift()
+    if (aside === undefined) return undefined
+    this.aside.delete(aside)
+    worker.lend(aside.lease)
+    return aside.again
+  }
+
+  // A worker that waits for a message is not woken by this one: another takes its place.
+  private readonly callForDue = (): void => {
+    if (this.ending || this.stopping || this.due.length === 0) return
+    if (this.workers.size - this.waiting >= this.most) {
+      for (const [worker, fiber] of this.workers) {
+        if (worker.lease !== undefined || fiber === undefined) continue
+        this.dismiss(worker, fiber)
+        break
+      }
+    }
+    if (this.workers.size - this.waiting < this.most) this.add()
+  }
+
+  private putBackAside(): void {
+    for (const { lease, stopTimer } of this.aside) {
+      stopTimer()
+      this.receiving.putBack(lease)
+    }
+    this.aside.clear()
+    this.due.length = 0
   }
 
   /** One handler more, or one less, waits until one peer has room. */
@@ -224,10 +340,12 @@ export class Run<E, R> {
     this.onAllEnded = () => {
       this.onAllEnded = ignore
       for (const { lease } of this.workers.keys()) if (lease !== undefined) this.receiving.putBack(lease)
+      this.putBackAside()
       this.receiving.inbox.held?.releaseAll()
       resume(Effect.void)
     }
     const by = Fiber.getCurrent()!.id
+    this.endedBy = by
     for (const fiber of this.workers.values()) if (fiber !== undefined) interruptWhenItMayBe(fiber, by)
     this.lookWhetherAllEnded()
   })
@@ -236,7 +354,9 @@ export class Run<E, R> {
     const worker = new Worker(this as Run<unknown, unknown>)
     this.workers.set(worker, undefined)
     const context = Context.add(this.context, CurrentWorker, worker) as Context.Context<R>
+    this.starting++
     const fiber = Effect.runForkWith(context)(this.loop(worker, this))
+    this.starting--
     if (fiber.pollUnsafe() === undefined) this.workers.set(worker, fiber)
     fiber.addObserver((exit) => {
       if (!this.workers.has(worker)) return
@@ -248,9 +368,12 @@ export class Run<E, R> {
       this.onEnd(exit as Exit.Exit<never, E>)
       this.lookWhetherAllEnded()
     })
+    // The run may have been interrupted meanwhile.
+    if (this.endedBy !== undefined) interruptWhenItMayBe(fiber, this.endedBy)
   }
 
   private lookWhetherAllEnded(): void {
+    if (this.starting > 0) return
     for (const fiber of this.workers.values()) if (fiber !== undefined) return
     this.onAllEnded()
   }

@@ -3,7 +3,9 @@
  * a DEALER, and serving on REP and ROUTER.
  */
 import { randomBytes } from "node:crypto"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import type { Message, Outgoing } from "../../Message.ts"
 import { Again, Closed, InvalidState } from "../../ZmqError.ts"
@@ -11,6 +13,7 @@ import { microtask, nextMicrotask } from "../microtask.ts"
 import { forEachMessage, type RunOptions } from "../receive/handlers.ts"
 import type { Diversion, Inbox } from "../receive/inbox.ts"
 import type { ReceiveError, ReceiveRule, Receiving } from "../receive/receive.ts"
+import { retrying } from "../receive/retry.ts"
 import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "../send/send.ts"
 import { startTimer } from "../timer.ts"
 
@@ -274,7 +277,17 @@ const openEnvelope = (message: Message): Envelope => {
   return { address: message.slice(0, end), body: message.slice(end) as unknown as Message }
 }
 
-export type Handler<E, R> = (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>
+/** What a handler replies, or that it drops the request. */
+type Reply = Outgoing | undefined
+
+export type Handler<E, R> = (request: Message, routingId: Buffer | undefined) => Effect.Effect<Reply, E, R>
+
+export interface ServeOptions<E, R> extends RunOptions<E, R> {
+  readonly retry?: Schedule.Schedule<unknown, E, never, R> | undefined
+  readonly orElse?:
+    | ((request: Message, cause: Cause.Cause<E>, routingId: Buffer | undefined) => Effect.Effect<Reply, E, R>)
+    | undefined
+}
 
 /**
  * Answers each request with what `handler` makes of it. A request whose handler
@@ -286,9 +299,29 @@ export const serve = <E, R>(
   sending: Sending,
   type: "rep" | "router",
   handler: Handler<E, R>,
-  options?: RunOptions<E, R>
-): Effect.Effect<void, SendError | ReceiveError | E, R> =>
-  receiving.inTurn(
+  options?: ServeOptions<E | SendError, R>
+): Effect.Effect<void, SendError | ReceiveError | E, R> => {
+  const checked = (reply: Reply): Effect.Effect<Reply, SendError> => {
+    const wrong = reply === undefined ? undefined : checkOutgoing("serve", reply)
+    return wrong === undefined ? Effect.succeed(reply) : Effect.fail(wrong)
+  }
+  const orElse = options?.orElse
+  const handle = retrying<Envelope, Reply, SendError | E, R, SendError>(
+    {
+      retry: options?.retry,
+      orElse: orElse && (({ address, body }, cause) => Effect.flatMap(orElse(body, cause, address[0]), checked))
+    },
+    ({ address, body }) => Effect.flatMap(handler(body, address[0]), checked),
+    ({ address }, reply, settle) => {
+      // A REP cannot do without.
+      if (reply === undefined && type === "router") {
+        settle()
+        return Effect.void
+      }
+      return sending.reply("serve", [...address, ...framesOf(reply ?? "")] as unknown as Outgoing, settle)
+    }
+  )
+  return receiving.inTurn(
     "serve",
     forEachMessage<Envelope, SendError | E, R>(
       receiving,
@@ -297,15 +330,11 @@ export const serve = <E, R>(
         decode: type === "router" ? openEnvelope : (message): Envelope => ({ address: [], body: message }),
         concurrency: type === "router" ? options?.concurrency : 1,
         until: options?.until,
+        inTurn: type === "rep",
         // A server waits for requests as long as it takes.
         timeLimit: Number.POSITIVE_INFINITY
       },
-      ({ address, body }, settle) =>
-        Effect.flatMap(handler(body, address[0]), (reply) => {
-          const wrong = checkOutgoing("serve", reply)
-          if (wrong !== undefined) return Effect.fail(wrong)
-          const message = [...address, ...framesOf(reply)] as unknown as Outgoing
-          return sending.reply("serve", message, settle)
-        })
+      handle
     )
   )
+}

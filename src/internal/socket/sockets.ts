@@ -31,9 +31,10 @@ import {
 } from "../codec/codec.ts"
 import { forEachMessage } from "../receive/handlers.ts"
 import { Receiving } from "../receive/receive.ts"
+import { type OnFailure, retrying } from "../receive/retry.ts"
 import { makeStream } from "../receive/stream.ts"
 import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
-import { type Check, checkOutgoing, isFrame, noRule, Sending } from "../send/send.ts"
+import { type Check, checkOutgoing, isFrame, noRule, type SendError, Sending } from "../send/send.ts"
 import { openStable } from "../zeromq/native.ts"
 import { isSubscription } from "../zeromq/subscribers.ts"
 import { link } from "./link.ts"
@@ -149,19 +150,27 @@ export const inSpan = <Args extends Array<unknown>, A, E, R>(
   return (...args: Args) => Effect.withSpan(handler(...args), name, options)
 }
 
-/** How handlers are run, whatever they need and fail with: `Handlers.ts` knows. */
-export interface AnyOptions<E, R> extends Zmq.HandlerOptions {
+/** The options of `Handlers.ts`, which knows what can be needed and can fail. */
+export interface AnyOptions<M, Made, E, R> extends Zmq.HandlerOptions, OnFailure<M, Made, E, R> {
   readonly until?: Effect.Effect<unknown, E, R>
+}
+
+const settled = (_message: unknown, _made: unknown, settle: () => void): Effect.Effect<void> => {
+  settle()
+  return Effect.void
 }
 
 export const runForEachOf =
   <M>(receiving: Receiving, whole: (message: Zmq.Message) => M) =>
-  <E, R>(handler: (message: M) => Effect.Effect<unknown, E, R>, options?: AnyOptions<E, R>) =>
-    forEachMessage<M, E, R>(
+  <E, R>(handler: (message: M) => Effect.Effect<unknown, E, R>, options: AnyOptions<M, unknown, E, R> = {}) => {
+    const { concurrency, orElse, retry, span, until } = options
+    const spanned = inSpan(span, "process", handler)
+    return forEachMessage<M, E, R>(
       receiving,
-      { ...options, operation: "runForEach", decode: whole },
-      inSpan(options?.span, "process", handler)
+      { operation: "runForEach", decode: whole, concurrency, until },
+      retry === undefined && orElse === undefined ? spanned : retrying(options, spanned, settled)
     )
+  }
 
 export const receiverOf = (receiving: Receiving) => ({
   ...receivesOf(receiving),
@@ -276,8 +285,10 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     return {
       ...receivesOf(receiving),
       ...sendsOf(sending),
-      serve: <E, R>(handler: Handler<E, R>, options?: AnyOptions<E, R>) =>
-        serve(receiving, sending, "rep", inSpan(options?.span, "respond", handler), options)
+      serve: <E, R>(
+        handler: Handler<E, R>,
+        options?: AnyOptions<Zmq.Message, Outgoing | undefined, E | SendError, R>
+      ) => serve(receiving, sending, "rep", inSpan(options?.span, "respond", handler), options)
     }
   },
   dealer: (core) => {
@@ -295,8 +306,10 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     return {
       ...receiverOf(receiving),
       ...senderOf(sending),
-      serve: <E, R>(handler: Handler<E, R>, options?: AnyOptions<E, R>) =>
-        serve(receiving, sending, "router", inSpan(options?.span, "respond", handler), options)
+      serve: <E, R>(
+        handler: Handler<E, R>,
+        options?: AnyOptions<Zmq.Message, Outgoing | undefined, E | SendError, R>
+      ) => serve(receiving, sending, "router", inSpan(options?.span, "respond", handler), options)
     }
   },
   pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),

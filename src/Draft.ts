@@ -171,6 +171,60 @@ export interface Receives<in out H> {
   readonly streamAs: <A>(codec: FrameCodec<A>) => Stream.Stream<H & Data<A>, Again | Closed | DecodeError>
   /** Runs a handler on each message: a message is settled when its handler succeeds. */
   readonly runForEach: Zmq.RunForEach<H & Data<Buffer>>
+  /** As `runForEach`, with what each message is decoded to. */
+  readonly runForEachAs: RunForEachAs<H>
+}
+
+/**
+ * Runs a handler on what each message is decoded to: see `Zmq.Receiver`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunForEachAs<in out H> {
+  <A, E, R, EU, RU, EO = E, RO = never, EI = never, RI = never>(
+    codec: FrameCodec<A>,
+    handler: (message: H & Data<A>, peer: Zmq.Peer) => Effect.Effect<unknown, E, R>,
+    options: Zmq.HandlerOptions &
+      Zmq.OnFailure<H & Data<A>, NoInfer<E>, unknown, EO, RO> &
+      Zmq.OnInvalid<unknown, EI, RI> &
+      Zmq.Until<EU, RU>
+  ): Effect.Effect<void, Again | Closed | EO | EI | EU, R | RU | RO | RI>
+  <A, E, R, EO = E, RO = never, EI = never, RI = never>(
+    codec: FrameCodec<A>,
+    handler: (message: H & Data<A>, peer: Zmq.Peer) => Effect.Effect<unknown, E, R>,
+    options?:
+      | (Zmq.HandlerOptions &
+          Zmq.OnFailure<H & Data<A>, NoInfer<E>, unknown, EO, RO> &
+          Zmq.OnInvalid<unknown, EI, RI> & { readonly until?: undefined })
+      | undefined
+  ): Effect.Effect<never, Again | Closed | EO | EI, R | RO | RI>
+}
+
+/**
+ * Answers what each message is decoded to, encoded: see `Zmq.Responder`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServeAs {
+  <Q, P, E, R, EU, RU, EO = E, RO = never, EI = never, RI = never>(
+    codecs: { readonly request: FrameCodec<Q>; readonly reply: FrameCodec<P> },
+    handler: (message: Peer & Data<Q>, peer: Zmq.Peer) => Effect.Effect<NoInfer<P>, E, R>,
+    options: Zmq.HandlerOptions &
+      Zmq.OnFailure<Peer & Data<Q>, NoInfer<E> | EncodeError, NoInfer<P> | Zmq.NoReply, EO, RO> &
+      Zmq.OnInvalid<NoInfer<P> | Zmq.NoReply, EI, RI> &
+      Zmq.Until<EU, RU>
+  ): Effect.Effect<void, Again | Closed | EncodeError | Zmq.InvalidState | EO | EI | EU, R | RU | RO | RI>
+  <Q, P, E, R, EO = E, RO = never, EI = never, RI = never>(
+    codecs: { readonly request: FrameCodec<Q>; readonly reply: FrameCodec<P> },
+    handler: (message: Peer & Data<Q>, peer: Zmq.Peer) => Effect.Effect<NoInfer<P>, E, R>,
+    options?:
+      | (Zmq.HandlerOptions &
+          Zmq.OnFailure<Peer & Data<Q>, NoInfer<E> | EncodeError, NoInfer<P> | Zmq.NoReply, EO, RO> &
+          Zmq.OnInvalid<NoInfer<P> | Zmq.NoReply, EI, RI> & { readonly until?: undefined })
+      | undefined
+  ): Effect.Effect<never, Again | Closed | EncodeError | Zmq.InvalidState | EO | EI, R | RO | RI>
 }
 
 /**
@@ -216,6 +270,8 @@ export interface Responder {
    * that has left is dropped.
    */
   readonly serve: Zmq.Serve<Peer & Data<Buffer>, Frame>
+  /** As `serve`, with codecs for what is asked and what is replied. */
+  readonly serveAs: ServeAs
 }
 
 /**

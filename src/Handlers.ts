@@ -2,8 +2,9 @@
 import type * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
-import type { Message, Outgoing } from "./Message.ts"
-import type { Again, Closed, EncodeError, InvalidState } from "./ZmqError.ts"
+import type { Codec } from "./Codec.ts"
+import type { Message, Outgoing, Peer } from "./Message.ts"
+import type { Again, Closed, DecodeError, EncodeError, InvalidState } from "./ZmqError.ts"
 
 /**
  * How handlers are run.
@@ -118,6 +119,32 @@ export interface OnFailure<in M, in E, out Made, out EO = never, out RO = never>
 }
 
 /**
+ * What becomes of a message that a codec refuses.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OnInvalid<out Made, out EI = never, out RI = never> {
+  /**
+   * Is run in the place of the handler, and settles the message. What it makes is the reply. What it fails with ends the run, and is not tried
+   * again. Default: a warning, for the first, the tenth, the hundredth and so on of a
+   * socket, and no reply. A warning says what was expected, and not what came.
+   */
+  readonly onInvalid?: ((error: DecodeError, peer: Peer) => Effect.Effect<Made, EI, RI>) | undefined
+}
+
+/**
+ * How a request is sent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestOptions {
+  /** The name of a span for the request, with attributes as OpenTelemetry names them. Default: no span. */
+  readonly span?: string | undefined
+}
+
+/**
  * No reply: a ROUTER or SERVER drops the request, and a REP, which has to reply, sends
  * an empty message.
  *
@@ -136,11 +163,11 @@ export type NoReply = void
  */
 export interface RunForEach<in out M = Message, out Self = never> {
   <E, R, EU, RU, EO = E, RO = never>(
-    handler: (message: M) => Effect.Effect<unknown, E, R>,
+    handler: (message: M, peer: Peer) => Effect.Effect<unknown, E, R>,
     options: HandlerOptions & OnFailure<M, NoInfer<E>, unknown, EO, RO> & Until<EU, RU>
   ): Effect.Effect<void, Again | Closed | EO | EU, R | RU | RO | Self>
   <E, R, EO = E, RO = never>(
-    handler: (message: M) => Effect.Effect<unknown, E, R>,
+    handler: (message: M, peer: Peer) => Effect.Effect<unknown, E, R>,
     options?: (HandlerOptions & OnFailure<M, NoInfer<E>, unknown, EO, RO> & NoUntil) | undefined
   ): Effect.Effect<never, Again | Closed | EO, R | RO | Self>
 }
@@ -154,11 +181,86 @@ export interface RunForEach<in out M = Message, out Self = never> {
  */
 export interface Serve<in out M = Message, in out Reply = Outgoing, out Self = never> {
   <E, R, EU, RU, EO = E, RO = never>(
-    handler: (request: M, routingId: Buffer | undefined) => Effect.Effect<Reply, E, R>,
+    handler: (request: M, peer: Peer) => Effect.Effect<Reply, E, R>,
     options: HandlerOptions & OnFailure<M, NoInfer<E> | EncodeError, Reply | NoReply, EO, RO> & Until<EU, RU>
   ): Effect.Effect<void, Again | Closed | EncodeError | InvalidState | EO | EU, R | RU | RO | Self>
   <E, R, EO = E, RO = never>(
-    handler: (request: M, routingId: Buffer | undefined) => Effect.Effect<Reply, E, R>,
+    handler: (request: M, peer: Peer) => Effect.Effect<Reply, E, R>,
     options?: (HandlerOptions & OnFailure<M, NoInfer<E> | EncodeError, Reply | NoReply, EO, RO> & NoUntil) | undefined
   ): Effect.Effect<never, Again | Closed | EncodeError | InvalidState | EO, R | RO | Self>
 }
+
+/**
+ * Runs a handler on what each message is decoded to: see `Receiver`. `Self` is
+ * the service that it needs, as an accessor.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunForEachAs<out Self = never> {
+  <A, E, R, EU, RU, EO = E, RO = never, EI = never, RI = never>(
+    codec: Codec<A>,
+    handler: (value: A, peer: Peer) => Effect.Effect<unknown, E, R>,
+    options: HandlerOptions & OnFailure<A, NoInfer<E>, unknown, EO, RO> & OnInvalid<unknown, EI, RI> & Until<EU, RU>
+  ): Effect.Effect<void, Again | Closed | EO | EI | EU, R | RU | RO | RI | Self>
+  <A, E, R, EO = E, RO = never, EI = never, RI = never>(
+    codec: Codec<A>,
+    handler: (value: A, peer: Peer) => Effect.Effect<unknown, E, R>,
+    options?:
+      | (HandlerOptions & OnFailure<A, NoInfer<E>, unknown, EO, RO> & OnInvalid<unknown, EI, RI> & NoUntil)
+      | undefined
+  ): Effect.Effect<never, Again | Closed | EO | EI, R | RO | RI | Self>
+}
+
+/**
+ * Answers what each request is decoded to with what a handler makes of it, encoded:
+ * see `Responder`. `Self` is the service that it needs, as an accessor.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServeAs<out Self = never> {
+  <Q, P, E, R, EU, RU, EO = E, RO = never, EI = never, RI = never>(
+    codecs: { readonly request: Codec<Q>; readonly reply: Codec<P> },
+    handler: (request: Q, peer: Peer) => Effect.Effect<NoInfer<P>, E, R>,
+    options: HandlerOptions &
+      OnFailure<Q, NoInfer<E> | EncodeError, NoInfer<P> | NoReply, EO, RO> &
+      OnInvalid<NoInfer<P> | NoReply, EI, RI> &
+      Until<EU, RU>
+  ): Effect.Effect<void, Again | Closed | EncodeError | InvalidState | EO | EI | EU, R | RU | RO | RI | Self>
+  <Q, P, E, R, EO = E, RO = never, EI = never, RI = never>(
+    codecs: { readonly request: Codec<Q>; readonly reply: Codec<P> },
+    handler: (request: Q, peer: Peer) => Effect.Effect<NoInfer<P>, E, R>,
+    options?:
+      | (HandlerOptions &
+          OnFailure<Q, NoInfer<E> | EncodeError, NoInfer<P> | NoReply, EO, RO> &
+          OnInvalid<NoInfer<P> | NoReply, EI, RI> &
+          NoUntil)
+      | undefined
+  ): Effect.Effect<never, Again | Closed | EncodeError | InvalidState | EO | EI, R | RO | RI | Self>
+}
+
+/**
+ * Sends a request and waits for its reply: see `Requester`. `Self` is the service
+ * that it needs, as an accessor.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Request<in out Q = Outgoing, out P = Message, out E = never, out Self = never> {
+  (request: Q, options: RequestOptions): Effect.Effect<P, Again | Closed | EncodeError | InvalidState | E, Self>
+  // The last one, which is what `Effect.forEach(requests, socket.request)` takes.
+  (request: Q): Effect.Effect<P, Again | Closed | EncodeError | InvalidState | E, Self>
+}
+
+/**
+ * Encodes a value, sends it as a request, waits for the reply, and decodes that: see
+ * `Requester`. `Self` is the service that it needs, as an accessor.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RequestAs<Self = never> = <Q, P>(codecs: {
+  readonly request: Codec<Q>
+  readonly reply: Codec<P>
+}) => Request<Q, P, DecodeError, Self>

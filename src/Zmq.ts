@@ -43,10 +43,10 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Codec } from "./Codec.ts"
-import type { RunForEach, Serve } from "./Handlers.ts"
+import type { Request, RequestAs, RequestOptions, RunForEach, RunForEachAs, Serve, ServeAs } from "./Handlers.ts"
 import type { SocketType } from "./internal/socket/options.ts"
 import * as sockets from "./internal/socket/sockets.ts"
-import type { Message, Outgoing } from "./Message.ts"
+import type { Message, Outgoing, Peer } from "./Message.ts"
 import type { SocketEvent } from "./SocketEvent.ts"
 import type * as Options from "./SocketOptions.ts"
 import type { Stats } from "./Stats.ts"
@@ -150,6 +150,8 @@ export interface Socket {
 export interface Receives<out E = never> {
   /** The next message, all its frames. */
   readonly recv: Effect.Effect<Message, Again | Closed | E>
+  /** The next message, and who it is from. */
+  readonly recvWithPeer: Effect.Effect<readonly [Message, Peer], Again | Closed | E>
   /** The next message as text: one frame of UTF-8. */
   readonly recvString: Effect.Effect<string, Again | Closed | DecodeError | E>
   /** The next message as text, frame by frame. */
@@ -225,6 +227,11 @@ export interface Receiver extends Receives {
    * With `until` it stops, when its handlers have finished.
    */
   readonly runForEach: RunForEach
+  /**
+   * As `runForEach`, with what each message is decoded to. One that the codec refuses
+   * goes to `onInvalid`, and the run goes on.
+   */
+  readonly runForEachAs: RunForEachAs
 }
 
 /**
@@ -290,7 +297,9 @@ export interface Requester {
    * reply. A REP and `serve` do so. A reply to a REQ without them has libzmq end
    * the connection; it is made again, and the next request goes on.
    */
-  readonly request: (message: Outgoing) => Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
+  readonly request: Request
+  /** As `request`, with codecs for what is asked and what is replied. A reply that the codec refuses is a `DecodeError`. */
+  readonly requestAs: RequestAs
 }
 
 /**
@@ -302,7 +311,7 @@ export interface Requester {
 export interface Responder {
   /**
    * Answers each request with what the handler makes of it. On a ROUTER the
-   * handler is also given the routing id of the client, and `concurrency` (1
+   * handler is also given the client as a `Peer`, with its routing id, and `concurrency` (1
    * unless given) requests are handled at a time.
    *
    * The first handler that fails ends it, as in `runForEach`: the others are
@@ -315,6 +324,12 @@ export interface Responder {
    * With `until` it stops, when its handlers have finished and have replied.
    */
   readonly serve: Serve
+  /**
+   * As `serve`, with codecs for what is asked and what is replied. A request that the codec
+   * refuses goes to `onInvalid`, which may reply. An error for the client is a reply: give
+   * the replies a union for it.
+   */
+  readonly serveAs: ServeAs
 }
 
 /**
@@ -832,6 +847,14 @@ export const layer = <S extends Socket, E, R>(
 export const recv = Receiver.use((receiver) => receiver.recv)
 
 /**
+ * The next message, and who it is from.
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
+export const recvWithPeer = Receiver.use((receiver) => receiver.recvWithPeer)
+
+/**
  * The next message as text: one frame of UTF-8.
  *
  * A message of another shape fails with `DecodeError`, which carries it.
@@ -964,6 +987,29 @@ export const runForEach: RunForEach<Message, Receiver> = ((...args: Parameters<R
   Receiver.use((receiver) => receiver.runForEach(...args))) as RunForEach<Message, Receiver>
 
 /**
+ * Runs a handler on what each message is decoded to: see `Receiver`.
+ *
+ * **Example** (Jobs in MessagePack, and those that are none)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Codec, Zmq } from "effect-zmq"
+ *
+ * const job = Codec.msgpack(Schema.Struct({ id: Schema.Number }))
+ *
+ * export const worker = Zmq.runForEachAs(job, ({ id }) => Effect.log(`job ${id}`), {
+ *   concurrency: 8,
+ *   onInvalid: (error) => Effect.logError(error.reason)
+ * })
+ * ```
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const runForEachAs: RunForEachAs<Receiver> = ((...args: Parameters<RunForEachAs>) =>
+  Receiver.use((receiver) => receiver.runForEachAs(...args))) as RunForEachAs<Receiver>
+
+/**
  * Sends a message: text, bytes, or frames of them. `Unroutable` is of a ROUTER,
  * STREAM or SERVER only; the socket itself has the errors of its type.
  *
@@ -1032,7 +1078,40 @@ export const sink = Sink.unwrap(Sender.useSync((sender) => sender.sink))
  * @category request and reply
  * @since 0.1.0
  */
-export const request = (message: Outgoing) => Requester.use((requester) => requester.request(message))
+export const request: Request<Outgoing, Message, never, Requester> = (
+  message: Outgoing,
+  options: RequestOptions = {}
+) => Requester.use((requester) => requester.request(message, options))
+
+/**
+ * Sends a request as a codec encodes it, and decodes the reply.
+ *
+ * **Example** (A service and its client, without a line of encoding)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Codec, Zmq } from "effect-zmq"
+ *
+ * const price = {
+ *   request: Codec.json(Schema.Struct({ symbol: Schema.String })),
+ *   reply: Codec.json(
+ *     Schema.Union([Schema.TaggedStruct("Price", { price: Schema.Number }), Schema.TaggedStruct("Unknown", {})])
+ *   )
+ * }
+ *
+ * export const server = Zmq.serveAs(price, ({ symbol }) =>
+ *   Effect.succeed(symbol === "XYZ" ? { _tag: "Price", price: 42 } : { _tag: "Unknown" })
+ * )
+ * export const client = Zmq.requestAs(price)({ symbol: "XYZ" })
+ * ```
+ *
+ * @category request and reply
+ * @since 0.1.0
+ */
+export const requestAs: RequestAs<Requester> =
+  <Q, P>(codecs: { readonly request: Codec<Q>; readonly reply: Codec<P> }) =>
+  (value: Q, options: RequestOptions = {}) =>
+    Requester.use((requester) => requester.requestAs(codecs)(value, options))
 
 /**
  * Answers requests with a handler: see `Responder`.
@@ -1053,6 +1132,15 @@ export const request = (message: Outgoing) => Requester.use((requester) => reque
  */
 export const serve: Serve<Message, Outgoing, Responder> = ((...args: Parameters<Serve>) =>
   Responder.use((responder) => responder.serve(...args))) as Serve<Message, Outgoing, Responder>
+
+/**
+ * Answers requests with a handler, through codecs: see `Responder`.
+ *
+ * @category request and reply
+ * @since 0.1.0
+ */
+export const serveAs: ServeAs<Responder> = ((...args: Parameters<ServeAs>) =>
+  Responder.use((responder) => responder.serveAs(...args))) as ServeAs<Responder>
 
 /**
  * Subscribes to a topic until the scope closes.

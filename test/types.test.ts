@@ -28,8 +28,24 @@ type SocketOperation =
   | "awaitConnected"
   | "awaitPeers"
   | "stats"
-type ReceivesOperation = "recv" | "recvString" | "recvStrings" | "recvJson" | "recvSchema" | "recvAs" | "tryRecv"
-type ReceiverOperation = ReceivesOperation | "drain" | "messages" | "strings" | "stream" | "streamAs" | "runForEach"
+type ReceivesOperation =
+  | "recvWithPeer"
+  | "recv"
+  | "recvString"
+  | "recvStrings"
+  | "recvJson"
+  | "recvSchema"
+  | "recvAs"
+  | "tryRecv"
+type ReceiverOperation =
+  | ReceivesOperation
+  | "drain"
+  | "messages"
+  | "strings"
+  | "stream"
+  | "streamAs"
+  | "runForEach"
+  | "runForEachAs"
 type SendsOperation = "send" | "sendJson" | "sendSchema" | "sendAs" | "trySend"
 type SenderOperation = SendsOperation | "sendAll" | "sink"
 type SubscriberOperation = "subscribe" | "unsubscribe"
@@ -46,8 +62,26 @@ const socketOperations = [
   "awaitPeers",
   "stats"
 ]
-const receivesOperations = ["recv", "recvString", "recvStrings", "recvJson", "recvSchema", "recvAs", "tryRecv"]
-const receiverOperations = [...receivesOperations, "drain", "messages", "strings", "stream", "streamAs", "runForEach"]
+const receivesOperations = [
+  "recv",
+  "recvWithPeer",
+  "recvString",
+  "recvStrings",
+  "recvJson",
+  "recvSchema",
+  "recvAs",
+  "tryRecv"
+]
+const receiverOperations = [
+  ...receivesOperations,
+  "drain",
+  "messages",
+  "strings",
+  "stream",
+  "streamAs",
+  "runForEach",
+  "runForEachAs"
+]
 const sendsOperations = ["send", "sendJson", "sendSchema", "sendAs", "trySend"]
 const senderOperations = [...sendsOperations, "sendAll", "sink"]
 
@@ -57,10 +91,18 @@ describe("each socket type has exactly its operations", () => {
     expectTypeOf<keyof Zmq.Push>().toEqualTypeOf<SocketOperation | SenderOperation>()
     expectTypeOf<keyof Zmq.Pub>().toEqualTypeOf<SocketOperation | SenderOperation | "awaitSubscribers">()
     expectTypeOf<keyof Zmq.Sub>().toEqualTypeOf<SocketOperation | ReceiverOperation | SubscriberOperation>()
-    expectTypeOf<keyof Zmq.Req>().toEqualTypeOf<SocketOperation | ReceivesOperation | SendsOperation | "request">()
-    expectTypeOf<keyof Zmq.Rep>().toEqualTypeOf<SocketOperation | ReceivesOperation | SendsOperation | "serve">()
-    expectTypeOf<keyof Zmq.Dealer>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation | "request">()
-    expectTypeOf<keyof Zmq.Router>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation | "serve">()
+    expectTypeOf<keyof Zmq.Req>().toEqualTypeOf<
+      SocketOperation | ReceivesOperation | SendsOperation | "request" | "requestAs"
+    >()
+    expectTypeOf<keyof Zmq.Rep>().toEqualTypeOf<
+      SocketOperation | ReceivesOperation | SendsOperation | "serve" | "serveAs"
+    >()
+    expectTypeOf<keyof Zmq.Dealer>().toEqualTypeOf<
+      SocketOperation | ReceiverOperation | SenderOperation | "request" | "requestAs"
+    >()
+    expectTypeOf<keyof Zmq.Router>().toEqualTypeOf<
+      SocketOperation | ReceiverOperation | SenderOperation | "serve" | "serveAs"
+    >()
     expectTypeOf<keyof Zmq.Pair>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation>()
     expectTypeOf<keyof Zmq.XPub>().toEqualTypeOf<
       SocketOperation | ReceiverOperation | SenderOperation | "awaitSubscribers"
@@ -76,10 +118,10 @@ describe("each socket type has exactly its operations", () => {
     [Zmq.push(), senderOperations],
     [Zmq.pub(), [...senderOperations, "awaitSubscribers"]],
     [Zmq.sub({ subscribe: "" }), [...receiverOperations, "subscribe", "unsubscribe"]],
-    [Zmq.req(), [...receivesOperations, ...sendsOperations, "request"]],
-    [Zmq.rep(), [...receivesOperations, ...sendsOperations, "serve"]],
-    [Zmq.dealer(), [...receiverOperations, ...senderOperations, "request"]],
-    [Zmq.router(), [...receiverOperations, ...senderOperations, "serve"]],
+    [Zmq.req(), [...receivesOperations, ...sendsOperations, "request", "requestAs"]],
+    [Zmq.rep(), [...receivesOperations, ...sendsOperations, "serve", "serveAs"]],
+    [Zmq.dealer(), [...receiverOperations, ...senderOperations, "request", "requestAs"]],
+    [Zmq.router(), [...receiverOperations, ...senderOperations, "serve", "serveAs"]],
     [Zmq.pair(), [...receiverOperations, ...senderOperations]],
     [Zmq.xpub(), [...receiverOperations, ...senderOperations, "awaitSubscribers"]],
     [Zmq.xsub(), [...receiverOperations, ...senderOperations, "subscribe", "unsubscribe"]],

@@ -13,11 +13,11 @@ import * as Sink from "effect/Sink"
 import type { FrameCodec } from "../../Codec.ts"
 import type * as Draft from "../../Draft.ts"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
+import type * as Zmq from "../../Zmq.ts"
 import { BindError, DecodeError, EncodeError, OptionError, type SocketError } from "../../ZmqError.ts"
 import { decodeAs, decodeJson, decodeSchema, decodeString, encodeAs, encodeJson, encodeSchema } from "../codec/codec.ts"
 import type { Decode, Receiving } from "../receive/receive.ts"
 import { makeStream } from "../receive/stream.ts"
-import { serve } from "../request/exchange.ts"
 import { sizeOf } from "../send/outbox.ts"
 import { isFrame, noRule, type SendError, Sending } from "../send/send.ts"
 import { checkBind, faultOf, isMulticast, udpTarget } from "../socket/endpoint.ts"
@@ -25,10 +25,10 @@ import { type DraftType, longestGroup, toGroup } from "../socket/options.ts"
 import { openSocket, type SocketCore, whenOpen } from "../socket/socket.ts"
 import {
   type AnyOptions,
-  inSpan,
+  handlersOf,
   receiverOf,
   receivingOf,
-  runForEachOf,
+  responderOf,
   senderOf,
   socketOf
 } from "../socket/sockets.ts"
@@ -79,8 +79,9 @@ const address: Heading<Draft.Address> = {
 // receiving
 // -----------------------------------------------------------------------------
 
-const headedReceiverOf = <H>(receiving: Receiving, heading: Heading<H>) => {
+const headedReceiverOf = <H>(receiving: Receiving, type: DraftType, heading: Heading<H>) => {
   type Headed<A> = H & Draft.Data<A>
+  const { runForEach, runForEachAs } = handlersOf(receiving, type)
   const whole = (message: Message): Headed<Buffer> => ({ ...heading.read(message[0]), data: message[1]! })
   const headed =
     <A>(decode: Decode<A>): Decode<Headed<A>> =>
@@ -103,7 +104,12 @@ const headedReceiverOf = <H>(receiving: Receiving, heading: Heading<H>) => {
     strings: makeStream(receiving, "strings", headed(decodeString("strings"))),
     stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", headed(decodeSchema("stream", schema))),
     streamAs: <A>(codec: FrameCodec<A>) => makeStream(receiving, "streamAs", headed(decodeAs("streamAs", codec))),
-    runForEach: runForEachOf(receiving, whole)
+    runForEach: runForEach(whole),
+    runForEachAs: <A, E, R>(
+      codec: FrameCodec<A>,
+      handler: (message: Headed<A>, peer: Zmq.Peer) => Effect.Effect<unknown, E, R>,
+      options?: AnyOptions<Headed<A>, unknown, E, R>
+    ) => runForEachAs(headed(decodeAs("runForEachAs", codec)), handler, options)
   }
 }
 
@@ -323,32 +329,38 @@ const operations: { readonly [Type in DraftType]: (core: SocketCore) => object }
   server: (core) => {
     const receiving = receivingOf(core)
     const sending = headedSendingOf(core)
+    // Framed as the requests of a ROUTER are: the routing id, and the body.
+    const { serve, serveAs } = responderOf<Draft.Peer & Draft.Data<Buffer>, Frame | undefined>(
+      receiving,
+      sending,
+      "router",
+      ([data], id) => ({ ...peer.read(id!), data })
+    )
     return {
-      ...headedReceiverOf(receiving, peer),
+      ...headedReceiverOf(receiving, core.type as DraftType, peer),
       ...headedSenderOf(sending, peer),
-      serve: <E, R>(
-        handler: (request: Draft.Peer & Draft.Data<Buffer>) => Effect.Effect<Frame, E, R>,
-        options: AnyOptions<Draft.Peer & Draft.Data<Buffer>, Frame | undefined, E | SendError, R> = {}
+      serve,
+      serveAs: <Q, P, E, R>(
+        { reply, request }: { readonly request: FrameCodec<Q>; readonly reply: FrameCodec<P> },
+        handler: (message: Draft.Peer & Draft.Data<Q>, peer: Zmq.Peer) => Effect.Effect<P, E, R>,
+        options?: AnyOptions<Draft.Peer & Draft.Data<Q>, P | undefined, E | SendError, R>
       ) => {
-        const { orElse, ...rest } = options
-        const spanned = inSpan(options.span, "respond", handler)
-        const request = (data: Buffer, id: Buffer | undefined) => ({ ...peer.read(id!), data })
-        // Framed as the requests of a ROUTER are: the routing id, and the body.
-        const ofRouter = ([data]: Message, id: Buffer | undefined) => spanned(request(data, id))
-        return serve(receiving, sending, "router", ofRouter, {
-          ...rest,
-          orElse: orElse && (([data], cause, id) => orElse(request(data, id), cause))
-        })
+        const decode = decodeAs("serveAs", request)
+        const decodeHeaded = (body: Message, id: Buffer | undefined) => {
+          const data = decode(body)
+          return data instanceof DecodeError ? data : { ...peer.read(id!), data }
+        }
+        return serveAs(decodeHeaded, encodeAs("serveAs", reply), handler, options)
       }
     }
   },
-  client: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(singleSendingOf(core)) }),
+  client: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...senderOf(singleSendingOf(core)) }),
   radio: (core) => headedSenderOf(headedSendingOf(core), group, fitsRadio(core)),
-  dish: (core) => ({ ...headedReceiverOf(receivingOf(core), group), ...groupsOf(core) }),
-  gather: (core) => receiverOf(receivingOf(core)),
+  dish: (core) => ({ ...headedReceiverOf(receivingOf(core), core.type as DraftType, group), ...groupsOf(core) }),
+  gather: (core) => receiverOf(receivingOf(core), core.type),
   scatter: (core) => senderOf(singleSendingOf(core)),
   datagram: (core) => ({
-    ...headedReceiverOf(receivingOf(core), address),
+    ...headedReceiverOf(receivingOf(core), core.type as DraftType, address),
     ...headedSenderOf(headedSendingOf(core), address, fitsDatagram)
   })
 }

@@ -38,12 +38,12 @@ export interface Handling<A, E, R> extends RunOptions<E, R> {
  * whose handler fails or is interrupted goes back. It succeeds when `until` has,
  * and then the handlers that ran.
  *
- * `handler` is given a function that settles its message early.
+ * `handler` is given its worker, which can settle its message early.
  */
 export const forEachMessage = <A, E, R>(
   receiving: Receiving,
   options: Handling<A, E, R>,
-  handler: (value: A, settle: () => void) => Effect.Effect<unknown, E, R>
+  handler: (value: A, worker: Worker) => Effect.Effect<unknown, E, R>
 ): Effect.Effect<void, ReceiveError | E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.contextWith((context: Context.Context<R>) => {
@@ -53,14 +53,14 @@ export const forEachMessage = <A, E, R>(
         const settle = () => worker.settle()
         const { now, later } = receiving.lend({ ...options, keep, final: false })
         const waitAndHandle = Effect.flatMap(later, (value) =>
-          value === nothing ? Effect.void : handler(value, settle)
+          value === nothing ? Effect.void : handler(value, worker)
         )
         const handleNext = (): Effect.Effect<unknown, ReceiveError | E, R> => {
           const again = run.due.length > 0 ? run.takeDue(worker) : undefined
-          if (again !== undefined) return again(settle)
+          if (again !== undefined) return again(worker)
           const value = now()
           if (value === nothing) return waitAndHandle
-          return value instanceof DecodeError ? Effect.fail(value) : handler(value, settle)
+          return value instanceof DecodeError ? Effect.fail(value) : handler(value, worker)
         }
         return Effect.whileLoop({ while: () => !run.isEnough, body: handleNext, step: settle })
       })
@@ -71,7 +71,7 @@ export const forEachMessage = <A, E, R>(
   )
 
 /** Handles a message once more. */
-type Again<E, R> = (settle: () => void) => Effect.Effect<unknown, E, R>
+type Again<E, R> = (worker: Worker) => Effect.Effect<unknown, E, R>
 
 /** A message that waits for its next try. */
 interface Aside<E, R> {
@@ -111,11 +111,10 @@ export class Worker {
   wait<E, R>(millis: number, again: Again<E, R>): Effect.Effect<unknown, E, R> {
     const run = this.#run as Run<E, R>
     if (run.putAside(this, millis, again)) return Effect.void
-    const settle = () => this.settle()
     return Effect.flatMap(run.waitBeside(millis), (goOn) => {
-      if (goOn) return again(settle)
+      if (goOn) return again(this)
       run.receiving.putBack(this.#lease!)
-      settle()
+      this.settle()
       return Effect.void
     })
   }
@@ -225,7 +224,6 @@ export class Run<E, R> {
     this.onAllEnded = () => this.onEnd(Exit.void)
     for (const [worker, fiber] of this.workers) if (worker.lease === undefined) this.dismiss(worker, fiber)
     for (const end of this.beside) end()
-    this.putBackAside()
     this.lookWhetherAllEnded()
   }
 
@@ -250,7 +248,6 @@ export class Run<E, R> {
     }
     this.aside.add(aside)
     worker.settle()
-    if (this.stopping) this.putBackAside()
     return true
   }
 

@@ -12,7 +12,8 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
-import { CurrentWorker } from "./handlers.ts"
+import { EncodeError } from "../../ZmqError.ts"
+import type { Worker } from "./handlers.ts"
 
 /** What follows when a handler of `A`, which makes a `B`, fails. */
 export interface OnFailure<A, B, E, R> {
@@ -24,47 +25,56 @@ type Step<E, R> = Effect.Success<ReturnType<typeof Schedule.toStep<unknown, E, n
 
 /**
  * Runs `handle` until it succeeds or is given up, and then `finish` with what was
- * made, within the operation that made it.
+ * made, within the operation that made it. What that refuses counts as a failure.
  */
 export const retrying = <A, B, E, R, E2>(
-  { orElse, retry }: OnFailure<A, B, E, R>,
-  handle: (value: A) => Effect.Effect<B, E, R>,
-  finish: (value: A, made: B, settle: () => void) => Effect.Effect<unknown, E2>
-): ((value: A, settle: () => void) => Effect.Effect<unknown, E | E2, R>) => {
-  type Attempt = Effect.Effect<unknown, E | E2, R>
+  { orElse, retry }: OnFailure<A, B, E | EncodeError, R>,
+  handle: (value: A, worker: Worker) => Effect.Effect<B, E, R>,
+  finish: (value: A, made: B, worker: Worker) => Effect.Effect<unknown, E2> | EncodeError
+): ((value: A, worker: Worker) => Effect.Effect<unknown, E | E2 | EncodeError, R>) => {
+  type Attempt = Effect.Effect<unknown, E | E2 | EncodeError, R>
+  type Failure = Cause.Cause<E | EncodeError>
+  type Steps = Step<E | EncodeError, R>
+  const end = (value: A, made: B, worker: Worker): Attempt => {
+    const ended = finish(value, made, worker)
+    return ended instanceof EncodeError ? Effect.fail(ended) : ended
+  }
   if (retry === undefined && orElse === undefined) {
-    return (value, settle) => Effect.flatMap(handle(value), (made) => finish(value, made, settle))
+    return (value, worker) => Effect.flatMap(handle(value, worker), (made) => end(value, made, worker))
   }
 
-  const attempt = (value: A, settle: () => void, step?: Step<E, R>): Attempt =>
-    Effect.matchCauseEffect(handle(value), {
-      onSuccess: (made) => finish(value, made, settle),
-      onFailure: (cause) => failed(value, settle, cause, step)
+  const attempt = (value: A, worker: Worker, step?: Steps): Attempt =>
+    Effect.matchCauseEffect(handle(value, worker), {
+      onSuccess: (made) => {
+        const ended = finish(value, made, worker)
+        return ended instanceof EncodeError ? failed(value, worker, Cause.fail(ended), step) : ended
+      },
+      onFailure: (cause) => failed(value, worker, cause, step)
     })
 
-  const failed = (value: A, settle: () => void, cause: Cause.Cause<E>, step: Step<E, R> | undefined): Attempt => {
+  const failed = (value: A, worker: Worker, cause: Failure, step: Steps | undefined): Attempt => {
     const error = Cause.findErrorOption(cause)
     // A defect is no better the next time.
-    if (retry === undefined || Option.isNone(error)) return giveUp(value, settle, cause)
+    if (retry === undefined || Option.isNone(error)) return giveUp(value, worker, cause)
     if (step === undefined) {
-      return Effect.flatMap(Schedule.toStep(retry), (step) => failed(value, settle, cause, step))
+      return Effect.flatMap(Schedule.toStep(retry), (step) => failed(value, worker, cause, step))
     }
-    const fiber = Fiber.getCurrent()!
-    return Effect.matchCauseEffect(step(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), error.value), {
+    const now = Fiber.getCurrent()!.getRef(Clock.Clock).currentTimeMillisUnsafe()
+    return Effect.matchCauseEffect(step(now, error.value), {
       onSuccess: ([, delay]): Attempt => {
         const millis = Duration.toMillis(delay)
-        if (!(millis > 0)) return Effect.andThen(Effect.yieldNow, attempt(value, settle, step))
-        return fiber.getRef(CurrentWorker)!.wait(millis, (settle) => attempt(value, settle, step))
+        if (!(millis > 0)) return Effect.andThen(Effect.yieldNow, attempt(value, worker, step))
+        return worker.wait(millis, (worker) => attempt(value, worker, step))
       },
       onFailure: (over) =>
-        Pull.isDoneCause(over) ? giveUp(value, settle, cause) : Effect.failCause(over as Cause.Cause<never>)
+        Pull.isDoneCause(over) ? giveUp(value, worker, cause) : Effect.failCause(over as Cause.Cause<never>)
     })
   }
 
-  const giveUp = (value: A, settle: () => void, cause: Cause.Cause<E>): Attempt =>
+  const giveUp = (value: A, worker: Worker, cause: Failure): Attempt =>
     orElse === undefined
       ? Effect.failCause(cause)
-      : Effect.flatMap(orElse(value, cause), (made) => finish(value, made, settle))
+      : Effect.flatMap(orElse(value, cause), (made) => end(value, made, worker))
 
-  return (value, settle) => attempt(value, settle)
+  return (value, worker) => attempt(value, worker)
 }

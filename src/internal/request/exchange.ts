@@ -5,15 +5,15 @@
 import { randomBytes } from "node:crypto"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
-import type { Message, Outgoing } from "../../Message.ts"
-import { Again, Closed, InvalidState } from "../../ZmqError.ts"
+import type { Message, Outgoing, Peer } from "../../Message.ts"
+import { Again, Closed, DecodeError, EncodeError, InvalidState } from "../../ZmqError.ts"
 import { microtask, nextMicrotask } from "../microtask.ts"
-import { forEachMessage, type RunOptions } from "../receive/handlers.ts"
+import { forEachMessage, type RunOptions, type Worker } from "../receive/handlers.ts"
 import type { Diversion, Inbox } from "../receive/inbox.ts"
+import { nobody } from "../receive/peer.ts"
 import type { ReceiveError, ReceiveRule, Receiving } from "../receive/receive.ts"
-import { retrying } from "../receive/retry.ts"
+import { type OnFailure, retrying } from "../receive/retry.ts"
 import { checkOutgoing, framesOf, noRule, type SendError, type Sending, type SendRule } from "../send/send.ts"
 import { startTimer } from "../timer.ts"
 
@@ -264,72 +264,84 @@ interface Request {
 }
 
 /** What a request is made of: how to address the reply, and the request itself. */
-interface Envelope {
+interface Envelope<Q> {
   readonly address: ReadonlyArray<Buffer>
-  readonly body: Message
+  readonly body: Q
 }
 
 // RFC 28: the address ends with the first empty frame. A DEALER that sends
 // without one is addressed by its routing id alone.
-const openEnvelope = (message: Message): Envelope => {
+const openEnvelope = (message: Message): Envelope<Message> => {
   const delimiter = message.findIndex((frame, index) => index > 0 && frame.length === 0)
   const end = delimiter > 0 && delimiter < message.length - 1 ? delimiter + 1 : 1
   return { address: message.slice(0, end), body: message.slice(end) as unknown as Message }
 }
 
-/** What a handler replies, or that it drops the request. */
-type Reply = Outgoing | undefined
-
-export type Handler<E, R> = (request: Message, routingId: Buffer | undefined) => Effect.Effect<Reply, E, R>
-
-export interface ServeOptions<E, R> extends RunOptions<E, R> {
-  readonly retry?: Schedule.Schedule<unknown, E, never, R> | undefined
-  readonly orElse?:
-    | ((request: Message, cause: Cause.Cause<E>, routingId: Buffer | undefined) => Effect.Effect<Reply, E, R>)
-    | undefined
+/** What requests and replies mean, and how they are answered. */
+export interface Service<Q, Made, E, R> extends RunOptions<E, R>, OnFailure<Q, Made, E | SendError, R> {
+  readonly operation: string
+  readonly decode: (body: Message, routingId: Buffer | undefined) => Q | DecodeError
+  /** The reply, why there is none, or `undefined` if the request is to be dropped. */
+  readonly encode: (made: Made) => Outgoing | EncodeError | undefined
+  readonly handler: (request: Q, peer: Peer) => Effect.Effect<Made, E, R>
+  readonly onInvalid?: ((error: DecodeError, peer: Peer) => Effect.Effect<Made, E, R>) | undefined
 }
 
 /**
- * Answers each request with what `handler` makes of it. A request whose handler
+ * Answers each request with what its handler makes of it. A request whose handler
  * fails or is interrupted goes back. A reply that is made is sent: where its
  * client has no room, it waits for that by itself.
  */
-export const serve = <E, R>(
+export const serve = <Q, Made, E, R>(
   receiving: Receiving,
   sending: Sending,
   type: "rep" | "router",
-  handler: Handler<E, R>,
-  options?: ServeOptions<E | SendError, R>
+  service: Service<Q, Made, E, R>
 ): Effect.Effect<void, SendError | ReceiveError | E, R> => {
-  const checked = (reply: Reply): Effect.Effect<Reply, SendError> => {
-    const wrong = reply === undefined ? undefined : checkOutgoing("serve", reply)
-    return wrong === undefined ? Effect.succeed(reply) : Effect.fail(wrong)
-  }
-  const orElse = options?.orElse
-  const handle = retrying<Envelope, Reply, SendError | E, R, SendError>(
-    {
-      retry: options?.retry,
-      orElse: orElse && (({ address, body }, cause) => Effect.flatMap(orElse(body, cause, address[0]), checked))
-    },
-    ({ address, body }) => Effect.flatMap(handler(body, address[0]), checked),
-    ({ address }, reply, settle) => {
-      // A REP cannot do without.
-      if (reply === undefined && type === "router") {
-        settle()
-        return Effect.void
-      }
-      return sending.reply("serve", [...address, ...framesOf(reply ?? "")] as unknown as Outgoing, settle)
+  const { concurrency, decode, encode, handler, onInvalid, operation, retry, until } = service
+  const peerOf = ({ address: [routingId] }: Envelope<unknown>): Peer =>
+    routingId === undefined ? nobody : { routingId }
+  const reply = ({ address }: Envelope<unknown>, made: Made, worker: Worker) => {
+    const body = encode(made)
+    if (body instanceof EncodeError) return body
+    // A REP cannot do without.
+    if (body === undefined && type === "router") {
+      worker.settle()
+      return Effect.void
     }
+    const wrong = body === undefined ? undefined : checkOutgoing(operation, body)
+    if (wrong !== undefined) return wrong
+    const message = [...address, ...framesOf(body ?? "")] as unknown as Outgoing
+    return sending.reply(operation, message, () => worker.settle())
+  }
+  const orElse =
+    service.orElse && (({ body }: Envelope<Q>, cause: Cause.Cause<E | SendError>) => service.orElse!(body, cause))
+  const valid = retrying<Envelope<Q>, Made, E | SendError, R, SendError>(
+    { retry, orElse },
+    (envelope) => handler(envelope.body, peerOf(envelope)),
+    reply
   )
+  const invalid = retrying<Envelope<DecodeError>, Made, E, R, SendError>(
+    {},
+    (envelope) => onInvalid!(envelope.body, peerOf(envelope)),
+    reply
+  )
+  const handle = (envelope: Envelope<Q | DecodeError>, worker: Worker) =>
+    envelope.body instanceof DecodeError
+      ? invalid(envelope as Envelope<DecodeError>, worker)
+      : valid(envelope as Envelope<Q>, worker)
   return receiving.inTurn(
-    "serve",
-    forEachMessage<Envelope, SendError | E, R>(
+    operation,
+    forEachMessage<Envelope<Q | DecodeError>, SendError | E, R>(
       receiving,
       {
-        operation: "serve",
-        decode: type === "router" ? openEnvelope : (message): Envelope => ({ address: [], body: message }),
-        concurrency: type === "router" ? options?.concurrency : 1,
-        until: options?.until,
+        operation,
+        decode: (message) => {
+          const { address, body } = type === "router" ? openEnvelope(message) : { address: [], body: message }
+          return { address, body: decode(body, address[0]) }
+        },
+        concurrency: type === "router" ? concurrency : 1,
+        until,
         inTurn: type === "rep",
         // A server waits for requests as long as it takes.
         timeLimit: Number.POSITIVE_INFINITY

@@ -13,6 +13,7 @@ import type * as Zmq from "../../Zmq.ts"
 import {
   BindError,
   ConnectError,
+  DecodeError,
   EncodeError,
   InvalidState,
   OpenError,
@@ -29,16 +30,18 @@ import {
   encodeJson,
   encodeSchema
 } from "../codec/codec.ts"
-import { forEachMessage } from "../receive/handlers.ts"
-import { Receiving } from "../receive/receive.ts"
+import { forEachMessage, type Worker } from "../receive/handlers.ts"
+import { invalidWarning, keeping, sorting } from "../receive/invalid.ts"
+import { peersOf } from "../receive/peer.ts"
+import { type Decode, Receiving } from "../receive/receive.ts"
 import { type OnFailure, retrying } from "../receive/retry.ts"
 import { makeStream } from "../receive/stream.ts"
-import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
+import { DealerRequests, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
 import { type Check, checkOutgoing, isFrame, noRule, type SendError, Sending } from "../send/send.ts"
 import { openStable } from "../zeromq/native.ts"
 import { isSubscription } from "../zeromq/subscribers.ts"
 import { link } from "./link.ts"
-import { oneTopic, type StableType } from "./options.ts"
+import { oneTopic, type SocketType, type StableType } from "./options.ts"
 import { type Bound, type Connected, openSocket, resolveHost, type SocketCore, whenOpen } from "./socket.ts"
 
 const isBindError = (error: unknown): error is BindError => error instanceof BindError
@@ -126,8 +129,13 @@ const publisherOf = (core: SocketCore) => ({
     )
 })
 
-const receivesOf = (receiving: Receiving) => ({
+const withPeer =
+  (peerOf: (message: Zmq.Message) => Zmq.Peer): Decode<readonly [Zmq.Message, Zmq.Peer]> =>
+  (message) => [message, peerOf(message)]
+
+const receivesOf = (receiving: Receiving, type: SocketType) => ({
   recv: receiving.receive("recv", wholeMessage),
+  recvWithPeer: receiving.receive("recvWithPeer", withPeer(peersOf(type))),
   recvString: receiving.receive("recvString", decodeString("recvString")),
   recvStrings: receiving.receive("recvStrings", decodeStrings("recvStrings")),
   recvJson: receiving.receive("recvJson", decodeJson("recvJson")),
@@ -136,15 +144,17 @@ const receivesOf = (receiving: Receiving) => ({
   tryRecv: receiving.tryReceive(wholeMessage)
 })
 
+const kinds = { process: "consumer", respond: "server", request: "client" } as const
+
 // Only where it is asked for: a span for each message costs more than the message.
 export const inSpan = <Args extends Array<unknown>, A, E, R>(
   name: string | undefined,
-  operation: "process" | "respond",
+  operation: keyof typeof kinds,
   handler: (...args: Args) => Effect.Effect<A, E, R>
 ) => {
   if (name === undefined) return handler
   const options = {
-    kind: operation === "process" ? "consumer" : "server",
+    kind: kinds[operation],
     attributes: { "messaging.system": "zeromq", "messaging.operation.name": operation }
   } as const
   return (...args: Args) => Effect.withSpan(handler(...args), name, options)
@@ -153,33 +163,148 @@ export const inSpan = <Args extends Array<unknown>, A, E, R>(
 /** The options of `Handlers.ts`, which knows what can be needed and can fail. */
 export interface AnyOptions<M, Made, E, R> extends Zmq.HandlerOptions, OnFailure<M, Made, E, R> {
   readonly until?: Effect.Effect<unknown, E, R>
+  readonly onInvalid?: (error: DecodeError, peer: Zmq.Peer) => Effect.Effect<Made, E, R>
 }
+type AnyHandler<M, Made, E, R> = (message: M, peer: Zmq.Peer) => Effect.Effect<Made, E, R>
 
-const settled = (_message: unknown, _made: unknown, settle: () => void): Effect.Effect<void> => {
-  settle()
+const settled = (_message: unknown, _made: unknown, worker: Worker): Effect.Effect<void> => {
+  worker.settle()
   return Effect.void
 }
 
-export const runForEachOf =
-  <M>(receiving: Receiving, whole: (message: Zmq.Message) => M) =>
-  <E, R>(handler: (message: M) => Effect.Effect<unknown, E, R>, options: AnyOptions<M, unknown, E, R> = {}) => {
-    const { concurrency, orElse, retry, span, until } = options
-    const spanned = inSpan(span, "process", handler)
-    return forEachMessage<M, E, R>(
-      receiving,
-      { operation: "runForEach", decode: whole, concurrency, until },
-      retry === undefined && orElse === undefined ? spanned : retrying(options, spanned, settled)
-    )
+export const handlersOf = (receiving: Receiving, type: SocketType) => {
+  const peerOf = peersOf(type)
+  const warn = invalidWarning()
+  const handleBy = <M, E, R>(handler: AnyHandler<M, unknown, E, R>, options: AnyOptions<M, unknown, E, R>) => {
+    const spanned = inSpan(options.span, "process", handler)
+    const handle = (message: M, worker: Worker) => spanned(message, peerOf(worker.lease!.message))
+    const { orElse, retry } = options
+    return retry === undefined && orElse === undefined
+      ? handle
+      : retrying<M, unknown, E | EncodeError, R, never>(
+          { retry: retry as never, orElse: orElse as never },
+          handle,
+          settled
+        )
   }
+  return {
+    runForEach:
+      <M>(decode: Decode<M>) =>
+      <E, R>(handler: AnyHandler<M, unknown, E, R>, options: AnyOptions<M, unknown, E, R> = {}) =>
+        forEachMessage<M, E | EncodeError, R>(
+          receiving,
+          { operation: "runForEach", decode, concurrency: options.concurrency, until: options.until },
+          handleBy(handler, options)
+        ),
+    runForEachAs: <M, E, R>(
+      decode: Decode<M>,
+      handler: AnyHandler<M, unknown, E, R>,
+      options: AnyOptions<M, unknown, E, R> = {}
+    ) => {
+      const onInvalid = options.onInvalid ?? warn
+      return forEachMessage(
+        receiving,
+        {
+          operation: "runForEachAs",
+          decode: keeping(decode),
+          concurrency: options.concurrency,
+          until: options.until
+        },
+        sorting(handleBy(handler, options), (error, worker) => onInvalid(error, peerOf(worker.lease!.message)))
+      )
+    }
+  }
+}
 
-export const receiverOf = (receiving: Receiving) => ({
-  ...receivesOf(receiving),
+/** `serve` and `serveAs`. `headed` puts before a request what its handler is to know. */
+export const responderOf = <M, Made>(
+  receiving: Receiving,
+  sending: Sending,
+  type: "rep" | "router",
+  whole: (body: Zmq.Message, routingId: Buffer | undefined) => M
+) => {
+  const warn = invalidWarning()
+  return {
+    serve: <E, R>(handler: AnyHandler<M, Made, E, R>, options?: AnyOptions<M, Made, E | SendError, R>) =>
+      serve<M, Made, E | SendError, R>(receiving, sending, type, {
+        ...options,
+        operation: "serve",
+        decode: whole,
+        encode: (made) => made as Outgoing | undefined,
+        handler: inSpan(options?.span, "respond", handler)
+      }),
+    serveAs: <Q, P, E, R>(
+      decode: (body: Zmq.Message, routingId: Buffer | undefined) => Q | DecodeError,
+      encode: (reply: P) => Outgoing | EncodeError,
+      handler: AnyHandler<Q, P, E, R>,
+      options?: AnyOptions<Q, P | undefined, E | SendError, R>
+    ) =>
+      serve<Q, P | undefined, E | SendError, R>(receiving, sending, type, {
+        onInvalid: warn,
+        ...options,
+        operation: "serveAs",
+        decode,
+        encode: (made) => (made === undefined ? undefined : encode(made)),
+        handler: inSpan(options?.span, "respond", handler)
+      })
+  }
+}
+
+type Codecs<Q, P> = { readonly request: Codec<Q>; readonly reply: Codec<P> }
+
+const serversOf = (receiving: Receiving, sending: Sending, type: "rep" | "router") => {
+  const { serve, serveAs } = responderOf<Zmq.Message, Outgoing | undefined>(receiving, sending, type, wholeMessage)
+  return {
+    serve,
+    serveAs: <Q, P, E, R>(
+      { reply, request }: Codecs<Q, P>,
+      handler: AnyHandler<Q, P, E, R>,
+      options?: AnyOptions<Q, P | undefined, E | SendError, R>
+    ) => serveAs(decodeAs("serveAs", request), encodeAs("serveAs", reply), handler, options)
+  }
+}
+
+/** `request` and `requestAs`. */
+const requestsOf = <E>(request: (message: Outgoing) => Effect.Effect<Zmq.Message, E>) => {
+  const asked = (message: Outgoing, options?: Zmq.RequestOptions) => inSpan(options?.span, "request", request)(message)
+  return {
+    request: asked,
+    requestAs: <Q, P>(codecs: Codecs<Q, P>) => {
+      const encode = encodeAs("requestAs", codecs.request)
+      const decode = decodeAs("requestAs", codecs.reply)
+      return (value: Q, options?: Zmq.RequestOptions) =>
+        Effect.suspend((): Effect.Effect<P, E | EncodeError | DecodeError> => {
+          const message = encode(value)
+          if (message instanceof EncodeError) return Effect.fail(message)
+          return Effect.flatMap(asked(message, options), (reply) => {
+            const value = decode(reply)
+            return value instanceof DecodeError ? Effect.fail(value) : Effect.succeed(value)
+          })
+        })
+    }
+  }
+}
+
+const handlers = (receiving: Receiving, type: SocketType) => {
+  const { runForEach, runForEachAs } = handlersOf(receiving, type)
+  return {
+    runForEach: runForEach(wholeMessage),
+    runForEachAs: <A, E, R>(
+      codec: Codec<A>,
+      handler: AnyHandler<A, unknown, E, R>,
+      options?: AnyOptions<A, unknown, E, R>
+    ) => runForEachAs(decodeAs("runForEachAs", codec), handler, options)
+  }
+}
+
+export const receiverOf = (receiving: Receiving, type: SocketType) => ({
+  ...receivesOf(receiving, type),
   drain: receiving.drain(wholeMessage),
   messages: makeStream(receiving, "messages", wholeMessage),
   strings: makeStream(receiving, "strings", decodeString("strings")),
   stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", decodeSchema("stream", schema)),
   streamAs: <A>(codec: Codec<A>) => makeStream(receiving, "streamAs", decodeAs("streamAs", codec)),
-  runForEach: runForEachOf(receiving, wholeMessage)
+  ...handlers(receiving, type)
 })
 
 const sendsOf = (sending: Sending) => {
@@ -264,18 +389,18 @@ const sendingToPeers = (core: SocketCore) =>
 
 // What a type has besides what all sockets have.
 const operations: { readonly [Type in StableType]: (core: SocketCore) => object } = {
-  pull: (core) => receiverOf(receivingOf(core)),
+  pull: (core) => receiverOf(receivingOf(core), core.type),
   push: (core) => senderOf(sendingOf(core)),
   pub: (core) => ({ ...senderOf(sendingOf(core)), ...publisherOf(core) }),
-  sub: (core) => ({ ...receiverOf(receivingOf(core)), ...subscriberOf(core) }),
+  sub: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...subscriberOf(core) }),
   req: (core) => {
     const turn = new ReqTurn(core.inbox, core.options.relaxed)
     const sending = new Sending(core.outbox, core.options.sendTimeout, turn.sending)
     const receiving = new Receiving(core.inbox, core.options.receiveTimeout, turn.receiving)
     return {
-      ...receivesOf(receiving),
+      ...receivesOf(receiving, core.type),
       ...sendsOf(sending),
-      request: turn.requester(sending, receiving)
+      ...requestsOf(turn.requester(sending, receiving))
     }
   },
   rep: (core) => {
@@ -283,39 +408,37 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     const sending = new Sending(core.outbox, core.options.sendTimeout, turn.sending)
     const receiving = new Receiving(core.inbox, core.options.receiveTimeout, turn.receiving)
     return {
-      ...receivesOf(receiving),
+      ...receivesOf(receiving, core.type),
       ...sendsOf(sending),
-      serve: <E, R>(
-        handler: Handler<E, R>,
-        options?: AnyOptions<Zmq.Message, Outgoing | undefined, E | SendError, R>
-      ) => serve(receiving, sending, "rep", inSpan(options?.span, "respond", handler), options)
+      ...serversOf(receiving, sending, "rep")
     }
   },
   dealer: (core) => {
     const sending = sendingOf(core)
     const requests = new DealerRequests(sending, core.inbox, core.options.receiveTimeout)
     return {
-      ...receiverOf(receivingOf(core)),
+      ...receiverOf(receivingOf(core), core.type),
       ...senderOf(sending),
-      request: (message: Outgoing) => requests.request(message)
+      ...requestsOf((message) => requests.request(message))
     }
   },
   router: (core) => {
     const sending = sendingToPeers(core)
     const receiving = receivingOf(core)
     return {
-      ...receiverOf(receiving),
+      ...receiverOf(receiving, core.type),
       ...senderOf(sending),
-      serve: <E, R>(
-        handler: Handler<E, R>,
-        options?: AnyOptions<Zmq.Message, Outgoing | undefined, E | SendError, R>
-      ) => serve(receiving, sending, "router", inSpan(options?.span, "respond", handler), options)
+      ...serversOf(receiving, sending, "router")
     }
   },
-  pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
-  xpub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...publisherOf(core) }),
-  xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingUpstream(core)), ...subscriberOf(core) }),
-  rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingBytes(core)) })
+  pair: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...senderOf(sendingOf(core)) }),
+  xpub: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...senderOf(sendingOf(core)), ...publisherOf(core) }),
+  xsub: (core) => ({
+    ...receiverOf(receivingOf(core), core.type),
+    ...senderOf(sendingUpstream(core)),
+    ...subscriberOf(core)
+  }),
+  rawStream: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...senderOf(sendingBytes(core)) })
 }
 
 // The operations are written once, for all types: which of them fail with what

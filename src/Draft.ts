@@ -173,6 +173,10 @@ export interface Receives<in out H> {
   readonly runForEach: Zmq.RunForEach<H & Data<Buffer>>
   /** As `runForEach`, with what each message is decoded to. */
   readonly runForEachAs: RunForEachAs<H>
+  /** Messages in batches, each of which is lent as one. */
+  readonly batches: (options: Zmq.BatchOptions) => Stream.Stream<Zmq.Batch<H & Data<Buffer>>, Again | Closed>
+  /** Runs a handler on batches of messages: a batch is settled when its handler succeeds. */
+  readonly runForEachBatch: Zmq.RunForEachBatch<H & Data<Buffer>>
 }
 
 /**

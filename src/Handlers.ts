@@ -1,5 +1,6 @@
 /** How handlers are run, and the operations that run them. Part of the module `Zmq`. */
 import type * as Cause from "effect/Cause"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import type { Codec } from "./Codec.ts"
@@ -169,6 +170,51 @@ export interface RunForEach<in out M = Message, out Self = never> {
   <E, R, EO = E, RO = never>(
     handler: (message: M, peer: Peer) => Effect.Effect<unknown, E, R>,
     options?: (HandlerOptions & OnFailure<M, NoInfer<E>, unknown, EO, RO> & NoUntil) | undefined
+  ): Effect.Effect<never, Again | Closed | EO, R | RO | Self>
+}
+
+/**
+ * How large batches become, and how soon they are handed over.
+ *
+ * **Details**
+ *
+ * A batch begins with its first message, and is handed over when it has `max`
+ * messages, or `within` after that first one, by Effect's `Clock`. It is never
+ * empty. With an option `conflate` it has what came while it was collected.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BatchOptions {
+  /** How many messages at the most. Less than 1 counts as 1. They are held in memory. */
+  readonly max: number
+  /** How long a batch is collected, from its first message on. `0` is what is there. */
+  readonly within: Duration.Input
+}
+
+/**
+ * A batch of messages of type `M`: at least one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Batch<M = Message> = readonly [M, ...Array<M>]
+
+/**
+ * Runs a handler on each batch of messages of type `M`: see `Receiver`. `Self`
+ * is the service that it needs, as an accessor.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunForEachBatch<in out M = Message, out Self = never> {
+  <E, R, EU, RU, EO = E, RO = never>(
+    handler: (batch: Batch<M>) => Effect.Effect<unknown, E, R>,
+    options: BatchOptions & HandlerOptions & OnFailure<Batch<M>, NoInfer<E>, unknown, EO, RO> & Until<EU, RU>
+  ): Effect.Effect<void, Again | Closed | EO | EU, R | RU | RO | Self>
+  <E, R, EO = E, RO = never>(
+    handler: (batch: Batch<M>) => Effect.Effect<unknown, E, R>,
+    options: BatchOptions & HandlerOptions & OnFailure<Batch<M>, NoInfer<E>, unknown, EO, RO> & NoUntil
   ): Effect.Effect<never, Again | Closed | EO, R | RO | Self>
 }
 

@@ -43,7 +43,18 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Codec } from "./Codec.ts"
-import type { Request, RequestAs, RequestOptions, RunForEach, RunForEachAs, Serve, ServeAs } from "./Handlers.ts"
+import type {
+  Batch,
+  BatchOptions,
+  Request,
+  RequestAs,
+  RequestOptions,
+  RunForEach,
+  RunForEachAs,
+  RunForEachBatch,
+  Serve,
+  ServeAs
+} from "./Handlers.ts"
 import type { SocketType } from "./internal/socket/options.ts"
 import * as sockets from "./internal/socket/sockets.ts"
 import type { Message, Outgoing, Peer } from "./Message.ts"
@@ -216,6 +227,8 @@ export interface Receiver extends Receives {
   readonly stream: <A>(schema: Schema.Decoder<A>) => Stream.Stream<A, Again | Closed | DecodeError>
   /** Messages, decoded by a codec, and otherwise as `stream`. */
   readonly streamAs: <A>(codec: Codec<A>) => Stream.Stream<A, Again | Closed | DecodeError>
+  /** Messages in batches, each of which is lent as one: the next one is asked for, or all of its messages come again. */
+  readonly batches: (options: BatchOptions) => Stream.Stream<Batch, Again | Closed>
   /**
    * Runs a handler on each message, `concurrency` (1 unless given, 1,024 at most)
    * at a time. A message is settled when its handler succeeds.
@@ -232,6 +245,13 @@ export interface Receiver extends Receives {
    * goes to `onInvalid`, and the run goes on.
    */
   readonly runForEachAs: RunForEachAs
+  /**
+   * Runs a handler on batches of messages. A batch is settled when its handler succeeds: if it fails
+   * or is interrupted, all of its messages come again. With `concurrency`, one batch is
+   * collected while others are handled. Told to stop, by `until`, a batch that is
+   * being collected is handed over as it is.
+   */
+  readonly runForEachBatch: RunForEachBatch
 }
 
 /**
@@ -985,6 +1005,38 @@ export const streamAs = <A>(codec: Codec<A>) => Stream.unwrap(Receiver.useSync((
  */
 export const runForEach: RunForEach<Message, Receiver> = ((...args: Parameters<RunForEach>) =>
   Receiver.use((receiver) => receiver.runForEach(...args))) as RunForEach<Message, Receiver>
+
+/**
+ * Messages in batches, each lent until the next is asked for: see `Receiver`.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const batches = (options: BatchOptions) =>
+  Stream.unwrap(Receiver.useSync((receiver) => receiver.batches(options)))
+
+/**
+ * Runs a handler on batches of messages: see `Receiver`.
+ *
+ * **Example** (Into a database, a thousand at a time)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * declare const insertAll: (rows: ReadonlyArray<string>) => Effect.Effect<void, Error>
+ *
+ * export const recorder = Zmq.runForEachBatch(
+ *   (batch) => insertAll(batch.map(([row]) => row.toString())),
+ *   { max: 1000, within: "100 millis" }
+ * )
+ * ```
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const runForEachBatch: RunForEachBatch<Message, Receiver> = ((...args: Parameters<RunForEachBatch>) =>
+  Receiver.use((receiver) => receiver.runForEachBatch(...args))) as RunForEachBatch<Message, Receiver>
 
 /**
  * Runs a handler on what each message is decoded to: see `Receiver`.

@@ -46,6 +46,8 @@ type ReceiverOperation =
   | "streamAs"
   | "runForEach"
   | "runForEachAs"
+  | "batches"
+  | "runForEachBatch"
 type SendsOperation = "send" | "sendJson" | "sendSchema" | "sendAs" | "trySend"
 type SenderOperation = SendsOperation | "sendAll" | "sink"
 type SubscriberOperation = "subscribe" | "unsubscribe"
@@ -80,7 +82,9 @@ const receiverOperations = [
   "stream",
   "streamAs",
   "runForEach",
-  "runForEachAs"
+  "runForEachAs",
+  "batches",
+  "runForEachBatch"
 ]
 const sendsOperations = ["send", "sendJson", "sendSchema", "sendAs", "trySend"]
 const senderOperations = [...sendsOperations, "sendAll", "sink"]

@@ -81,7 +81,7 @@ const address: Heading<Draft.Address> = {
 
 const headedReceiverOf = <H>(receiving: Receiving, type: DraftType, heading: Heading<H>) => {
   type Headed<A> = H & Draft.Data<A>
-  const { runForEach, runForEachAs } = handlersOf(receiving, type)
+  const { batches, runForEach, runForEachAs, runForEachBatch } = handlersOf(receiving, type)
   const whole = (message: Message): Headed<Buffer> => ({ ...heading.read(message[0]), data: message[1]! })
   const headed =
     <A>(decode: Decode<A>): Decode<Headed<A>> =>
@@ -104,7 +104,9 @@ const headedReceiverOf = <H>(receiving: Receiving, type: DraftType, heading: Hea
     strings: makeStream(receiving, "strings", headed(decodeString("strings"))),
     stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", headed(decodeSchema("stream", schema))),
     streamAs: <A>(codec: FrameCodec<A>) => makeStream(receiving, "streamAs", headed(decodeAs("streamAs", codec))),
+    batches: batches(whole),
     runForEach: runForEach(whole),
+    runForEachBatch: runForEachBatch(whole),
     runForEachAs: <A, E, R>(
       codec: FrameCodec<A>,
       handler: (message: Headed<A>, peer: Zmq.Peer) => Effect.Effect<unknown, E, R>,

@@ -6,12 +6,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Semaphore from "effect/Semaphore"
 import type { Message } from "../../Message.ts"
 import { DecodeError } from "../../ZmqError.ts"
 import { microtask } from "../microtask.ts"
 import { startTimer } from "../timer.ts"
 import type { Lease } from "./mailbox.ts"
-import { type Decode, nothing, type ReceiveError, type Receiving } from "./receive.ts"
+import { type Decode, type Lending, nothing, type ReceiveError, type Receiving } from "./receive.ts"
 
 // Each is a fiber, from the start.
 const mostWorkers = 1024
@@ -31,6 +32,19 @@ export interface Handling<A, E, R> extends RunOptions<E, R> {
   readonly operation: string
   readonly decode: Decode<A>
   readonly timeLimit?: number | undefined
+  /** How the next message is had, if in another way. */
+  readonly next?:
+    | ((lending: Lending<A>, run: Collecting) => Effect.Effect<A | typeof nothing, ReceiveError>)
+    | undefined
+}
+
+/** A run, for those who collect messages for one handler. */
+export interface Collecting {
+  readonly receiving: Receiving
+  /** One worker collects at a time. */
+  readonly gate: Semaphore.Semaphore
+  /** Calls `end` when the run is to stop. Returns what forgets that. */
+  readonly onStop: (end: () => void) => () => void
 }
 
 /**
@@ -51,14 +65,16 @@ export const forEachMessage = <A, E, R>(
       const run = new Run<ReceiveError | E, R>(receiving, context, inTurn, (worker, run) => {
         const keep = (lease: Lease<Message>) => worker.lend(lease)
         const settle = () => worker.settle()
-        const { now, later } = receiving.lend({ ...options, keep, final: false })
+        const lending = receiving.lend({ ...options, keep, final: false })
+        const { now } = lending
+        const later = options.next === undefined ? lending.later : options.next(lending, run)
         const waitAndHandle = Effect.flatMap(later, (value) =>
           value === nothing ? Effect.void : handler(value, worker)
         )
         const handleNext = (): Effect.Effect<unknown, ReceiveError | E, R> => {
           const again = run.due.length > 0 ? run.takeDue(worker) : undefined
           if (again !== undefined) return again(worker)
-          const value = now()
+          const value = options.next === undefined ? now() : nothing
           if (value === nothing) return waitAndHandle
           return value instanceof DecodeError ? Effect.fail(value) : handler(value, worker)
         }
@@ -75,7 +91,7 @@ type Again<E, R> = (worker: Worker) => Effect.Effect<unknown, E, R>
 
 /** A message that waits for its next try. */
 interface Aside<E, R> {
-  readonly lease: Lease<Message>
+  readonly leases: ReadonlyArray<Lease<Message>>
   readonly again: Again<E, R>
   readonly stopTimer: () => void
 }
@@ -83,6 +99,7 @@ interface Aside<E, R> {
 /** One fiber of a run, and the message that its handler has. */
 export class Worker {
   #lease: Lease<Message> | undefined = undefined
+  readonly #others: Array<Lease<Message>> = []
   // How many sends of its handler wait until one peer has room.
   private sends = 0
   // Where nothing finds it that prints the services of a handler.
@@ -97,7 +114,13 @@ export class Worker {
   }
 
   lend(lease: Lease<Message>): void {
-    this.#lease = lease
+    if (this.#lease === undefined) this.#lease = lease
+    else this.#others.push(lease)
+  }
+
+  /** All that it has: more than one where messages are handled together. */
+  get leases(): ReadonlyArray<Lease<Message>> {
+    return this.#lease === undefined ? [] : [this.#lease, ...this.#others]
   }
 
   get receiving(): Receiving {
@@ -113,7 +136,7 @@ export class Worker {
     if (run.putAside(this, millis, again)) return Effect.void
     return Effect.flatMap(run.waitBeside(millis), (goOn) => {
       if (goOn) return again(this)
-      run.receiving.putBack(this.#lease!)
+      run.receiving.putBackAll(this.leases)
       this.settle()
       return Effect.void
     })
@@ -121,6 +144,7 @@ export class Worker {
 
   settle(): void {
     this.#lease = undefined
+    if (this.#others.length > 0) this.#others.length = 0
     // Those of fibers that its handler has left behind.
     if (this.sends > 0) this.waitsNoMore()
   }
@@ -152,7 +176,7 @@ export const CurrentWorker = Context.Reference<Worker | undefined>("effect-zmq/i
 })
 
 /** One run: its workers, which end together. */
-export class Run<E, R> {
+export class Run<E, R> implements Collecting {
   readonly receiving: Receiving
   private readonly context: Context.Context<R>
   private readonly loop: (worker: Worker, run: Run<E, R>) => Effect.Effect<unknown, E, R>
@@ -164,7 +188,8 @@ export class Run<E, R> {
   private readonly aside = new Set<Aside<E, R>>()
   readonly due: Array<Aside<E, R>> = []
   private readonly inTurn: boolean
-  // What waits for nothing but time, and ends when the run is to stop.
+  readonly gate = Semaphore.makeUnsafe(1)
+  // What waits, and ends when the run is to stop.
   private readonly beside = new Set<() => void>()
   private ending = false
   private endedBy: number | undefined = undefined
@@ -237,9 +262,8 @@ export class Run<E, R> {
   /** Puts the message of a worker aside until its next try, unless it may not be or too many are. */
   putAside(worker: Worker, millis: number, again: Again<E, R>): boolean {
     if (this.inTurn || this.aside.size >= mostAside) return false
-    const lease = worker.lease!
     const aside: Aside<E, R> = {
-      lease,
+      leases: worker.leases,
       again,
       stopTimer: startTimer(millis, () => {
         this.due.push(aside)
@@ -249,6 +273,12 @@ export class Run<E, R> {
     this.aside.add(aside)
     worker.settle()
     return true
+  }
+
+  readonly onStop = (end: () => void): (() => void) => {
+    if (this.stopping) microtask(end)
+    this.beside.add(end)
+    return () => this.beside.delete(end)
   }
 
   /** Waits, and says whether to go on, and not to stop. */
@@ -275,7 +305,7 @@ export class Run<E, R> {
     const aside = this.due.shift()
     if (aside === undefined) return undefined
     this.aside.delete(aside)
-    worker.lend(aside.lease)
+    for (const lease of aside.leases) worker.lend(lease)
     return aside.again
   }
 
@@ -293,9 +323,9 @@ export class Run<E, R> {
   }
 
   private putBackAside(): void {
-    for (const { lease, stopTimer } of this.aside) {
+    for (const { leases, stopTimer } of this.aside) {
       stopTimer()
-      this.receiving.putBack(lease)
+      this.receiving.putBackAll(leases)
     }
     this.aside.clear()
     this.due.length = 0
@@ -336,7 +366,7 @@ export class Run<E, R> {
     this.onEnd = ignore
     this.onAllEnded = () => {
       this.onAllEnded = ignore
-      for (const { lease } of this.workers.keys()) if (lease !== undefined) this.receiving.putBack(lease)
+      for (const { leases } of this.workers.keys()) this.receiving.putBackAll(leases)
       this.putBackAside()
       this.receiving.inbox.held?.releaseAll()
       resume(Effect.void)
@@ -378,17 +408,20 @@ export class Run<E, R> {
 
 const ignore = (): void => {}
 
-// How often one that may not be interrupted is looked at, in milliseconds.
-const soonest = 1
-const latest = 16
+// How often one that may not be interrupted is looked at: in each of so many turns
+// of the event loop, as most may be soon, and then after longer and longer times, in milliseconds.
+const turnsToLook = 4
+const longest = 16
 
 /**
  * What a handler makes within `Effect.uninterruptible` is lost where that region
  * ends if its fiber has been interrupted meanwhile: Effect drops it, though
  * the handler has succeeded. So such a fiber is not interrupted before.
  */
-const interruptWhenItMayBe = (fiber: Fiber.Fiber<unknown, unknown>, by: number, delay = soonest): void => {
+const interruptWhenItMayBe = (fiber: Fiber.Fiber<unknown, unknown>, by: number, looks = 0): void => {
   if (fiber.pollUnsafe() !== undefined) return
   if ((fiber as { readonly interruptible?: boolean }).interruptible !== false) return fiber.interruptUnsafe(by)
-  setTimeout(() => interruptWhenItMayBe(fiber, by, Math.min(latest, delay * 2)), delay)
+  const again = () => interruptWhenItMayBe(fiber, by, looks + 1)
+  if (looks < turnsToLook) setImmediate(again)
+  else setTimeout(again, Math.min(longest, 2 ** (looks - turnsToLook)))
 }

@@ -1,6 +1,7 @@
 /**
  * The twelve socket types: which operations each has, and how they are made.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import type * as Schema from "effect/Schema"
@@ -30,12 +31,13 @@ import {
   encodeJson,
   encodeSchema
 } from "../codec/codec.ts"
+import { type BatchSize, nextBatch } from "../receive/batch.ts"
 import { forEachMessage, type Worker } from "../receive/handlers.ts"
 import { invalidWarning, keeping, sorting } from "../receive/invalid.ts"
 import { peersOf } from "../receive/peer.ts"
 import { type Decode, Receiving } from "../receive/receive.ts"
 import { type OnFailure, retrying } from "../receive/retry.ts"
-import { makeStream } from "../receive/stream.ts"
+import { makeBatches, makeStream } from "../receive/stream.ts"
 import { DealerRequests, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
 import { type Check, checkOutgoing, isFrame, noRule, type SendError, Sending } from "../send/send.ts"
 import { openStable } from "../zeromq/native.ts"
@@ -172,6 +174,11 @@ const settled = (_message: unknown, _made: unknown, worker: Worker): Effect.Effe
   return Effect.void
 }
 
+const sizeOf = ({ max, within }: Zmq.BatchOptions): BatchSize => ({
+  max: Math.max(1, Math.floor(max) || 1),
+  within: Duration.toMillis(within)
+})
+
 export const handlersOf = (receiving: Receiving, type: SocketType) => {
   const peerOf = peersOf(type)
   const warn = invalidWarning()
@@ -194,6 +201,28 @@ export const handlersOf = (receiving: Receiving, type: SocketType) => {
         forEachMessage<M, E | EncodeError, R>(
           receiving,
           { operation: "runForEach", decode, concurrency: options.concurrency, until: options.until },
+          handleBy(handler, options)
+        ),
+    batches:
+      <M>(whole: (message: Zmq.Message) => M) =>
+      (size: Zmq.BatchOptions) =>
+        makeBatches(receiving, whole, sizeOf(size)),
+    runForEachBatch:
+      <M>(whole: (message: Zmq.Message) => M) =>
+      <E, R>(
+        handler: (batch: ReadonlyArray<M>) => Effect.Effect<unknown, E, R>,
+        options: AnyOptions<ReadonlyArray<M>, unknown, E, R> & Zmq.BatchOptions
+      ) =>
+        forEachMessage<ReadonlyArray<M>, E | EncodeError, R>(
+          receiving,
+          {
+            operation: "runForEachBatch",
+            decode: (message) => [whole(message)],
+            concurrency: options.concurrency,
+            until: options.until,
+            next: (lending, { gate, onStop }) =>
+              gate.withPermits(1)(nextBatch(receiving.inbox, lending, sizeOf(options), false, onStop))
+          },
           handleBy(handler, options)
         ),
     runForEachAs: <M, E, R>(
@@ -286,8 +315,10 @@ const requestsOf = <E>(request: (message: Outgoing) => Effect.Effect<Zmq.Message
 }
 
 const handlers = (receiving: Receiving, type: SocketType) => {
-  const { runForEach, runForEachAs } = handlersOf(receiving, type)
+  const { batches, runForEach, runForEachAs, runForEachBatch } = handlersOf(receiving, type)
   return {
+    batches: batches(wholeMessage),
+    runForEachBatch: runForEachBatch(wholeMessage),
     runForEach: runForEach(wholeMessage),
     runForEachAs: <A, E, R>(
       codec: Codec<A>,

@@ -1,7 +1,7 @@
 /** The scenario this library was made for, and a storm of everything that could lose a message. */
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Ref, Schedule, type Scope, Stream } from "effect"
-import { Zmq } from "effect-zmq"
+import { Codec, Zmq } from "effect-zmq"
 import { boundTo, freshEndpoint, nextTurn, numbers, randomFrom, transports, until } from "./support/sockets.ts"
 
 let complaints: Array<unknown> = []
@@ -131,6 +131,21 @@ const consumers: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
     }
   ],
   [
+    "runForEachBatch",
+    (pull, handled) =>
+      pull.runForEachBatch(
+        (batch) =>
+          Effect.sync(() => {
+            for (const [frame] of batch) handled(`${frame}`)
+          }),
+        { max: 7, within: "1 millis", concurrency: 2 }
+      )
+  ],
+  [
+    "runForEachAs",
+    (pull, handled) => pull.runForEachAs(Codec.string, (text) => Effect.sync(() => handled(text)), { concurrency: 3 })
+  ],
+  [
     "tryRecv",
     (pull, handled) =>
       Effect.forever(
@@ -160,6 +175,15 @@ const consumers: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
 /** A stream that is interrupted after its handler and before it asks for more gives its element back. */
 const lenders: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
   ["stream", (pull, handled) => Stream.runForEach(pull.strings, (text) => Effect.sync(() => handled(text)))],
+  [
+    "batches",
+    (pull, handled) =>
+      Stream.runForEach(pull.batches({ max: 7, within: "1 millis" }), (batch) =>
+        Effect.sync(() => {
+          for (const [frame] of batch) handled(`${frame}`)
+        })
+      )
+  ],
   [
     "stream, take",
     (pull, handled) =>

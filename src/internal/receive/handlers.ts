@@ -64,9 +64,9 @@ export const forEachMessage = <A, E, R>(
       const inTurn = options.inTurn === true
       const run = new Run<ReceiveError | E, R>(receiving, context, inTurn, (worker, run) => {
         const keep = (lease: Lease<Message>) => worker.lend(lease)
-        const settle = () => worker.settle()
+        const { settle } = worker
         const lending = receiving.lend({ ...options, keep, final: false })
-        const { now } = lending
+        const now: typeof lending.now = options.next === undefined ? lending.now : () => nothing
         const later = options.next === undefined ? lending.later : options.next(lending, run)
         const waitAndHandle = Effect.flatMap(later, (value) =>
           value === nothing ? Effect.void : handler(value, worker)
@@ -74,7 +74,7 @@ export const forEachMessage = <A, E, R>(
         const handleNext = (): Effect.Effect<unknown, ReceiveError | E, R> => {
           const again = run.due.length > 0 ? run.takeDue(worker) : undefined
           if (again !== undefined) return again(worker)
-          const value = options.next === undefined ? now() : nothing
+          const value = now()
           if (value === nothing) return waitAndHandle
           return value instanceof DecodeError ? Effect.fail(value) : handler(value, worker)
         }
@@ -142,7 +142,7 @@ export class Worker {
     })
   }
 
-  settle(): void {
+  readonly settle = (): void => {
     this.#lease = undefined
     if (this.#others.length > 0) this.#others.length = 0
     // Those of fibers that its handler has left behind.

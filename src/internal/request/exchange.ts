@@ -266,16 +266,18 @@ interface Request {
 /** What a request is made of: how to address the reply, and the request itself. */
 interface Envelope<Q> {
   readonly address: ReadonlyArray<Buffer>
-  readonly body: Q
+  body: Q
 }
 
 // RFC 28: the address ends with the first empty frame. A DEALER that sends
 // without one is addressed by its routing id alone.
-const openEnvelope = (message: Message): Envelope<Message> => {
+const openEnvelope = (message: Message) => {
   const delimiter = message.findIndex((frame, index) => index > 0 && frame.length === 0)
   const end = delimiter > 0 && delimiter < message.length - 1 ? delimiter + 1 : 1
   return { address: message.slice(0, end), body: message.slice(end) as unknown as Message }
 }
+
+const noAddress: ReadonlyArray<Buffer> = []
 
 /** What requests and replies mean, and how they are answered. */
 export interface Service<Q, Made, E, R> extends RunOptions<E, R>, OnFailure<Q, Made, E | SendError, R> {
@@ -299,8 +301,7 @@ export const serve = <Q, Made, E, R>(
   service: Service<Q, Made, E, R>
 ): Effect.Effect<void, SendError | ReceiveError | E, R> => {
   const { concurrency, decode, encode, handler, onInvalid, operation, retry, until } = service
-  const peerOf = ({ address: [routingId] }: Envelope<unknown>): Peer =>
-    routingId === undefined ? nobody : { routingId }
+  const peerOf = ({ address }: Envelope<unknown>): Peer => (address.length === 0 ? nobody : { routingId: address[0] })
   const reply = ({ address }: Envelope<unknown>, made: Made, worker: Worker) => {
     const body = encode(made)
     if (body instanceof EncodeError) return body
@@ -312,7 +313,7 @@ export const serve = <Q, Made, E, R>(
     const wrong = body === undefined ? undefined : checkOutgoing(operation, body)
     if (wrong !== undefined) return wrong
     const message = [...address, ...framesOf(body ?? "")] as unknown as Outgoing
-    return sending.reply(operation, message, () => worker.settle())
+    return sending.reply(operation, message, worker.settle)
   }
   const orElse =
     service.orElse && (({ body }: Envelope<Q>, cause: Cause.Cause<E | SendError>) => service.orElse!(body, cause))
@@ -326,10 +327,11 @@ export const serve = <Q, Made, E, R>(
     (envelope) => onInvalid!(envelope.body, peerOf(envelope)),
     reply
   )
-  const handle = (envelope: Envelope<Q | DecodeError>, worker: Worker) =>
+  const either = (envelope: Envelope<Q | DecodeError>, worker: Worker) =>
     envelope.body instanceof DecodeError
       ? invalid(envelope as Envelope<DecodeError>, worker)
       : valid(envelope as Envelope<Q>, worker)
+  const handle = onInvalid === undefined ? (valid as typeof either) : either
   return receiving.inTurn(
     operation,
     forEachMessage<Envelope<Q | DecodeError>, SendError | E, R>(
@@ -337,8 +339,11 @@ export const serve = <Q, Made, E, R>(
       {
         operation,
         decode: (message) => {
-          const { address, body } = type === "router" ? openEnvelope(message) : { address: [], body: message }
-          return { address, body: decode(body, address[0]) }
+          const envelope: Envelope<Q | DecodeError | Message> =
+            type === "router" ? openEnvelope(message) : { address: noAddress, body: message }
+          // In its place: this is done for each request.
+          envelope.body = decode(envelope.body as Message, envelope.address[0])
+          return envelope as Envelope<Q | DecodeError>
         },
         concurrency: type === "router" ? concurrency : 1,
         until,

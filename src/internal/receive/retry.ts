@@ -12,7 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
-import { EncodeError } from "../../ZmqError.ts"
+import type { EncodeError } from "../../ZmqError.ts"
 import type { Worker } from "./handlers.ts"
 
 /** What follows when a handler of `A`, which makes a `B`, fails. */
@@ -20,6 +20,9 @@ export interface OnFailure<A, B, E, R> {
   readonly retry?: Schedule.Schedule<unknown, E, never, R> | undefined
   readonly orElse?: ((value: A, cause: Cause.Cause<E>) => Effect.Effect<B, E, R>) | undefined
 }
+
+/** What follows when what was made is refused. */
+type Refuse<E, R> = (error: EncodeError) => Effect.Effect<unknown, E, R>
 
 type Step<E, R> = Effect.Success<ReturnType<typeof Schedule.toStep<unknown, E, never, R>>>
 
@@ -30,25 +33,23 @@ type Step<E, R> = Effect.Success<ReturnType<typeof Schedule.toStep<unknown, E, n
 export const retrying = <A, B, E, R, E2>(
   { orElse, retry }: OnFailure<A, B, E | EncodeError, R>,
   handle: (value: A, worker: Worker) => Effect.Effect<B, E, R>,
-  finish: (value: A, made: B, worker: Worker) => Effect.Effect<unknown, E2> | EncodeError
+  finish: (
+    value: A,
+    made: B,
+    worker: Worker,
+    refuse: Refuse<E | E2 | EncodeError, R>
+  ) => Effect.Effect<unknown, E | E2 | EncodeError, R>
 ): ((value: A, worker: Worker) => Effect.Effect<unknown, E | E2 | EncodeError, R>) => {
   type Attempt = Effect.Effect<unknown, E | E2 | EncodeError, R>
   type Failure = Cause.Cause<E | EncodeError>
   type Steps = Step<E | EncodeError, R>
-  const end = (value: A, made: B, worker: Worker): Attempt => {
-    const ended = finish(value, made, worker)
-    return ended instanceof EncodeError ? Effect.fail(ended) : ended
-  }
   if (retry === undefined && orElse === undefined) {
-    return (value, worker) => Effect.flatMap(handle(value, worker), (made) => end(value, made, worker))
+    return (value, worker) => Effect.flatMap(handle(value, worker), (made) => finish(value, made, worker, Effect.fail))
   }
 
   const attempt = (value: A, worker: Worker, step?: Steps): Attempt =>
     Effect.matchCauseEffect(handle(value, worker), {
-      onSuccess: (made) => {
-        const ended = finish(value, made, worker)
-        return ended instanceof EncodeError ? failed(value, worker, Cause.fail(ended), step) : ended
-      },
+      onSuccess: (made) => finish(value, made, worker, (error) => failed(value, worker, Cause.fail(error), step)),
       onFailure: (cause) => failed(value, worker, cause, step)
     })
 
@@ -74,7 +75,7 @@ export const retrying = <A, B, E, R, E2>(
   const giveUp = (value: A, worker: Worker, cause: Failure): Attempt =>
     orElse === undefined
       ? Effect.failCause(cause)
-      : Effect.flatMap(orElse(value, cause), (made) => end(value, made, worker))
+      : Effect.flatMap(orElse(value, cause), (made) => finish(value, made, worker, Effect.fail))
 
   return (value, worker) => attempt(value, worker)
 }

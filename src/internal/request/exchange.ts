@@ -302,17 +302,21 @@ export const serve = <Q, Made, E, R>(
 ): Effect.Effect<void, SendError | ReceiveError | E, R> => {
   const { concurrency, decode, encode, handler, onInvalid, operation, retry, until } = service
   const peerOf = ({ address }: Envelope<unknown>): Peer => (address.length === 0 ? nobody : { routingId: address[0] })
-  const reply = ({ address }: Envelope<unknown>, made: Made, worker: Worker) => {
+  const reply = <E2>(
+    { address }: Envelope<unknown>,
+    made: Made,
+    worker: Worker,
+    refuse: (error: EncodeError) => Effect.Effect<unknown, E2, R>
+  ): Effect.Effect<unknown, E2 | SendError, R> => {
     const body = encode(made)
-    if (body instanceof EncodeError) return body
     // A REP cannot do without.
     if (body === undefined && type === "router") {
       worker.settle()
       return Effect.void
     }
     const wrong = body === undefined ? undefined : checkOutgoing(operation, body)
-    if (wrong !== undefined) return wrong
-    const message = [...address, ...framesOf(body ?? "")] as unknown as Outgoing
+    if (wrong !== undefined) return refuse(body instanceof EncodeError ? body : wrong)
+    const message = [...address, ...framesOf((body ?? "") as Outgoing)] as unknown as Outgoing
     return sending.reply(operation, message, worker.settle)
   }
   const orElse =

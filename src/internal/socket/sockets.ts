@@ -34,7 +34,7 @@ import {
 import { type BatchSize, nextBatch } from "../receive/batch.ts"
 import { forEachMessage, type Worker } from "../receive/handlers.ts"
 import { invalidWarning, keeping, sorting } from "../receive/invalid.ts"
-import { peersOf } from "../receive/peer.ts"
+import { knowsPeers, nobody, peersOf } from "../receive/peer.ts"
 import { type Decode, Receiving } from "../receive/receive.ts"
 import { type OnFailure, retrying } from "../receive/retry.ts"
 import { makeBatches, makeStream } from "../receive/stream.ts"
@@ -184,7 +184,9 @@ export const handlersOf = (receiving: Receiving, type: SocketType) => {
   const warn = invalidWarning()
   const handleBy = <M, E, R>(handler: AnyHandler<M, unknown, E, R>, options: AnyOptions<M, unknown, E, R>) => {
     const spanned = inSpan(options.span, "process", handler)
-    const handle = (message: M, worker: Worker) => spanned(message, peerOf(worker.lease!.message))
+    const handle = knowsPeers(type)
+      ? (message: M, worker: Worker) => spanned(message, peerOf(worker.lease!.message))
+      : (message: M) => spanned(message, nobody)
     const { orElse, retry } = options
     return retry === undefined && orElse === undefined
       ? handle

@@ -227,6 +227,31 @@ it.live("Stream.take of batches has consumed those, and no more, at each of its 
   })
 )
 
+it.live("Stream.take of batches loses nothing in a busy consumer that is interrupted again and again", () =>
+  Effect.promise(async () => {
+    const { port, socket } = openNow(Zmq.pull(), { flood: String })
+    const handled = new Set<string>()
+    for (let i = 0; i < 200; i++) {
+      const fiber = Effect.runFork(
+        Effect.forever(
+          Stream.runForEach(Stream.take(socket.batches({ max: 1 + (i % 3), within: "1 hour" }), 1), (batch) =>
+            Effect.sync(() => {
+              for (const text of bodies(batch)) handled.add(text)
+            })
+          )
+        )
+      )
+      await turns(1 + (i % 4))
+      fiber.interruptUnsafe()
+      expect(await turnsUntil(() => fiber.pollUnsafe() !== undefined, 100)).toBe(true)
+    }
+    port.flooding = false
+    const left = bodies(await Effect.runPromise(socket.drain))
+    expect(handled.size).toBeGreaterThan(200)
+    expect(new Set([...handled, ...left]).size).toBe(port.handedOver)
+  })
+)
+
 describe("runForEachBatch", () => {
   it.effect("collects one batch while others are handled, and each is whole", () =>
     Effect.gen(function* () {

@@ -24,7 +24,6 @@ const fill = <A>(
   batch: Array<A>,
   { take }: Lending<ReadonlyArray<A>>,
   { max, within }: BatchSize,
-  final: boolean,
   onCollecting: (end: () => void) => () => void
 ): Effect.Effect<void> =>
   Effect.callback((resume) => {
@@ -39,12 +38,8 @@ const fill = <A>(
     }
     addAll()
     const done = Effect.sync(() => inbox.rest.end())
-    if (batch.length >= max || mailbox.closed) {
-      // Behind the end of a stream nobody could give it back: see `rest.ts`.
-      if (final) inbox.rest.begin(() => resume(done))
-      else resume(Effect.void)
-      return
-    }
+    // The fiber of a stream has rested for the first message, if it had to: see `rest.ts`.
+    if (batch.length >= max || mailbox.closed) return resume(Effect.void)
     const leave = (): void => {
       stopTimer()
       forget()
@@ -76,7 +71,6 @@ export const nextBatch = <A>(
   inbox: Inbox,
   lending: Lending<ReadonlyArray<A>>,
   size: BatchSize,
-  final: boolean,
   onCollecting: (end: () => void) => () => void = () => ignore
 ): Effect.Effect<ReadonlyArray<A> | typeof nothing, ReceiveError> => {
   const first = Effect.suspend((): Effect.Effect<ReadonlyArray<A> | typeof nothing, ReceiveError> => {
@@ -87,6 +81,6 @@ export const nextBatch = <A>(
   return Effect.flatMap(first, (value): Effect.Effect<ReadonlyArray<A> | typeof nothing> => {
     if (value === nothing) return Effect.succeed(value)
     const batch = [...value]
-    return Effect.as(fill(inbox, batch, lending, size, final, onCollecting), batch)
+    return Effect.as(fill(inbox, batch, lending, size, onCollecting), batch)
   })
 }

@@ -71,7 +71,7 @@ export const makeBatches = <A>(
           keep: (lease) => lent.push(lease),
           final: true
         })
-        const next = nextBatch(receiving.inbox, lending, size, true)
+        const next = nextBatch(receiving.inbox, lending, size)
         const pull = Effect.suspend(() => {
           lent = []
           return Effect.map(next, (batch) => [batch] as unknown as readonly [readonly [A, ...Array<A>]])

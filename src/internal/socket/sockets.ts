@@ -223,7 +223,7 @@ export const handlersOf = (receiving: Receiving, type: SocketType) => {
             concurrency: options.concurrency,
             until: options.until,
             next: (lending, { gate, onStop }) =>
-              gate.withPermits(1)(nextBatch(receiving.inbox, lending, sizeOf(options), false, onStop))
+              gate.withPermits(1)(nextBatch(receiving.inbox, lending, sizeOf(options), onStop))
           },
           handleBy(handler, options)
         ),

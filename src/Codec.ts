@@ -52,8 +52,9 @@ import type { DecodeError, EncodeError } from "./ZmqError.ts"
 /**
  * Encodes values of type `A` to messages, and decodes messages to them.
  *
- * `recvAs`, `streamAs` and `sendAs` of a socket take one. By itself it is for
- * messages that come another way, as those of `runForEach`, `serve` or `drain`.
+ * `recvAs`, `streamAs`, `runForEachAs` and `sendAs` of a socket take one, and
+ * `serveAs` and `requestAs` two. By itself it is for messages that come another
+ * way, as those of `runForEach` or `drain`.
  *
  * **Example** (The messages of `runForEach`)
  *
@@ -84,6 +85,28 @@ export interface Codec<in out A> {
   /** The value of a message, or why there is none. */
   readonly decode: (message: Message) => Result.Result<A, DecodeError>
 }
+
+/**
+ * The type of what a codec decodes a message to.
+ *
+ * **Example** (A name for it)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Codec } from "effect-zmq"
+ *
+ * const job = Codec.json(Schema.Struct({ id: Schema.Number }))
+ * export type Job = Codec.Type<typeof job> // { readonly id: number }
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Type<C extends { readonly decode: (message: Message) => Result.Result<unknown, DecodeError> }> = C extends {
+  readonly decode: (message: Message) => Result.Result<infer A, DecodeError>
+}
+  ? A
+  : never
 
 /**
  * A codec of exactly one frame: by itself a codec of messages of one frame, and

@@ -31,3 +31,18 @@ export type Frame = string | Uint8Array
  * @since 0.1.0
  */
 export type Outgoing = Frame | readonly [Frame, ...Array<Frame>]
+
+/**
+ * Who a message is from, as far as it is known.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Peer {
+  /** What addresses it, on a ROUTER or STREAM. */
+  readonly routingId?: Buffer | undefined
+  /** Where it is connected from. zeromq.js does not tell. */
+  readonly address?: string | undefined
+  /** As whom it was authenticated: the `User-Id` that ZAP gave it. zeromq.js does not tell. */
+  readonly userId?: string | undefined
+}

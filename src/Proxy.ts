@@ -184,6 +184,14 @@ export interface Options {
    * after it was captured is not captured again. Default: none.
    */
   readonly capture?: Capture | undefined
+  /**
+   * When it succeeds, the proxy takes nothing more from either side, passes on what
+   * is on its way, and ends: `await` and `run` succeed then. What waits until a peer
+   * has room is on its way, as long as that takes. A reply that comes later stays with
+   * the socket that receives it: to have all of them, stop those who ask, wait, and then
+   * stop the proxy. It is interrupted when the proxy ends before. Default: none.
+   */
+  readonly until?: Effect.Effect<unknown> | undefined
 }
 
 // -----------------------------------------------------------------------------
@@ -269,7 +277,6 @@ const start = (cores: Cores): Effect.Effect<Running, Zmq.Closed> => {
   const core = new ProxyCore(cores.frontend, cores.backend, cores.capture, (role) => {
     Deferred.doneUnsafe(ended, role === undefined ? Effect.void : Effect.fail(closed(role)))
   })
-  core.resume()
   return Effect.succeed({ core, ended })
 }
 
@@ -278,12 +285,27 @@ const open = (
   backend: Side,
   options: Options | undefined
 ): Effect.Effect<Running, ProxyError | Zmq.Closed, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.suspend((): Effect.Effect<Running, ProxyError | Zmq.Closed> => {
-      const cores = coresOf(frontend, backend, options?.capture)
-      return cores instanceof ProxyError ? Effect.fail(cores) : start(cores)
-    }),
-    ({ core }) => settled(() => core.end())
+  Effect.tap(
+    Effect.acquireRelease(
+      Effect.suspend((): Effect.Effect<Running, ProxyError | Zmq.Closed> => {
+        const cores = coresOf(frontend, backend, options?.capture)
+        return cores instanceof ProxyError ? Effect.fail(cores) : start(cores)
+      }),
+      ({ core }) => settled(() => core.end())
+    ),
+    ({ core, ended }) => {
+      const resume = Effect.sync(() => core.resume())
+      if (options?.until === undefined) return resume
+      const finish = Effect.matchCause(options.until, {
+        onSuccess: () => core.finish(),
+        onFailure: (cause) => {
+          Deferred.doneUnsafe(ended, Effect.failCause(cause))
+          core.end()
+        }
+      })
+      // At once: what is to end now takes nothing.
+      return Effect.andThen(Effect.forkScoped(finish, { startImmediately: true }), resume)
+    }
   )
 
 /**
@@ -336,8 +358,8 @@ export const make = <F extends Side, B extends Counterpart<F>>(
   }))
 
 /**
- * Passes messages on between two sockets until it is interrupted. The sockets
- * stay open.
+ * Passes messages on between two sockets until it is interrupted, or, with `until`, told
+ * to end. The sockets stay open.
  *
  * **Example** (A forwarder that may be interrupted and started again)
  *
@@ -357,14 +379,22 @@ export const make = <F extends Side, B extends Counterpart<F>>(
  * @category constructors
  * @since 0.1.0
  */
-export const run = <F extends Side, B extends Counterpart<F>>(
-  frontend: F,
-  backend: B,
-  options?: Options
-): Effect.Effect<never, ProxyError | Zmq.Closed> =>
+export const run: {
+  <F extends Side, B extends Counterpart<F>>(
+    frontend: F,
+    backend: B,
+    options: Options & { readonly until: Effect.Effect<unknown> }
+  ): Effect.Effect<void, ProxyError | Zmq.Closed>
+  <F extends Side, B extends Counterpart<F>>(
+    frontend: F,
+    backend: B,
+    options?: Options & { readonly until?: undefined }
+  ): Effect.Effect<never, ProxyError | Zmq.Closed>
+} = (frontend: Side, backend: Side, options?: Options): Effect.Effect<never, ProxyError | Zmq.Closed> =>
   Effect.scoped(
-    Effect.flatMap(open(frontend, backend as Side, options), ({ ended }) =>
-      Effect.andThen(Deferred.await(ended), Effect.never)
+    Effect.flatMap(open(frontend, backend, options), ({ ended }) =>
+      // Without `until` it ends in no other way.
+      Effect.as(Deferred.await(ended), undefined as never)
     )
   )
 

@@ -43,10 +43,21 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Codec } from "./Codec.ts"
+import type {
+  Batch,
+  BatchOptions,
+  Request,
+  RequestAs,
+  RunForEach,
+  RunForEachAs,
+  RunForEachBatch,
+  Serve,
+  ServeAs
+} from "./Handlers.ts"
 import { callable } from "./internal/callable.ts"
 import type { SocketType } from "./internal/socket/options.ts"
 import * as sockets from "./internal/socket/sockets.ts"
-import type { Message, Outgoing } from "./Message.ts"
+import type { Message, Outgoing, Peer } from "./Message.ts"
 import type { SocketEvent } from "./SocketEvent.ts"
 import type * as Options from "./SocketOptions.ts"
 import type { Stats } from "./Stats.ts"
@@ -65,6 +76,7 @@ import type {
 } from "./ZmqError.ts"
 import { InvalidState } from "./ZmqError.ts"
 
+export * from "./Handlers.ts"
 export type { SocketType } from "./internal/socket/options.ts"
 export * from "./Message.ts"
 export * from "./SocketEvent.ts"
@@ -185,6 +197,8 @@ export interface AwaitConnected<out R = never> extends Effect.Effect<void, Close
 export interface Receives<out E = never> {
   /** The next message, all its frames. */
   readonly recv: Effect.Effect<Message, Again | Closed | E>
+  /** The next message, and who it is from. */
+  readonly recvWithPeer: Effect.Effect<readonly [Message, Peer], Again | Closed | E>
   /** The next message as text: one frame of UTF-8. */
   readonly recvString: Effect.Effect<string, Again | Closed | DecodeError | E>
   /** The next message as text, frame by frame. */
@@ -197,32 +211,6 @@ export interface Receives<out E = never> {
   readonly recvAs: <A>(codec: Codec<A>) => Effect.Effect<A, Again | Closed | DecodeError | E>
   /** The next message if there is one now. Never waits. */
   readonly tryRecv: Effect.Effect<Option.Option<Message>, Closed | E>
-}
-
-/**
- * How handlers are run.
- *
- * **Details**
- *
- * While a peer of a ROUTER, STREAM or SERVER does not read what is sent to it, its
- * messages wait for no handler, up to 1,000 of them. What it sends beyond that is
- * dropped, counted in `stats.dropped` and said once in the log. Of a STREAM all of it is then
- * dropped, and it is hung up on as soon as it has room.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HandlerOptions {
-  /**
-   * How many at a time. Default: 1; at most 1,024. Less than 1 counts as 1.
-   *
-   * A handler that waits until one peer of the same ROUTER, STREAM or SERVER has
-   * room does not count, in whichever of its fibers it waits: others go on with the
-   * messages of other peers, until 1,000 wait for that peer.
-   */
-  readonly concurrency?: number | undefined
-  /** The name of a span for each run of a handler, with attributes as OpenTelemetry names them. Default: no span. */
-  readonly span?: string | undefined
 }
 
 /**
@@ -241,7 +229,7 @@ export interface HandlerOptions {
  *
  * To stop a stream or `runForEach`, put a race, a time limit or an interruption
  * around the run: it ends at once, and a handler in the middle of its work gives
- * its message back. `Stream.haltWhen` does not interrupt a receive that waits: on
+ * its message back. With the option `until`, `runForEach` lets it finish. `Stream.haltWhen` does not interrupt a receive that waits: on
  * an idle socket it waits for one more message.
  *
  * **Example** (Handling messages until it is time to stop)
@@ -275,6 +263,8 @@ export interface Receiver extends Receives {
   readonly stream: <A>(schema: Schema.Decoder<A>) => Stream.Stream<A, Again | Closed | DecodeError>
   /** Messages, decoded by a codec, and otherwise as `stream`. */
   readonly streamAs: <A>(codec: Codec<A>) => Stream.Stream<A, Again | Closed | DecodeError>
+  /** Messages in batches, each of which is lent as one: the next one is asked for, or all of its messages come again. */
+  readonly batches: (options: BatchOptions) => Stream.Stream<Batch, Again | Closed>
   /**
    * Runs a handler on each message, `concurrency` (1 unless given, 1,024 at most)
    * at a time. A message is settled when its handler succeeds.
@@ -282,11 +272,22 @@ export interface Receiver extends Receives {
    * The first handler that fails ends the run: the others are interrupted, the
    * run fails with its error, and the next receives get all their messages again.
    * To go on, deal with errors in the handler: `Effect.retry`, `Effect.catch`.
+   *
+   * With `until` it stops, when its handlers have finished.
    */
-  readonly runForEach: <E, R>(
-    handler: (message: Message) => Effect.Effect<unknown, E, R>,
-    options?: HandlerOptions | undefined
-  ) => Effect.Effect<never, Again | Closed | E, R>
+  readonly runForEach: RunForEach
+  /**
+   * As `runForEach`, with what each message is decoded to. One that the codec refuses
+   * goes to `onInvalid`, and the run goes on.
+   */
+  readonly runForEachAs: RunForEachAs
+  /**
+   * Runs a handler on batches of messages. A batch is settled when its handler succeeds: if it fails
+   * or is interrupted, all of its messages come again. With `concurrency`, one batch is
+   * collected while others are handled. Told to stop, by `until`, a batch that is
+   * being collected is handed over as it is.
+   */
+  readonly runForEachBatch: RunForEachBatch
 }
 
 /**
@@ -366,14 +367,9 @@ export interface Requester {
    * reply. A REP and `serve` do so. A reply to a REQ without them has libzmq end
    * the connection; it is made again, and the next request goes on.
    */
-  readonly request: {
-    (
-      message: Outgoing,
-      options: RequestOptions | undefined
-    ): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
-    // By itself for `Effect.forEach`, which calls it with an index as well.
-    (message: Outgoing): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
-  }
+  readonly request: Request
+  /** As `request`, with codecs for what is asked and what is replied. A reply that the codec refuses is a `DecodeError`. */
+  readonly requestAs: RequestAs
 }
 
 /**
@@ -385,7 +381,7 @@ export interface Requester {
 export interface Responder {
   /**
    * Answers each request with what the handler makes of it. On a ROUTER the
-   * handler is also given the routing id of the client, and `concurrency` (1
+   * handler is also given the client as a `Peer`, with its routing id, and `concurrency` (1
    * unless given) requests are handled at a time.
    *
    * The first handler that fails ends it, as in `runForEach`: the others are
@@ -394,11 +390,16 @@ export interface Responder {
    *
    * What stands before the body of a request, up to an empty frame, stands before
    * its reply (RFC 28). Without an empty frame that is the routing id alone.
+   *
+   * With `until` it stops, when its handlers have finished and have replied.
    */
-  readonly serve: <E, R>(
-    handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
-    options?: HandlerOptions | undefined
-  ) => Effect.Effect<never, Again | Closed | EncodeError | InvalidState | E, R>
+  readonly serve: Serve
+  /**
+   * As `serve`, with codecs for what is asked and what is replied. A request that the codec
+   * refuses goes to `onInvalid`, which may reply. An error for the client is a reply: give
+   * the replies a union for it.
+   */
+  readonly serveAs: ServeAs
 }
 
 /**
@@ -966,6 +967,14 @@ export const layer = <S extends Socket, E, R>(
 export const recv = Receiver.use((receiver) => receiver.recv)
 
 /**
+ * The next message, and who it is from.
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
+export const recvWithPeer = Receiver.use((receiver) => receiver.recvWithPeer)
+
+/**
  * The next message as text: one frame of UTF-8.
  *
  * A message of another shape fails with `DecodeError`, which carries it.
@@ -1094,10 +1103,63 @@ export const streamAs = <A>(codec: Codec<A>) => Stream.unwrap(Receiver.useSync((
  * @category streams
  * @since 0.1.0
  */
-export const runForEach = <E, R>(
-  handler: (message: Message) => Effect.Effect<unknown, E, R>,
-  options?: HandlerOptions | undefined
-) => Receiver.use((receiver) => receiver.runForEach(handler, options))
+export const runForEach: RunForEach<Message, Receiver> = ((...args: Parameters<RunForEach>) =>
+  Receiver.use((receiver) => receiver.runForEach(...args))) as RunForEach<Message, Receiver>
+
+/**
+ * Messages in batches, each lent until the next is asked for: see `Receiver`.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const batches = (options: BatchOptions) =>
+  Stream.unwrap(Receiver.useSync((receiver) => receiver.batches(options)))
+
+/**
+ * Runs a handler on batches of messages: see `Receiver`.
+ *
+ * **Example** (Into a database, a thousand at a time)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * declare const insertAll: (rows: ReadonlyArray<string>) => Effect.Effect<void, Error>
+ *
+ * export const recorder = Zmq.runForEachBatch(
+ *   (batch) => insertAll(batch.map(([row]) => row.toString())),
+ *   { max: 1000, within: "100 millis" }
+ * )
+ * ```
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const runForEachBatch: RunForEachBatch<Message, Receiver> = ((...args: Parameters<RunForEachBatch>) =>
+  Receiver.use((receiver) => receiver.runForEachBatch(...args))) as RunForEachBatch<Message, Receiver>
+
+/**
+ * Runs a handler on what each message is decoded to: see `Receiver`.
+ *
+ * **Example** (Jobs in MessagePack, and those that are none)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Codec, Zmq } from "effect-zmq"
+ *
+ * const job = Codec.msgpack(Schema.Struct({ id: Schema.Number }))
+ *
+ * export const worker = Zmq.runForEachAs(job, ({ id }) => Effect.log(`job ${id}`), {
+ *   concurrency: 8,
+ *   onInvalid: (error) => Effect.logError(error.reason)
+ * })
+ * ```
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const runForEachAs: RunForEachAs<Receiver> = ((...args: Parameters<RunForEachAs>) =>
+  Receiver.use((receiver) => receiver.runForEachAs(...args))) as RunForEachAs<Receiver>
 
 /**
  * Sends a message: text, bytes, or frames of them. To send to the peers of a
@@ -1168,14 +1230,40 @@ export const sink = Sink.unwrap(Sender.useSync((sender) => sender.sink))
  * @category request and reply
  * @since 0.1.0
  */
-export const request: {
-  (
-    message: Outgoing,
-    options: RequestOptions | undefined
-  ): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState, Requester>
-  (message: Outgoing): Effect.Effect<Message, Again | Closed | EncodeError | InvalidState, Requester>
-} = (message: Outgoing, options?: RequestOptions | undefined) =>
-  Requester.use((requester) => requester.request(message, options))
+export const request: Request<Outgoing, Message, never, Requester> = (
+  message: Outgoing,
+  options: RequestOptions = {}
+) => Requester.use((requester) => requester.request(message, options))
+
+/**
+ * Sends a request as a codec encodes it, and decodes the reply.
+ *
+ * **Example** (A service and its client, without a line of encoding)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Codec, Zmq } from "effect-zmq"
+ *
+ * const price = {
+ *   request: Codec.json(Schema.Struct({ symbol: Schema.String })),
+ *   reply: Codec.json(
+ *     Schema.Union([Schema.TaggedStruct("Price", { price: Schema.Number }), Schema.TaggedStruct("Unknown", {})])
+ *   )
+ * }
+ *
+ * export const server = Zmq.serveAs(price, ({ symbol }) =>
+ *   Effect.succeed(symbol === "XYZ" ? { _tag: "Price", price: 42 } : { _tag: "Unknown" })
+ * )
+ * export const client = Zmq.requestAs(price)({ symbol: "XYZ" })
+ * ```
+ *
+ * @category request and reply
+ * @since 0.1.0
+ */
+export const requestAs: RequestAs<Requester> =
+  <Q, P>(codecs: { readonly request: Codec<Q>; readonly reply: Codec<P> }) =>
+  (value: Q, options: RequestOptions = {}) =>
+    Requester.use((requester) => requester.requestAs(codecs)(value, options))
 
 /**
  * Answers requests with a handler: see `Responder`.
@@ -1194,10 +1282,17 @@ export const request: {
  * @category request and reply
  * @since 0.1.0
  */
-export const serve = <E, R>(
-  handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
-  options?: HandlerOptions | undefined
-) => Responder.use((responder) => responder.serve(handler, options))
+export const serve: Serve<Message, Outgoing, Responder> = ((...args: Parameters<Serve>) =>
+  Responder.use((responder) => responder.serve(...args))) as Serve<Message, Outgoing, Responder>
+
+/**
+ * Answers requests with a handler, through codecs: see `Responder`.
+ *
+ * @category request and reply
+ * @since 0.1.0
+ */
+export const serveAs: ServeAs<Responder> = ((...args: Parameters<ServeAs>) =>
+  Responder.use((responder) => responder.serveAs(...args))) as ServeAs<Responder>
 
 /**
  * Subscribes to a topic until the scope closes.

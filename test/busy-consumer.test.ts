@@ -4,8 +4,10 @@
  * always. Every message is numbered, and every one is accounted for.
  */
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -224,6 +226,45 @@ describe("A consumer that is never idle loses nothing when it is interrupted aga
   it.live("and gets each message that cannot be decoded", () =>
     Effect.promise(() => run(malformed, false, fewInterrupts))
   )
+
+  for (const concurrency of [1, 4]) {
+    it.live(`and handles each message once where it is told to stop again and again, ${concurrency} at a time`, () =>
+      Effect.promise(async () => {
+        const { port, socket } = openNow(Zmq.pull(), { flood: String })
+        const begun: Array<number> = []
+        const done: Array<number> = []
+        for (let i = 0; i < fewInterrupts; i++) {
+          const stop = Deferred.makeUnsafe<void>()
+          const fiber = Effect.runFork(
+            socket.runForEach(
+              (message) =>
+                Effect.andThen(
+                  Effect.andThen(
+                    Effect.sync(() => begun.push(Number(message))),
+                    work(5)
+                  ),
+                  Effect.sync(() => done.push(Number(message)))
+                ),
+              { concurrency, until: Deferred.await(stop) }
+            )
+          )
+          await turns(1 + (i % 4))
+          Deferred.doneUnsafe(stop, Effect.void)
+          expect(await turnsUntil(() => fiber.pollUnsafe() !== undefined, 100)).toBe(true)
+          expect(fiber.pollUnsafe()).toEqual(Exit.void)
+        }
+        expect(done.length).toBeGreaterThan(fewInterrupts)
+        port.flooding = false
+        const left = (await Effect.runPromise(socket.drain)).map(Number)
+        const inOrder = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)
+        expect(inOrder(begun)).toEqual(inOrder(done))
+        expect(inOrder([...done, ...left])).toEqual(Array.from({ length: port.handedOver }, (_, number) => number))
+        expect(left).toEqual(inOrder(left))
+        if (concurrency === 1) expect(done).toEqual(inOrder(done))
+        expect(socket.stats.putBack).toBe(0)
+      })
+    )
+  }
 
   it.live("and handles each message of runForEach, 4 at a time", () =>
     Effect.promise(async () => {

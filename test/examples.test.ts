@@ -103,7 +103,8 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
 
 it("every example is run here", () => {
   const files = readdirSync(folder).filter((file) => file.endsWith(".ts"))
-  expect(files.sort()).toEqual(["demo.ts", ...Object.keys(expected)].sort())
+  // That one by a test of its own, `graceful-stop.test.ts`.
+  expect(files.sort()).toEqual(["demo.ts", "graceful-stop.ts", ...Object.keys(expected)].sort())
 })
 
 for (const [file, lines] of Object.entries(expected)) {

@@ -161,7 +161,7 @@ for (const transport of transports) {
       Effect.gen(function* () {
         const router = yield* Zmq.router({ bind: freshEndpoint(transport) })
         yield* Effect.forkScoped(
-          router.serve((request, routingId) => Effect.succeed([`${routingId}`, ...request]), { concurrency: 4 })
+          router.serve((request, { routingId }) => Effect.succeed([`${routingId}`, ...request]), { concurrency: 4 })
         )
         const clients = yield* Effect.forEach(["ann", "bob"], (routingId) =>
           Zmq.req({ connect: boundTo(router), routingId })
@@ -177,7 +177,7 @@ for (const transport of transports) {
         const dealer = yield* Zmq.dealer({ connect: boundTo(router), routingId: "ann" })
         const served: Array<unknown> = []
         yield* Effect.forkScoped(
-          router.serve((request, routingId) => {
+          router.serve((request, { routingId }) => {
             served.push([`${routingId}`, ...texts(request)])
             return Effect.succeed(["re", ...request])
           })

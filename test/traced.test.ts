@@ -1,12 +1,11 @@
 /** Traces that go on across the wire: a first frame with the `traceparent` of whoever sends. */
 import { spawnSync } from "node:child_process"
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, Result, Schema, Stream, Tracer } from "effect"
+import { Effect, Fiber, Option, Result, Schedule, Schema, Stream, Tracer } from "effect"
 import { Codec, Zmq } from "effect-zmq"
-import { inTraceOf } from "../src/internal/codec/traced.ts"
 import { runCommand, scriptPath } from "./support/child.ts"
 import { messageOf } from "./support/scripted.ts"
-import { boundTo, freshEndpoint, texts } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, texts, until } from "./support/sockets.ts"
 
 const Job = Schema.Struct({ id: Schema.Number })
 const job = Codec.traced(Codec.json(Job))
@@ -88,18 +87,55 @@ it("whoever decodes has the span, and nonsense is as good as none", () => {
   )
 })
 
-it.effect("what handles a message by its codec is in the trace, whatever the value is", () =>
+it.live("what handles a message by its codec is in the trace, whatever the value is", () =>
   Effect.gen(function* () {
-    const { parentOf, trace } = recorded()
-    const message = messageOf(traceparent, '"a"')
-    yield* inTraceOf(text, message, Effect.void.pipe(Effect.withSpan("traced"))).pipe(trace)
-    expect(parentOf("traced")).toMatchObject({ traceId, spanId })
-    yield* inTraceOf(Codec.string, message, Effect.void.pipe(Effect.withSpan("not traced"))).pipe(trace)
-    yield* inTraceOf(text, messageOf("", '"a"'), Effect.void.pipe(Effect.withSpan("untraced"))).pipe(trace)
-    expect(parentOf("not traced")).toBeUndefined()
-    expect(parentOf("untraced")).toBeUndefined()
+    const { parentOf, spans, trace } = recorded()
+    const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc") })
+    const push = yield* Zmq.push({ connect: boundTo(pull) })
+    yield* push.sendAll([
+      [traceparent, '"traced"'],
+      ["", '"untraced"']
+    ])
+    let tries = 0
+    const handle = (value: string) =>
+      Effect.suspend(() => (value === "traced" && tries++ === 0 ? Effect.fail("again") : Effect.void)).pipe(
+        Effect.withSpan(`handle ${value} ${tries}`)
+      )
+    const running = yield* Effect.forkChild(
+      pull.runForEachAs(text, handle, { span: "job", retry: Schedule.recurs(1) }).pipe(trace)
+    )
+    yield* until(Effect.sync(() => spans.some(({ name }) => name === "handle untraced 2")))
+    yield* Fiber.interrupt(running)
+    for (const name of ["handle traced 0", "handle traced 1"]) {
+      const job = parentOf(name) as Tracer.Span
+      expect(job.name).toBe("job")
+      expect(Option.getOrUndefined(job.parent)).toMatchObject({ traceId, spanId })
+    }
+    expect((parentOf("handle untraced 2") as Tracer.Span).parent).toEqual(Option.none())
   })
 )
+
+for (const [type, open] of [
+  ["rep", Zmq.rep],
+  ["router", Zmq.router]
+] as const) {
+  it.live(`one trace goes from a client through a ${type} that serves by codecs, for values of any kind`, () =>
+    Effect.gen(function* () {
+      const { parentOf, spans, trace } = recorded()
+      const server = (yield* open({ bind: freshEndpoint("tcp") })) as Zmq.Rep
+      const client = yield* Zmq.req({ connect: boundTo(server) })
+      const codecs = { request: text, reply: Codec.traced(Codec.json(Schema.Number)) }
+      yield* Effect.forkScoped(server.serveAs(codecs, (value) => Effect.succeed(value.length), { span: "serve" })).pipe(
+        trace
+      )
+      const length = client.requestAs(codecs)("twelve chars", { span: "ask" }).pipe(Effect.withSpan("client"), trace)
+      expect(yield* length).toBe(12)
+      yield* until(Effect.sync(() => spans.some(({ name }) => name === "serve")))
+      expect(parentOf("ask")?.spanId).toBe(spans.find(({ name }) => name === "client")!.spanId)
+      expect(parentOf("serve")?.spanId).toBe(spans.find(({ name }) => name === "ask")!.spanId)
+    })
+  )
+}
 
 for (const transport of ["inproc", "tcp"] as const) {
   it.live(`spans of a receiver and of a stream belong to the trace of the sender, over ${transport}`, () =>

@@ -71,15 +71,14 @@ export const traced = <A>(codec: Codec<A>): Codec<A> => {
 export const parentOf = (value: unknown): Tracer.ExternalSpan | undefined =>
   isObject(value) ? parents.get(value) : undefined
 
-/**
- * For what runs a handler on the value that a codec has made of a message: `self`, with the span of whoever
- * sent the message as the parent of its spans.
- */
-export const inTraceOf = <A, B, E, R>(
-  codec: Codec<A>,
-  message: Message,
-  self: Effect.Effect<B, E, R>
-): Effect.Effect<B, E, R> => {
-  const parent = codec instanceof TracedImpl ? readTraceparent(message[0]) : undefined
-  return parent === undefined ? self : Effect.withParentSpan(self, parent)
-}
+/** How to read the span of whoever sent a message, if it is a message of such a codec. */
+export type TraceOf = ((message: Message) => Tracer.ExternalSpan | undefined) | undefined
+
+export const traceOf = <A>(codec: Codec<A>): TraceOf =>
+  codec instanceof TracedImpl ? (message) => readTraceparent(message[0]) : undefined
+
+/** `self`, with that span as the parent of its spans. */
+export const inTrace = <A, E, R>(
+  parent: Tracer.ExternalSpan | undefined,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => (parent === undefined ? self : Effect.withParentSpan(self, parent))

@@ -17,16 +17,22 @@ import {
   encodeSchema,
   type FrameCodec
 } from "../codec/codec.ts"
-import { forEachMessage } from "../receive/handlers.ts"
 import type { Decode, Receiving } from "../receive/receive.ts"
 import { makeStream } from "../receive/stream.ts"
-import { serve } from "../request/exchange.ts"
 import { sizeOf } from "../send/outbox.ts"
-import { isFrame, noRule, Sending } from "../send/send.ts"
+import { isFrame, noRule, type SendError, Sending } from "../send/send.ts"
 import { openSocket, whenOpen } from "../socket/open.ts"
 import { type DraftType, longestGroup, toGroup } from "../socket/options.ts"
 import type { SocketCore } from "../socket/socket.ts"
-import { inSpan, receiverOf, receivingOf, senderOf, socketOf } from "../socket/sockets.ts"
+import {
+  type AnyOptions,
+  handlersOf,
+  receiverOf,
+  receivingOf,
+  responderOf,
+  senderOf,
+  socketOf
+} from "../socket/sockets.ts"
 
 /** What heads a message: whom it is from or for. It is the first frame inside. */
 interface Heading<H> {
@@ -73,8 +79,9 @@ const address: Heading<Draft.Address> = {
 // receiving
 // -----------------------------------------------------------------------------
 
-const headedReceiverOf = <H>(receiving: Receiving, heading: Heading<H>) => {
+const headedReceiverOf = <H>(receiving: Receiving, type: DraftType, heading: Heading<H>) => {
   type Headed<A> = H & Draft.Data<A>
+  const { batches, runForEach, runForEachAs, runForEachBatch } = handlersOf(receiving, type)
   const whole = (message: Message): Headed<Buffer> => ({ ...heading.read(message[0]), data: message[1]! })
   const headed =
     <A>(decode: Decode<A>): Decode<Headed<A>> =>
@@ -97,15 +104,14 @@ const headedReceiverOf = <H>(receiving: Receiving, heading: Heading<H>) => {
     strings: makeStream(receiving, "strings", headed(decodeString("strings"))),
     stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", headed(decodeSchema("stream", schema))),
     streamAs: <A>(codec: FrameCodec<A>) => makeStream(receiving, "streamAs", headed(decodeAs("streamAs", codec))),
-    runForEach: <E, R>(
-      handler: (message: Headed<Buffer>) => Effect.Effect<unknown, E, R>,
-      options?: Zmq.HandlerOptions
-    ) =>
-      forEachMessage(
-        receiving,
-        { operation: "runForEach", decode: whole, concurrency: options?.concurrency },
-        inSpan(options?.span, "process", handler)
-      )
+    batches: batches(whole),
+    runForEach: runForEach(whole),
+    runForEachBatch: runForEachBatch(whole),
+    runForEachAs: <A, E, R>(
+      codec: FrameCodec<A>,
+      handler: (message: Headed<A>, peer: Zmq.Peer) => Effect.Effect<unknown, E, R>,
+      options?: AnyOptions<Headed<A>, unknown, E, R>
+    ) => runForEachAs(headed(decodeAs("runForEachAs", codec)), handler, options)
   }
 }
 
@@ -225,27 +231,38 @@ const operations: { readonly [Type in DraftType]: (core: SocketCore) => object }
   server: (core) => {
     const receiving = receivingOf(core)
     const sending = headedSendingOf(core)
+    // Framed as the requests of a ROUTER are: the routing id, and the body.
+    const { serve, serveAs } = responderOf<Draft.Peer & Draft.Data<Buffer>, Frame | undefined>(
+      receiving,
+      sending,
+      "router",
+      ([data], id) => ({ ...peer.read(id!), data })
+    )
     return {
-      ...headedReceiverOf(receiving, peer),
+      ...headedReceiverOf(receiving, core.type as DraftType, peer),
       ...headedSenderOf(sending, peer),
-      serve: <E, R>(
-        handler: (request: Draft.Peer & Draft.Data<Buffer>) => Effect.Effect<Frame, E, R>,
-        options?: Zmq.HandlerOptions
+      serve,
+      serveAs: <Q, P, E, R>(
+        { reply, request }: { readonly request: FrameCodec<Q>; readonly reply: FrameCodec<P> },
+        handler: (message: Draft.Peer & Draft.Data<Q>, peer: Zmq.Peer) => Effect.Effect<P, E, R>,
+        options?: AnyOptions<Draft.Peer & Draft.Data<Q>, P | undefined, E | SendError, R>
       ) => {
-        const spanned = inSpan(options?.span, "respond", handler)
-        // Framed as the requests of a ROUTER are: the routing id, and the body.
-        const ofRouter = ([data]: Message, id: Buffer | undefined) => spanned({ ...peer.read(id!), data })
-        return serve(receiving, sending, "router", ofRouter, options?.concurrency)
+        const decode = decodeAs("serveAs", request)
+        const decodeHeaded = (body: Message, id: Buffer | undefined) => {
+          const data = decode(body)
+          return data instanceof DecodeError ? data : { ...peer.read(id!), data }
+        }
+        return serveAs(decodeHeaded, encodeAs("serveAs", reply), handler, options)
       }
     }
   },
-  client: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(singleSendingOf(core)) }),
+  client: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...senderOf(singleSendingOf(core)) }),
   radio: (core) => headedSenderOf(headedSendingOf(core), group, fitsRadio(core)),
-  dish: (core) => ({ ...headedReceiverOf(receivingOf(core), group), ...groupsOf(core) }),
-  gather: (core) => receiverOf(receivingOf(core)),
+  dish: (core) => ({ ...headedReceiverOf(receivingOf(core), core.type as DraftType, group), ...groupsOf(core) }),
+  gather: (core) => receiverOf(receivingOf(core), core.type),
   scatter: (core) => senderOf(singleSendingOf(core)),
   datagram: (core) => ({
-    ...headedReceiverOf(receivingOf(core), address),
+    ...headedReceiverOf(receivingOf(core), core.type as DraftType, address),
     ...headedSenderOf(headedSendingOf(core), address, fitsDatagram)
   })
 }

@@ -127,6 +127,7 @@ class Pump implements Source {
   }
 
   private running = false
+  private finished: (() => void) | undefined = undefined
   // - still: nothing is under way
   // - listening: waits for a message
   // - capturing: waits for the capture to have room for `next`
@@ -156,8 +157,23 @@ class Pump implements Source {
     return undefined
   }
 
+  /** Takes nothing more, and calls `finished` when what it has is passed on. */
+  finish(finished: () => void): void {
+    this.finished = finished
+    if (this.state === "listening") {
+      this.source.mailbox.leave(this.listener)
+      this.state = "still"
+    }
+    this.lookWhetherFinished()
+  }
+
+  private lookWhetherFinished(): void {
+    if (this.next === undefined && this.parked.size === 0 && this.state === "still") this.finished?.()
+  }
+
   private readonly go = (): void => {
     if (!this.running || this.state !== "still" || (!this.byPeer && this.parked.size > 0)) return
+    if (this.next === undefined && this.finished !== undefined) return this.lookWhetherFinished()
     if (this.next === undefined && this.source.mailbox.available === 0) return this.listen()
     if (turn.isOver) return this.rest()
     // Beforehand: others have their share while libzmq's answers are waited for.
@@ -175,7 +191,7 @@ class Pump implements Source {
     const { mailbox } = this.source
     while (this.running && this.share > 0) {
       if (this.next === undefined) {
-        if (mailbox.available === 0) return undefined
+        if (mailbox.available === 0 || this.finished !== undefined) return undefined
         if (!this.take(mailbox.lend())) continue
       }
       const { message } = this.next!
@@ -344,6 +360,8 @@ export class ProxyCore {
   private readonly pumps: Array<Pump> = []
   private readonly sockets: ReadonlyArray<readonly [SocketCore, () => void]>
   private readonly onEnd: (closed: Role | undefined) => void
+  private paused = true
+  private finishing = false
   private ended = false
 
   /** `onEnd` is told which socket has closed, if that is why it ended. */
@@ -372,18 +390,43 @@ export class ProxyCore {
   }
 
   resume(): void {
-    if (!this.ended) for (const pump of this.pumps) pump.start()
+    if (this.ended) return
+    this.paused = false
+    for (const pump of this.pumps) pump.start()
   }
 
   /** Resolves when nothing is on its way any more, which may be now. */
   pause(): Promise<unknown> | undefined {
+    // What was to be passed on before its end is back.
+    if (this.finishing) return this.end()
+    this.paused = true
+    return this.stop()
+  }
+
+  private stop(): Promise<unknown> | undefined {
     const stopping = this.pumps.map((pump) => pump.stop()).filter((promise) => promise !== undefined)
     return stopping.length === 0 ? undefined : Promise.all(stopping)
   }
 
+  /** Takes nothing more from either side, and ends when what is on its way has been passed on. */
+  finish(): void {
+    if (this.ended || this.finishing) return
+    if (this.paused) return void this.end()
+    this.finishing = true
+    let left = this.pumps.length
+    for (const pump of this.pumps) {
+      let finished = false
+      pump.finish(() => {
+        if (finished) return
+        finished = true
+        if (--left === 0) this.end()
+      })
+    }
+  }
+
   /** As `pause`, for good. */
   end(closed?: Role): Promise<unknown> | undefined {
-    const stopping = this.pause()
+    const stopping = this.stop()
     if (this.ended) return stopping
     this.ended = true
     for (const [{ closing }, end] of this.sockets) closing.delete(end)

@@ -77,6 +77,8 @@ export interface Lending<A> {
    * operation of the fiber that gets it. The lease is what keeps it safe behind that.
    */
   readonly now: () => A | DecodeError | typeof nothing
+  /** Takes the next message, which is there. `nothing` if it is not its time, and waits. */
+  readonly take: () => A | DecodeError | typeof nothing
   /** The next message, if it can't. `nothing` if it is not its time, and waits. */
   readonly later: Effect.Effect<A | typeof nothing, ReceiveError>
 }
@@ -164,7 +166,12 @@ export class Receiving {
       }
       return nothing
     }
-    return { now, later }
+    return { now, take, later }
+  }
+
+  /** The last one first, as each then finds its place at once. */
+  putBackAll(leases: ReadonlyArray<Lease<Message>>): void {
+    for (let i = leases.length - 1; i >= 0; i--) this.putBack(leases[i]!)
   }
 
   putBack(lease: Lease<Message>): void {

@@ -8,6 +8,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Message } from "../../Message.ts"
 import { DecodeError } from "../../ZmqError.ts"
+import { type BatchSize, nextBatch } from "./batch.ts"
 import type { Lease } from "./mailbox.ts"
 import { type Decode, nothing, type ReceiveError, type Receiving } from "./receive.ts"
 
@@ -48,6 +49,37 @@ export const makeStream = <A>(
           Effect.sync(() => {
             if (lent !== undefined && Exit.isFailure(exit)) receiving.putBack(lent)
             lent = undefined
+          })
+        return Effect.as(Scope.addFinalizerExit(scope, settle), pull)
+      })
+    )
+  )
+
+/** A stream of batches, each of which it lends as one. */
+export const makeBatches = <A>(
+  receiving: Receiving,
+  whole: (message: Message) => A,
+  size: BatchSize
+): Stream.Stream<readonly [A, ...Array<A>], ReceiveError> =>
+  Stream.fromChannel(
+    Channel.fromTransform((_, scope) =>
+      Effect.suspend(() => {
+        let lent: Array<Lease<Message>> = []
+        const lending = receiving.lend({
+          operation: "batches",
+          decode: (message) => [whole(message)] as ReadonlyArray<A>,
+          keep: (lease) => lent.push(lease),
+          final: true
+        })
+        const next = nextBatch(receiving.inbox, lending, size)
+        const pull = Effect.suspend(() => {
+          lent = []
+          return Effect.map(next, (batch) => [batch] as unknown as readonly [readonly [A, ...Array<A>]])
+        })
+        const settle = (exit: Exit.Exit<unknown, unknown>) =>
+          Effect.sync(() => {
+            if (Exit.isFailure(exit)) receiving.putBackAll(lent)
+            lent = []
           })
         return Effect.as(Scope.addFinalizerExit(scope, settle), pull)
       })

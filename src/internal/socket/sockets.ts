@@ -1,6 +1,7 @@
 /**
  * The twelve socket types: which operations each has, and how they are made.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import type * as Schema from "effect/Schema"
@@ -12,6 +13,7 @@ import type { Status } from "../../Status.ts"
 import type * as Zmq from "../../Zmq.ts"
 import {
   type Closed,
+  DecodeError,
   EncodeError,
   InvalidState,
   OpenError,
@@ -31,14 +33,19 @@ import {
   encodeJson,
   encodeSchema
 } from "../codec/codec.ts"
-import { forEachMessage } from "../receive/handlers.ts"
-import { Receiving } from "../receive/receive.ts"
-import { makeStream } from "../receive/stream.ts"
-import { DealerRequests, type Handler, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
-import { type Check, checkOutgoing, isFrame, noRule, Sending } from "../send/send.ts"
+import { inTrace, type TraceOf, traceOf } from "../codec/traced.ts"
+import { type BatchSize, nextBatch } from "../receive/batch.ts"
+import { forEachMessage, type Worker } from "../receive/handlers.ts"
+import { invalidWarning, keeping, sorting } from "../receive/invalid.ts"
+import { knowsPeers, nobody, peersOf } from "../receive/peer.ts"
+import { type Decode, Receiving } from "../receive/receive.ts"
+import { type OnFailure, retrying } from "../receive/retry.ts"
+import { makeBatches, makeStream } from "../receive/stream.ts"
+import { DealerRequests, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
+import { type Check, checkOutgoing, isFrame, noRule, type SendError, Sending } from "../send/send.ts"
 import { isSubscription } from "../subscription.ts"
 import { openSocket, whenOpen } from "./open.ts"
-import { oneTopic, type StableType } from "./options.ts"
+import { oneTopic, type SocketType, type StableType } from "./options.ts"
 import { link, type SocketCore } from "./socket.ts"
 import { isSame } from "./status.ts"
 
@@ -172,8 +179,13 @@ const publisherOf = (core: SocketCore) => ({
     )
 })
 
-const receivesOf = (receiving: Receiving) => ({
+const withPeer =
+  (peerOf: (message: Zmq.Message) => Zmq.Peer): Decode<readonly [Zmq.Message, Zmq.Peer]> =>
+  (message) => [message, peerOf(message)]
+
+const receivesOf = (receiving: Receiving, type: SocketType) => ({
   recv: receiving.receive("recv", wholeMessage),
+  recvWithPeer: receiving.receive("recvWithPeer", withPeer(peersOf(type))),
   recvString: receiving.receive("recvString", decodeString("recvString")),
   recvStrings: receiving.receive("recvStrings", decodeStrings("recvStrings")),
   recvJson: receiving.receive("recvJson", decodeJson("recvJson")),
@@ -198,24 +210,194 @@ export const inSpan = <Args extends Array<unknown>, A, E, R>(
   return (...args: Args) => Effect.withSpan(handler(...args), name, options)
 }
 
-const requesterOf = <A, E, R>(request: (message: Outgoing) => Effect.Effect<A, E, R>) => ({
-  request: (message: Outgoing, options?: Zmq.RequestOptions) =>
-    options?.span === undefined ? request(message) : inSpan(options.span, "request", request)(message)
+/** The options of `Handlers.ts`, which knows what can be needed and can fail. */
+export interface AnyOptions<M, Made, E, R> extends Zmq.HandlerOptions, OnFailure<M, Made, E, R> {
+  readonly until?: Effect.Effect<unknown, E, R>
+  readonly onInvalid?: (error: DecodeError, peer: Zmq.Peer) => Effect.Effect<Made, E, R>
+}
+type AnyHandler<M, Made, E, R> = (message: M, peer: Zmq.Peer) => Effect.Effect<Made, E, R>
+
+const settled = (_message: unknown, _made: unknown, worker: Worker): Effect.Effect<void> => {
+  worker.settle()
+  return Effect.void
+}
+
+const sizeOf = ({ max, within }: Zmq.BatchOptions): BatchSize => ({
+  max: Math.max(1, Math.floor(max) || 1),
+  within: Duration.toMillis(within)
 })
 
-export const receiverOf = (receiving: Receiving) => ({
-  ...receivesOf(receiving),
+export const handlersOf = (receiving: Receiving, type: SocketType) => {
+  const peerOf = peersOf(type)
+  const warn = invalidWarning()
+  const handleBy = <M, E, R>(
+    handler: AnyHandler<M, unknown, E, R>,
+    options: AnyOptions<M, unknown, E, R>,
+    trace?: TraceOf
+  ) => {
+    const spanned = inSpan(options.span, "process", handler)
+    const plain = knowsPeers(type)
+      ? (message: M, worker: Worker) => spanned(message, peerOf(worker.lease!.message))
+      : (message: M) => spanned(message, nobody)
+    const handle =
+      trace === undefined
+        ? plain
+        : (message: M, worker: Worker) => inTrace(trace(worker.lease!.message), plain(message, worker))
+    const { orElse, retry } = options
+    return retry === undefined && orElse === undefined
+      ? handle
+      : retrying<M, unknown, E | EncodeError, R, never>(
+          { retry: retry as never, orElse: orElse as never },
+          handle,
+          settled
+        )
+  }
+  return {
+    runForEach:
+      <M>(decode: Decode<M>) =>
+      <E, R>(handler: AnyHandler<M, unknown, E, R>, options: AnyOptions<M, unknown, E, R> = {}) =>
+        forEachMessage<M, E | EncodeError, R>(
+          receiving,
+          { operation: "runForEach", decode, concurrency: options.concurrency, until: options.until },
+          handleBy(handler, options)
+        ),
+    batches:
+      <M>(whole: (message: Zmq.Message) => M) =>
+      (size: Zmq.BatchOptions) =>
+        makeBatches(receiving, whole, sizeOf(size)),
+    runForEachBatch:
+      <M>(whole: (message: Zmq.Message) => M) =>
+      <E, R>(
+        handler: (batch: ReadonlyArray<M>) => Effect.Effect<unknown, E, R>,
+        options: AnyOptions<ReadonlyArray<M>, unknown, E, R> & Zmq.BatchOptions
+      ) =>
+        forEachMessage<ReadonlyArray<M>, E | EncodeError, R>(
+          receiving,
+          {
+            operation: "runForEachBatch",
+            decode: (message) => [whole(message)],
+            concurrency: options.concurrency,
+            until: options.until,
+            next: (lending, { gate, onStop }) =>
+              gate.withPermits(1)(nextBatch(receiving.inbox, lending, sizeOf(options), onStop))
+          },
+          handleBy(handler, options)
+        ),
+    runForEachAs: <M, E, R>(
+      decode: Decode<M>,
+      handler: AnyHandler<M, unknown, E, R>,
+      options: AnyOptions<M, unknown, E, R> = {},
+      trace?: TraceOf
+    ) => {
+      const onInvalid = options.onInvalid ?? warn
+      return forEachMessage(
+        receiving,
+        {
+          operation: "runForEachAs",
+          decode: keeping(decode),
+          concurrency: options.concurrency,
+          until: options.until
+        },
+        sorting(handleBy(handler, options, trace), (error, worker) => onInvalid(error, peerOf(worker.lease!.message)))
+      )
+    }
+  }
+}
+
+/** `serve` and `serveAs`. `headed` puts before a request what its handler is to know. */
+export const responderOf = <M, Made>(
+  receiving: Receiving,
+  sending: Sending,
+  type: "rep" | "router",
+  whole: (body: Zmq.Message, routingId: Buffer | undefined) => M
+) => {
+  const warn = invalidWarning()
+  return {
+    serve: <E, R>(handler: AnyHandler<M, Made, E, R>, options?: AnyOptions<M, Made, E | SendError, R>) =>
+      serve<M, Made, E | SendError, R>(receiving, sending, type, {
+        ...options,
+        operation: "serve",
+        decode: whole,
+        encode: (made) => made as Outgoing | undefined,
+        handler: inSpan(options?.span, "respond", handler)
+      }),
+    serveAs: <Q, P, E, R>(
+      decode: (body: Zmq.Message, routingId: Buffer | undefined) => Q | DecodeError,
+      encode: (reply: P) => Outgoing | EncodeError,
+      handler: AnyHandler<Q, P, E, R>,
+      options?: AnyOptions<Q, P | undefined, E | SendError, R>,
+      trace?: TraceOf
+    ) =>
+      serve<Q, P | undefined, E | SendError, R>(receiving, sending, type, {
+        onInvalid: warn,
+        ...options,
+        operation: "serveAs",
+        decode,
+        trace,
+        encode: (made) => (made === undefined ? undefined : encode(made)),
+        handler: inSpan(options?.span, "respond", handler)
+      })
+  }
+}
+
+type Codecs<Q, P> = { readonly request: Codec<Q>; readonly reply: Codec<P> }
+
+const serversOf = (receiving: Receiving, sending: Sending, type: "rep" | "router") => {
+  const { serve, serveAs } = responderOf<Zmq.Message, Outgoing | undefined>(receiving, sending, type, wholeMessage)
+  return {
+    serve,
+    serveAs: <Q, P, E, R>(
+      { reply, request }: Codecs<Q, P>,
+      handler: AnyHandler<Q, P, E, R>,
+      options?: AnyOptions<Q, P | undefined, E | SendError, R>
+    ) => serveAs(decodeAs("serveAs", request), encodeAs("serveAs", reply), handler, options, traceOf(request))
+  }
+}
+
+/** `request` and `requestAs`. */
+const requestsOf = <E>(request: (message: Outgoing) => Effect.Effect<Zmq.Message, E>) => {
+  return {
+    request: (message: Outgoing, options?: Zmq.RequestOptions) => inSpan(options?.span, "request", request)(message),
+    requestAs: <Q, P>(codecs: Codecs<Q, P>) => {
+      const encode = encodeAs("requestAs", codecs.request)
+      const decode = decodeAs("requestAs", codecs.reply)
+      // Encoded within the span, which a traced codec writes down.
+      const asked = (value: Q) =>
+        Effect.suspend((): Effect.Effect<P, E | EncodeError | DecodeError> => {
+          const message = encode(value)
+          if (message instanceof EncodeError) return Effect.fail(message)
+          return Effect.flatMap(request(message), (reply) => {
+            const value = decode(reply)
+            return value instanceof DecodeError ? Effect.fail(value) : Effect.succeed(value)
+          })
+        })
+      return (value: Q, options?: Zmq.RequestOptions) => inSpan(options?.span, "request", asked)(value)
+    }
+  }
+}
+
+const handlers = (receiving: Receiving, type: SocketType) => {
+  const { batches, runForEach, runForEachAs, runForEachBatch } = handlersOf(receiving, type)
+  return {
+    batches: batches(wholeMessage),
+    runForEachBatch: runForEachBatch(wholeMessage),
+    runForEach: runForEach(wholeMessage),
+    runForEachAs: <A, E, R>(
+      codec: Codec<A>,
+      handler: AnyHandler<A, unknown, E, R>,
+      options?: AnyOptions<A, unknown, E, R>
+    ) => runForEachAs(decodeAs("runForEachAs", codec), handler, options, traceOf(codec))
+  }
+}
+
+export const receiverOf = (receiving: Receiving, type: SocketType) => ({
+  ...receivesOf(receiving, type),
   drain: receiving.drain(wholeMessage),
   messages: makeStream(receiving, "messages", wholeMessage),
   strings: makeStream(receiving, "strings", decodeString("strings")),
   stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", decodeSchema("stream", schema)),
   streamAs: <A>(codec: Codec<A>) => makeStream(receiving, "streamAs", decodeAs("streamAs", codec)),
-  runForEach: <E, R>(handler: (message: Zmq.Message) => Effect.Effect<unknown, E, R>, options?: Zmq.HandlerOptions) =>
-    forEachMessage(
-      receiving,
-      { operation: "runForEach", decode: wholeMessage, concurrency: options?.concurrency },
-      inSpan(options?.span, "process", handler)
-    )
+  ...handlers(receiving, type)
 })
 
 const sendsOf = (sending: Sending) => {
@@ -300,18 +482,18 @@ const sendingToPeers = (core: SocketCore) =>
 
 // What a type has besides what all sockets have.
 const operations: { readonly [Type in StableType]: (core: SocketCore) => object } = {
-  pull: (core) => receiverOf(receivingOf(core)),
+  pull: (core) => receiverOf(receivingOf(core), core.type),
   push: (core) => senderOf(sendingOf(core)),
   pub: (core) => ({ ...senderOf(sendingOf(core)), ...publisherOf(core) }),
-  sub: (core) => ({ ...receiverOf(receivingOf(core)), ...subscriberOf(core) }),
+  sub: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...subscriberOf(core) }),
   req: (core) => {
     const turn = new ReqTurn(core.inbox, core.options.relaxed)
     const sending = new Sending(core.outbox, core.options.sendTimeout, turn.sending)
     const receiving = new Receiving(core.inbox, core.options.receiveTimeout, turn.receiving)
     return {
-      ...receivesOf(receiving),
+      ...receivesOf(receiving, core.type),
       ...sendsOf(sending),
-      ...requesterOf(turn.requester(sending, receiving))
+      ...requestsOf(turn.requester(sending, receiving))
     }
   },
   rep: (core) => {
@@ -319,35 +501,37 @@ const operations: { readonly [Type in StableType]: (core: SocketCore) => object 
     const sending = new Sending(core.outbox, core.options.sendTimeout, turn.sending)
     const receiving = new Receiving(core.inbox, core.options.receiveTimeout, turn.receiving)
     return {
-      ...receivesOf(receiving),
+      ...receivesOf(receiving, core.type),
       ...sendsOf(sending),
-      serve: <E, R>(handler: Handler<E, R>, options?: Zmq.HandlerOptions) =>
-        serve(receiving, sending, "rep", inSpan(options?.span, "respond", handler), 1)
+      ...serversOf(receiving, sending, "rep")
     }
   },
   dealer: (core) => {
     const sending = sendingOf(core)
     const requests = new DealerRequests(sending, core.inbox, core.options.receiveTimeout)
     return {
-      ...receiverOf(receivingOf(core)),
+      ...receiverOf(receivingOf(core), core.type),
       ...senderOf(sending),
-      ...requesterOf((message: Outgoing) => requests.request(message))
+      ...requestsOf((message) => requests.request(message))
     }
   },
   router: (core) => {
     const sending = sendingToPeers(core)
     const receiving = receivingOf(core)
     return {
-      ...receiverOf(receiving),
+      ...receiverOf(receiving, core.type),
       ...senderOf(sending),
-      serve: <E, R>(handler: Handler<E, R>, options?: Zmq.HandlerOptions) =>
-        serve(receiving, sending, "router", inSpan(options?.span, "respond", handler), options?.concurrency)
+      ...serversOf(receiving, sending, "router")
     }
   },
-  pair: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)) }),
-  xpub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingOf(core)), ...publisherOf(core) }),
-  xsub: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingUpstream(core)), ...subscriberOf(core) }),
-  rawStream: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(sendingBytes(core)) })
+  pair: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...senderOf(sendingOf(core)) }),
+  xpub: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...senderOf(sendingOf(core)), ...publisherOf(core) }),
+  xsub: (core) => ({
+    ...receiverOf(receivingOf(core), core.type),
+    ...senderOf(sendingUpstream(core)),
+    ...subscriberOf(core)
+  }),
+  rawStream: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...senderOf(sendingBytes(core)) })
 }
 
 // The operations are written once, for all types: which of them fail with what

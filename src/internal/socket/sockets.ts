@@ -41,13 +41,18 @@ import { knowsPeers, nobody, peersOf } from "../receive/peer.ts"
 import { type Decode, Receiving } from "../receive/receive.ts"
 import { type OnFailure, retrying } from "../receive/retry.ts"
 import { makeBatches, makeStream } from "../receive/stream.ts"
-import { DealerRequests, RepTurn, ReqTurn, serve, wholeMessage } from "../request/exchange.ts"
+import { DealerRequests } from "../request/dealer.ts"
+import { RepTurn } from "../request/rep.ts"
+import { ReqTurn } from "../request/req.ts"
+import { serve } from "../request/serve.ts"
 import { type Check, checkOutgoing, isFrame, noRule, type SendError, Sending } from "../send/send.ts"
 import { isSubscription } from "../subscription.ts"
 import { openSocket, whenOpen } from "./open.ts"
 import { oneTopic, type SocketType, type StableType } from "./options.ts"
 import { link, type SocketCore } from "./socket.ts"
 import { isSame } from "./status.ts"
+
+const wholeMessage = (message: Zmq.Message): Zmq.Message => message
 
 const isInvalidState = (error: unknown): error is InvalidState => error instanceof InvalidState
 const isNever = (_: unknown): _ is never => false

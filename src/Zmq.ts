@@ -891,8 +891,9 @@ const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<
   if (withTheirOwn.has(socket.type)) return EffectContext.makeUnsafe(all)
   for (const [operation, service] of Object.entries(services)) {
     if (!(operation in socket)) continue
-    const isByRoutingId = service === Sender && byRoutingId.has(socket.type)
-    all.set(isByRoutingId ? PeerSender.key : service.key, socket)
+    all.set(service.key, socket)
+    // What was written for a Sender finds it too, though its types say that it may fail otherwise.
+    if (service === Sender && byRoutingId.has(socket.type)) all.set(PeerSender.key, socket)
   }
   return EffectContext.makeUnsafe(all)
 }

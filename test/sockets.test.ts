@@ -1105,11 +1105,11 @@ describe("layer and accessors", () => {
         [yield* Zmq.req(), ["Requester"]],
         [yield* Zmq.rep(), ["Responder"]],
         [yield* Zmq.dealer(), ["Receiver", "Requester", "Sender"]],
-        [yield* Zmq.router(), ["Receiver", "Responder", "PeerSender"]],
+        [yield* Zmq.router(), ["Receiver", "Responder", "Sender", "PeerSender"]],
         [yield* Zmq.pair(), ["Receiver", "Sender"]],
         [yield* Zmq.xpub(), ["Receiver", "Sender", "Publisher"]],
         [yield* Zmq.xsub(), ["Receiver", "Sender", "Subscriber"]],
-        [yield* Zmq.rawStream(), ["Receiver", "PeerSender"]]
+        [yield* Zmq.rawStream(), ["Receiver", "Sender", "PeerSender"]]
       ]
       for (const [socket, names] of opened) {
         const context = yield* Effect.scoped(Layer.build(Zmq.layer(Effect.succeed(socket))))

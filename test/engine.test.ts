@@ -26,7 +26,6 @@ describe("Engine.layerZeromq", () => {
   it.live("is what sockets are opened on, unless another was provided", () =>
     Effect.gen(function* () {
       const before = yield* CurrentEngine
-      expect(before.name).toBe("zeromq")
       const opened: Array<string> = []
       const watched = {
         ...before,

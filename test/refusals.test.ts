@@ -1,7 +1,7 @@
 /** When a socket is read for the sake of peers that have no room, and how far. */
 import { afterEach, beforeEach, expect, it, vi } from "@effect/vitest"
 import { describe } from "vitest"
-import { Refusals } from "../src/internal/zeromq/refusals.ts"
+import { Refusals } from "../src/internal/zeromq/fullPeers.ts"
 
 describe("a socket is read ahead", () => {
   beforeEach(() => {

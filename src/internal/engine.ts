@@ -13,8 +13,6 @@ import type { SocketEvent } from "../SocketEvent.ts"
 import type { Setting, SocketType } from "./socket/options.ts"
 
 export interface Engine {
-  /** As it is named in errors. */
-  readonly name: string
   /**
    * Makes a socket, which tells its owner what happens. Throws an error with a
    * `code`: `EMFILE` when there is no room for it, `ERR_ENGINE_MISSING` where the
@@ -48,8 +46,8 @@ export interface Opening {
 
 /** Whoever has a socket. */
 export interface Owner {
-  /** How many messages it would take now. An engine asks before it looks for some. */
-  readonly room: number
+  /** How many messages it would take now. At 0 what it has asked for by `listen` may lapse: it listens again. */
+  readonly wanted: number
   /** How many messages it has had sent. */
   readonly sent: number
   /** There are messages to take, after it was asked to `listen`. */

@@ -2,9 +2,9 @@
 import { CurrentEngine } from "../../src/internal/currentEngine.ts"
 import { coreOf } from "../../src/internal/socket/socket.ts"
 import { engineOn, openNative } from "../../src/internal/zeromq/engine.ts"
+import type { Refusals } from "../../src/internal/zeromq/fullPeers.ts"
 import type { Incoming } from "../../src/internal/zeromq/incoming.ts"
 import type { NativeSocket } from "../../src/internal/zeromq/native.ts"
-import type { Refusals } from "../../src/internal/zeromq/refusals.ts"
 
 export { CurrentEngine, engineOn, openNative }
 

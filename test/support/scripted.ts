@@ -150,7 +150,7 @@ export class ScriptedSocket implements NativeSocket {
   }
 
   // ---------------------------------------------------------------------------
-  // the port
+  // what the engine asks
   // ---------------------------------------------------------------------------
 
   receive(): Promise<Message> {

@@ -60,7 +60,6 @@ export class ScriptedPort implements EngineSocket {
   /** The engine that opens this one socket. */
   get engine(): Engine {
     return {
-      name: "scripted",
       openContext: () => ({ close: ignore }),
       open: (_: Opening, owner) => {
         this.owner = owner

@@ -2,7 +2,7 @@
  * Passing messages on from one socket to another. There is no Effect in here.
  *
  * A message on its way is a lease on the mailbox it came from. It ends in the
- * moment in which libzmq has accepted the message, and who stops before that
+ * moment in which the engine has accepted the message, and who stops before that
  * puts it back: so wherever a proxy is stopped, each message has been passed on
  * or is where it was.
  */
@@ -131,7 +131,7 @@ class Pump implements Source {
   // - still: nothing is under way
   // - listening: waits for a message
   // - capturing: waits for the capture to have room for `next`
-  // - sending: offers messages; of one of them libzmq's answer is not known yet
+  // - sending: offers messages; of one of them the answer is not known yet
   // - resting: others have their turn
   private state: "still" | "listening" | "capturing" | "sending" | "resting" = "still"
   private sending: Promise<void> = Promise.resolve()
@@ -149,7 +149,7 @@ class Pump implements Source {
     this.go()
   }
 
-  /** Stops, and puts back what it has: at once, or when libzmq's answer to the message it has been offered is there. */
+  /** Stops, and puts back what it has: at once, or when the answer to the message it has been offered is there. */
   stop(): Promise<void> | undefined {
     this.running = false
     if (this.state === "sending") return this.sending
@@ -176,7 +176,7 @@ class Pump implements Source {
     if (this.next === undefined && this.finished !== undefined) return this.lookWhetherFinished()
     if (this.next === undefined && this.source.mailbox.available === 0) return this.listen()
     if (turn.isOver) return this.rest()
-    // Beforehand: others have their share while libzmq's answers are waited for.
+    // Beforehand: others have their share while answers are waited for.
     this.share = Math.min(mostPerShare, 1 + this.source.mailbox.available)
     turn.spend(this.share)
     this.state = "sending"

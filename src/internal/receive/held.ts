@@ -74,7 +74,7 @@ export class Held {
     const id = Buffer.from(peer, "latin1")
     this.outbox.post([id, ""], (offer) => {
       if (offer === "unroutable" && this.pieces === "told") return
-      // libzmq tells that a peer has hung up, and not that we have. It may hand over
+      // The engine tells that a peer has hung up, and not that we have. It may hand over
       // one more piece, which comes before.
       this.inbox.poll(1, () => this.inbox.put([id, Buffer.alloc(0)]))
     })

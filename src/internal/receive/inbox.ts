@@ -45,7 +45,7 @@ export class Inbox {
   }
 
   /** How many messages may come now: of those for nobody as many as a reply may be behind. */
-  get room(): number {
+  get wanted(): number {
     if (this.mailbox.closed) return 0
     if (this.mailbox.wanted) return this.capacity
     return this.expects ? Math.max(0, this.capacity - this.mailbox.size) : 0
@@ -53,15 +53,15 @@ export class Inbox {
 
   /** Sees to it that a message comes, if there is or will be one. */
   fill(): void {
-    if (this.room > 0) this.socket.listen()
+    if (this.wanted > 0) this.socket.listen()
     else this.stall()
   }
 
   /** The engine has messages. */
   readonly arrived = (): void => {
-    this.take(this.mailbox.closed ? this.socket.ready : this.room)
+    this.take(this.mailbox.closed ? this.socket.ready : this.wanted)
     this.mailbox.announce()
-    if (this.room > 0) this.socket.listen()
+    if (this.wanted > 0) this.socket.listen()
     else this.stall()
   }
 

@@ -8,7 +8,7 @@ export interface Lease<A> {
 }
 
 /**
- * The messages that were taken from libzmq and belong to nobody yet, and those
+ * The messages that were taken from the engine and belong to nobody yet, and those
  * who wait for one. There is no Effect in here.
  *
  * **Invariants**, after each method:
@@ -50,11 +50,6 @@ export class Mailbox<A> {
   /** All messages held. */
   get size(): number {
     return this.fresh.length + this.returned.length
-  }
-
-  /** Whether anybody has ever taken a message, or waits for one. */
-  get isUsed(): boolean {
-    return this.first > 0 || this.wanted
   }
 
   /** The messages that are there for whoever comes now: none, if others wait. */

@@ -1,7 +1,7 @@
 /**
  * Sending, as Effects with one fate for each message.
  *
- * A message is handed to libzmq, and the answer known, in the last operation of
+ * A message is handed to the engine, and the answer known, in the last operation of
  * the send. Until then it belongs to the fiber that sends it: when that fiber
  * is interrupted, the message was not sent and never will be. What Effect adds
  * behind the send are operations again: see `rest.ts`.
@@ -106,8 +106,8 @@ export class Sending {
   }
 
   /**
-   * Sends a reply, which has been checked, and for which nobody waits: where its client has no room it is sent
-   * later, and before the socket closes if it can be. `accepted` is called when it
+   * Sends a reply that has been checked. Nobody waits for it: where its client has no room it is sent later, and
+   * before the socket closes if it can be. `accepted` is called when it
    * is out of the hands of its handler. All that happens at once, within the
    * operation in which the handler succeeds: behind it its fiber may be interrupted.
    */
@@ -165,7 +165,10 @@ export class Sending {
       const iterator = messages[Symbol.iterator]()
       let next = iterator.next()
       let broken: { readonly error: unknown } | undefined
+      // How many messages the burst may still send.
+      let left = 0
       const sent = () => {
+        left--
         try {
           next = iterator.next()
         } catch (error) {
@@ -175,9 +178,9 @@ export class Sending {
       }
       const burst = Effect.callback<Offer | "paused" | EncodeError>((resume) => {
         let wrong: EncodeError | undefined
-        let room = messagesPerBurst
+        left = messagesPerBurst
         const peek = () => {
-          if (next.done || broken !== undefined || room-- === 0) return undefined
+          if (next.done || broken !== undefined || left <= 0) return undefined
           wrong = this.check(operation, next.value)
           return wrong === undefined ? (next.value as Outgoing) : undefined
         }
@@ -191,7 +194,7 @@ export class Sending {
           )
         )
         return Effect.promise(() => {
-          room = 0
+          left = 0
           return offered
         })
       })

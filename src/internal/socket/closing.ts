@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Delivery } from "../engine.ts"
-import { within } from "../realTime.ts"
+import { within } from "../within.ts"
 import type { SocketCore } from "./socket.ts"
 
 const leftAtClose = Metric.counter("zmq_messages_left_at_close", {
@@ -28,7 +28,7 @@ export const closeWith = (scope: object, core: SocketCore): Effect.Effect<void> 
     return core.shut
   })
 
-/** Closes a socket, and counts what was left in it. Takes at most its `linger`, but for a moment. */
+/** Closes a socket, and counts what was left in it. Takes at most its `linger`, and a second for what its engine does after that. */
 export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (core.closed) return

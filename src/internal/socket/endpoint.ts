@@ -296,7 +296,6 @@ const checkTipc = (operation: "bind" | "connect", address: string): EndpointFaul
 // What libzmq found
 // -----------------------------------------------------------------------------
 
-/** Turns the error that the native bind/connect/disconnect threw into a fault. */
 const noSuchDevice = (address: string): EndpointFault =>
   fault(
     "AddressNotAvailable",
@@ -305,6 +304,7 @@ const noSuchDevice = (address: string): EndpointFault =>
       : 'Bind an address or the name of an interface that this host has, or "*" for all of them'
   )
 
+/** What is wrong, by the error that an engine gave. */
 export const faultOf = (operation: Operation, endpoint: string, error: unknown): EndpointFault => {
   const parts = typeof endpoint === "string" ? parse(endpoint) : undefined
   const transport = parts?.transport ?? ""

@@ -53,7 +53,7 @@ const senders = [
   ...(["server", "client", "radio", "scatter", "datagram"] as const)
 ]
 
-/** One assignment to the native socket. */
+/** One option as it is set: by the name that zeromq.js has for it, with the value that libzmq takes. */
 export interface Setting {
   readonly option: string
   readonly value: boolean | number | string | Buffer | null
@@ -386,7 +386,7 @@ export const table = {
   ),
   backlog: native(connecting, "ZMQ_BACKLOG", integer(0, int32, "connections")),
   maxMessageSize: native(
-    // A RADIO receives none; what its peers may say is bounded in draftNative.ts.
+    // A RADIO receives none; what its peers may say is bounded in zeromq/draft/native.ts.
     allBut(connecting, "radio"),
     "ZMQ_MAXMSGSIZE",
     integer(0, Number.MAX_SAFE_INTEGER, "bytes", { value: -1, meaning: "no limit" }),

@@ -144,6 +144,7 @@ export class Places {
       const { resolved } = this.bound[at]!
       this.bound.splice(at, 1)
       this.last = resolved
+      this.socket.onPeers()
       this.socket.engine.unbind(resolved, (cause) =>
         cause === undefined ? resume(Effect.void) : failed(faultOf("unbind", endpoint, cause), cause)
       )

@@ -144,8 +144,8 @@ export class SocketCore implements Owner {
   // what the engine tells
   // ---------------------------------------------------------------------------
 
-  get room(): number {
-    return this.inbox.room
+  get wanted(): number {
+    return this.inbox.wanted
   }
   get sent(): number {
     return this.outbox.sent
@@ -264,8 +264,6 @@ export class SocketCore implements Owner {
     this.refusals.close()
   }
 }
-
-const _ignore = (): void => {}
 
 const cores = new WeakMap<object, SocketCore>()
 

@@ -1,10 +1,10 @@
 /** Contexts of libzmq: which sockets meet in each at inproc names, and what becomes of it afterwards. */
 import type { ContextSettings, EngineContext } from "../engine.ts"
-import { canOpen, endWaiting, makeContext, sharedContext } from "./contexts.ts"
 import { hasDescriptors } from "./descriptors.ts"
+import { canOpen, endWaiting, makeContext, sharedContext } from "./nativeContexts.ts"
 import { Neighbours } from "./neighbours.ts"
 import type { NativeContext } from "./raw.ts"
-import { Waiting } from "./waiting.ts"
+import { Waiting } from "./unboundNames.ts"
 
 /** A socket, as others that it meets at an inproc name know it. */
 export interface Neighbour {

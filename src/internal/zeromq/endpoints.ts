@@ -1,15 +1,15 @@
 /** Where a socket is bound and connected, and whom it meets there over inproc. */
 import { lookup } from "node:dns"
 import type { Done, GiveUp } from "../engine.ts"
-import { within } from "../realTime.ts"
 import { hostToResolve, isInproc } from "../socket/endpoint.ts"
+import { within } from "../within.ts"
 import { errorOf } from "./answer.ts"
 import type { Neighbour, ZeromqContext } from "./context.ts"
 import { hasDescriptors } from "./descriptors.ts"
 import { bindUdp } from "./draft/udp.ts"
-import { promptly, whenFree } from "./free.ts"
 import type { Monitor } from "./monitor.ts"
 import type { NativeSocket } from "./native.ts"
+import { promptly, whenFree } from "./portIsFree.ts"
 
 /** The socket that has them. */
 export interface Located extends Neighbour {
@@ -95,6 +95,8 @@ export class Endpoints {
   }
 
   private connectNow(endpoint: string): void {
+    // Two may have looked the same host up.
+    if (this.connected.has(endpoint)) return
     const { context, native, routingId } = this.socket
     this.watchFor(endpoint)
     if (isInproc(endpoint)) {
@@ -131,9 +133,6 @@ export class Endpoints {
     return this.connected.size - this.networks.length
   }
 
-  get hasBinds(): boolean {
-    return this.bound.size > 0
-  }
   get hasConnections(): boolean {
     return this.connected.size > 0
   }

@@ -11,7 +11,6 @@ export const openNative: OpenNative = (type, opening) =>
 
 /** The engine, on the native sockets that are given. */
 export const engineOn = (open: OpenNative): Engine => ({
-  name: "zeromq",
   open: (opening, owner) => new ZeromqSocket(opening, owner, open),
   openContext: (options) => new ZeromqContext(options)
 })

@@ -4,11 +4,11 @@ import { microtask } from "../microtask.ts"
 import { Queue } from "../queue.ts"
 import { turn } from "../turn.ts"
 import { Ahead } from "./ahead.ts"
+import type { ReadAhead } from "./fullPeers.ts"
 import type { NativeSocket } from "./native.ts"
-import type { ReadAhead } from "./refusals.ts"
 import { bytesPerBurst, scavengeInTime } from "./scavenge.ts"
 
-// What a message costs of the event loop's turn (P8), after which Node also
+// What a message costs of the event loop's turn (docs/guarantees.md, P8), after which Node also
 // frees the buffers that were collected: each 16 KiB of it count as one more.
 const bytesPerCount = 16 * 1024
 
@@ -43,7 +43,8 @@ export interface Reading {
 
 /**
  * The messages that were taken from libzmq and that the owner of the socket has
- * not taken. They come in bursts, when somebody wants one and not before.
+ * not taken. They come in bursts, when somebody wants one; and before that where the
+ * ends of peers would not be seen otherwise.
  *
  * The result of a native receive belongs in here, whoever asked for it and
  * whatever became of them.

@@ -8,12 +8,9 @@ import type { Offer, Source } from "../engine.ts"
 import type { Setting, SocketType } from "../socket/options.ts"
 import type { ConnectionEvent, NativeContext } from "./raw.ts"
 
-/**
- * Only one `receive` or
- * `receiveBurst`, and only one `room`, may be under way at a time.
- */
+/** Only one `receive` or `receiveBurst`, and only one `room`, may be under way at a time. */
 export interface NativeSocket {
-  /** Waits for one message. Rejects only when the socket closes. */
+  /** Waits for one message. Rejects when the socket closes, and with EAGAIN when there was none after all. */
   receive(): Promise<Message>
   /** Whether `receive` has a message that is there at once, and not in the next turn of the event loop. */
   readonly receivesAtOnce: boolean

@@ -14,18 +14,18 @@ import type {
   Source
 } from "../engine.ts"
 import { hasLanes, peerOf, sharedLane } from "../lane.ts"
-import { within } from "../realTime.ts"
 import { reliesOnZap, type Setting, type SocketType } from "../socket/options.ts"
 import { mostInFront } from "../subscription.ts"
+import { within } from "../within.ts"
 import { attendTo, leave, soon } from "./attend.ts"
 import type { ZeromqContext } from "./context.ts"
 import { Endpoints, isSilent } from "./endpoints.ts"
-import { promptly } from "./free.ts"
+import { Refusals } from "./fullPeers.ts"
 import { Incoming } from "./incoming.ts"
 import { Monitor } from "./monitor.ts"
 import type { NativeSocket, OpenNative } from "./native.ts"
+import { promptly } from "./portIsFree.ts"
 import { Recent } from "./recent.ts"
-import { Refusals } from "./refusals.ts"
 import { Returned } from "./returned.ts"
 import { Rooms } from "./rooms.ts"
 import { mostReconnected, Subscribers } from "./subscribers.ts"
@@ -51,7 +51,7 @@ export class ZeromqSocket implements EngineSocket {
   readonly #settings = new Map<string, Setting>()
   private readonly rooms: Rooms
   private readonly returned: Returned
-  private readonly places: Endpoints
+  private readonly endpoints: Endpoints
   private readonly counted: Subscribers | undefined
   // Where the ends of peers are seen only as the socket is read. A peer that has
   // left is there until what it had sent is read: a ROUTER has no other way to know
@@ -69,13 +69,13 @@ export class ZeromqSocket implements EngineSocket {
     this.context = context as ZeromqContext
     this.native = open(type, { context: this.context.native, noDrop, conflate })
     this.laneOf = hasLanes(type) ? peerOf : () => sharedLane
-    this.places = new Endpoints(this)
+    this.endpoints = new Endpoints(this)
     this.monitor = new Monitor({
       native: this.native,
       isStream: type === "rawStream",
       from: monitor,
       hasRoom: (sockets) => this.context.hasRoom(sockets),
-      connectedTo: () => this.places.networks,
+      connectedTo: () => this.endpoints.networks,
       intervals: () => ({
         interval: (this.given("reconnectInterval") as number | undefined) ?? 100,
         maxInterval: (this.given("reconnectMaxInterval") as number | undefined) ?? 0
@@ -94,7 +94,7 @@ export class ZeromqSocket implements EngineSocket {
       newestOnly: conflate,
       laneOf: this.laneOf,
       accept: subscribed ? (message) => this.counted!.accept(message) : undefined,
-      room: () => owner.room,
+      room: () => owner.wanted,
       wanted: () => this.counted?.wanted === true,
       onMessages: owner.onMessages,
       onEnd: owner.onEnd
@@ -151,7 +151,7 @@ export class ZeromqSocket implements EngineSocket {
   dismiss(): void {
     leave(this)
     // libzmq closes in another thread, and would keep the names until then.
-    this.places.giveUpNames()
+    this.endpoints.giveUpNames()
     this.monitor.close()
     this.counted?.close()
     // That a peer which is owed something has left may be behind what it has sent.
@@ -210,28 +210,20 @@ export class ZeromqSocket implements EngineSocket {
   // ---------------------------------------------------------------------------
 
   bind(endpoint: string, done: Done<string>): GiveUp {
-    return this.places.bind(endpoint, done)
+    return this.endpoints.bind(endpoint, done)
   }
 
   unbind(endpoint: string, done: Done<void>): void {
-    this.places.unbind(endpoint, done)
-    this.owner.onPeers()
+    this.endpoints.unbind(endpoint, done)
   }
 
   connect(endpoint: string, done: Done<void>): GiveUp {
     this.makeRoomInFront()
-    return this.places.connect(endpoint, (error) => {
-      if (error === undefined) this.owner.onPeers()
-      done(error)
-    })
+    return this.endpoints.connect(endpoint, done)
   }
 
   disconnect(endpoint: string): void {
-    try {
-      this.places.disconnect(endpoint)
-    } finally {
-      this.owner.onPeers()
-    }
+    this.endpoints.disconnect(endpoint)
   }
 
   get routingId(): Buffer | undefined {
@@ -257,19 +249,19 @@ export class ZeromqSocket implements EngineSocket {
     if (this.monitor.unseen) {
       return "Connections are not watched from the beginning in a worker thread, nor with `monitor: false`: open the socket without endpoints, run its `events`, and then bind or connect"
     }
-    const { bindsSilently, bindsToNetwork, hasConnections } = this.places
+    const { bindsSilently, bindsToNetwork, hasConnections } = this.endpoints
     if (bindsSilently.length === 0 || bindsToNetwork.length > 0 || hasConnections) return undefined
     return "libzmq tells nothing of who connects to an inproc or udp endpoint: await it on the socket that connects"
   }
 
   /** What it connected to over inproc or udp is there. */
   get peers(): number {
-    return this.monitor.peers.size + this.places.silentConnections
+    return this.monitor.peers.size + this.endpoints.silentConnections
   }
 
   get knowsPeers(): boolean {
     const { unseen, watching } = this.monitor
-    return watching && !unseen && this.places.bindsSilently.length === 0
+    return watching && !unseen && this.endpoints.bindsSilently.length === 0
   }
 
   peersAt(endpoint: string): number | undefined {
@@ -282,7 +274,7 @@ export class ZeromqSocket implements EngineSocket {
   }
 
   isConnected(endpoint: string): boolean {
-    return this.places.isConnectedSilently(endpoint) || this.monitor.peers.has(endpoint)
+    return this.endpoints.isConnectedSilently(endpoint) || this.monitor.peers.has(endpoint)
   }
 
   get subscribers(): EngineSubscribers | undefined {
@@ -343,16 +335,16 @@ export class ZeromqSocket implements EngineSocket {
   }
 
   private end(left: number, began: number, linger: number, done: (delivery: Delivery) => void): void {
-    const { monitor, places } = this
+    const { endpoints, monitor } = this
     const { sent } = this.owner
     this.lingerFor(left)
-    const binds = places.bindsToNetwork
-    const isSent = places.network && sent > 0
-    const isUnderWay = isSent && (monitor.peers.size > 0 || places.networks.length > 0)
+    const binds = endpoints.bindsToNetwork
+    const isSent = endpoints.network && sent > 0
+    const isUnderWay = isSent && (monitor.peers.size > 0 || endpoints.networks.length > 0)
     const matters = isSent || binds.length > 0
     // In a worker thread as little is watched as before.
     if (matters && isMainThread && this.context.hasRoom(2)) monitor.watch()
-    const freed = matters ? binds.map((endpoint) => places.whenFreed(endpoint)) : []
+    const freed = matters ? binds.map((endpoint) => endpoints.whenFreed(endpoint)) : []
     const { receiving } = this.#incoming
     const unsent = this.returned.giveUp()
     this.closed = true
@@ -360,15 +352,15 @@ export class ZeromqSocket implements EngineSocket {
     this.rooms.close()
     this.refusals?.end()
     this.native.close()
-    places.leaveAll()
-    if (places.waitsFor.size > 0) this.context.abandon(places.waitsFor, monitor.watching, sent === 0 ? 0 : left)
+    endpoints.leaveAll()
+    if (endpoints.waitsFor.size > 0) this.context.abandon(endpoints.waitsFor, monitor.watching, sent === 0 ? 0 : left)
     const { ended } = monitor
     const isOver = (): void => {
       const inTime = ended === undefined || !isSent || linger === 0 || performance.now() - began < linger - 1
       done({ inTime: inTime && unsent === 0, unsent })
     }
     // libzmq does not say what became of each message: only when it has done with all of them.
-    if (matters && ended !== undefined && !places.silent) void within(left + promptly, ended).then(isOver)
+    if (matters && ended !== undefined && !endpoints.silent) void within(left + promptly, ended).then(isOver)
     else if (matters) {
       // Over inproc libzmq ends it when its peers have read all, however long that takes.
       const all: Promise<unknown> = Promise.all(freed)

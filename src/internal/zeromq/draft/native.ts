@@ -1,6 +1,6 @@
 /**
- * The native sockets of the draft types: beside `native.ts` the one other place
- * that knows the package `zeromq`.
+ * The native sockets of the draft types: beside `load.ts` the one other place that
+ * loads the package `zeromq`.
  *
  * All of them but DGRAM are thread-safe sockets of libzmq, which cannot be
  * waited for: see `watch.ts`.
@@ -53,7 +53,7 @@ const ZMQ_SNDTIMEO = 28
 const numberOf: Readonly<Record<string, number>> = { noDrop: 69, multicastLoop: 96 }
 
 const make = (type: DraftType, context: NativeContext): DraftRawSocket => {
-  // Without other options: as in native.ts.
+  // Without other options: as in stable.ts.
   const raw = new (constructorsOf()[nameOf[type]])({ context }) as DraftRawSocket
   opened(raw as unknown as RawSocket)
   // Whatever is asked is answered before the call returns.
@@ -95,7 +95,7 @@ const mostPassedOver = 256
 
 const asMessage = (parts: readonly [Buffer, ...ReadonlyArray<unknown>]): Message => parts as unknown as Message
 
-// As in native.ts. That a SERVER has room for a peer, and a RADIO that drops
+// As in stable.ts. That a SERVER has room for a peer, and a RADIO that drops
 // nothing for all, only the attempt tells.
 type Admission = "always" | "writable" | "ask"
 
@@ -504,7 +504,7 @@ class DatagramSocket implements NativeSocket {
   }
 
   recheck(): boolean {
-    // As in native.ts: sends nothing, and has a pending receive looked at again.
+    // As in stable.ts: sends nothing, and has a pending receive looked at again.
     if (this.raw !== undefined) attempt(() => this.raw!.send([])).catch(ignore)
     return true
   }

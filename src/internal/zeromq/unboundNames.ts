@@ -9,7 +9,7 @@
  * `inproc://effect-zmq.waits/0/name`, `…/1/name` and so on for as long as it waits,
  * and whoever finds one taken tries again later. A further name is a lock.
  */
-import { type Holder, openHolder } from "./contexts.ts"
+import { type Holder, openHolder } from "./nativeContexts.ts"
 import type { NativeContext } from "./raw.ts"
 import { pause } from "./threads.ts"
 

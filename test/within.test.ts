@@ -1,6 +1,6 @@
 /** Waiting in real time, which is libzmq's. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
-import { within } from "../src/internal/realTime.ts"
+import { within } from "../src/internal/within.ts"
 
 describe("within", () => {
   beforeEach(() => void vi.useFakeTimers())

@@ -261,7 +261,7 @@ describe("what is open", () => {
       // Nobody asks for them, so they are read ahead.
       yield* until(
         Effect.sync(() => {
-          const { incoming } = asking.engine as unknown as { readonly incoming: Incoming }
+          const { incoming } = asking.port as unknown as { readonly incoming: Incoming }
           incoming.readAll()
           return asking.inbox.queued > 0
         })

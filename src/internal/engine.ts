@@ -3,10 +3,21 @@
  * but types.
  *
  * An engine makes sockets. All of it belongs to one event loop: while JavaScript
- * runs, nothing changes behind its back. What an engine tells its owner it tells
- * later, and never from within a call of its owner's, but for a `done`. No promise
- * carries a message, and what was answered "sent" does not come back. What it hands
- * over counts for the turn of the event loop (`turn.ts`), which it keeps to.
+ * runs, nothing changes behind its back.
+ *
+ * - What an engine tells its owner it tells later, and never from within a call of
+ *   its owner's. A `done` alone may be called at once. Until `open` has returned it
+ *   tells and asks nothing.
+ * - No promise carries a message, and what was answered "sent" does not come back.
+ * - What it takes from the network, or hands over, counts for the turn of the event
+ *   loop (`turn.ts`): when that is over, it tells of messages in the next one.
+ * - Between `dismiss` and `close` offers and room go on, for what is still owed.
+ *   After `close` it tells nothing but the `done` of that, and of what was under way.
+ *
+ * What a message is made of is as in libzmq: a ROUTER, STREAM and SERVER have the
+ * routing id first, REQ and REP no envelope, an XPUB subscriptions as 1 or 0 and the
+ * topic, a STREAM an empty frame for a peer that comes or goes, drafts what is said
+ * of them in `draft/sockets.ts`.
  */
 import type { Message, Outgoing } from "../Message.ts"
 import type { SocketEvent } from "../SocketEvent.ts"
@@ -15,8 +26,9 @@ import type { Setting, SocketType } from "./socket/options.ts"
 export interface Engine {
   /**
    * Makes a socket, which tells its owner what happens. Throws an error with a
-   * `code`: `EMFILE` when there is no room for it, `ERR_ENGINE_MISSING` where the
-   * engine cannot run, `ERR_ENGINE_UNSUPPORTED` on a runtime that it does not know.
+   * `code`: `EMFILE`, `ENFILE` or `ENOMEM` when there is no room for it, `ETERM` when
+   * its context is closed, `ERR_ENGINE_MISSING` where the engine cannot run,
+   * `ERR_ENGINE_UNSUPPORTED` on a runtime that it does not know.
    */
   readonly open: (opening: Opening, owner: Owner) => EngineSocket
   /** A context with inproc names of its own, or without options that of the process. Throws as well. */
@@ -36,7 +48,11 @@ export interface EngineContext {
 export interface Opening {
   readonly type: SocketType
   readonly context: EngineContext
-  /** At most so many messages may be taken from the network at a time that nobody has asked for. */
+  /**
+   * At most so many messages should be taken from the network at a time that nobody
+   * has asked for. What has to be read further, so that the end of a peer is seen, the
+   * engine bounds itself.
+   */
   readonly prefetch: number
   readonly conflate: boolean
   readonly noDrop: boolean
@@ -50,13 +66,13 @@ export interface Owner {
   readonly wanted: number
   /** How many messages it has had sent. */
   readonly sent: number
-  /** There are messages to take, after it was asked to `listen`. */
+  /** There are messages to take, after it was asked to `listen`: once for each time, also for those that were here already. */
   readonly onMessages: () => void
-  /** Who waits for room in a lane may try again: it has room, or its peer has left. */
+  /** Who waits for room in a lane may try again: it has room, or its peer has left, or only an attempt can tell. */
   readonly onRoom: (lane: Lane) => void
-  /** Something became of a connection: of one that we made, the endpoint as it was given. */
+  /** Something became of a connection, in the order in which it happened: of one that we made, the endpoint as it was given. */
   readonly onEvent: (event: SocketEvent, connectedTo: string | undefined) => void
-  /** Who is there, or what they subscribe to, has changed. */
+  /** Who is there, or what they subscribe to, has changed, and not by a call of the owner's. */
   readonly onPeers: () => void
   /** The engine dropped a message that a peer had sent it. */
   readonly onDropped: () => void
@@ -66,14 +82,14 @@ export interface Owner {
 
 /**
  * What became of a message that was offered.
- * - sent: it is the engine's.
+ * - sent: it is the engine's. A PUB or XPUB without `noDrop` always says so.
  * - full: there is no room now, or no peer yet.
- * - unroutable: it names a peer that is not there.
- * - outOfTurn: it is the peer's turn to send.
+ * - unroutable: it names a peer that is not there (ROUTER, STREAM, SERVER).
+ * - outOfTurn: it is the peer's turn to send (REQ, REP).
  */
 export type Offer = "sent" | "full" | "unroutable" | "outOfTurn" | "closed"
 
-/** Messages to send in turn: the next one, which is asked for again until it is sent. */
+/** Messages to send in turn. `peek` gives the next one as often as it is called, until it is `sent`; undefined ends it. */
 export interface Source {
   readonly peek: () => Outgoing | undefined
   readonly sent: () => void
@@ -82,7 +98,7 @@ export interface Source {
 /** What has room of its own: a peer of a ROUTER, STREAM or SERVER, by its routing id as latin1; or else all peers, `""`. */
 export type Lane = string
 
-/** Something that takes its time, and can be given up: then it is as if it had never begun. */
+/** Something that takes its time, and can be given up: then it is as if it had never begun, and its `done` is not called. */
 export type GiveUp = () => void
 
 /** How it ended: with a value, or with an error that has a `code`. */
@@ -95,9 +111,13 @@ export interface EngineSocket {
   readonly ready: number
   /** The next message, fairly from all peers. Only while one is `ready`. */
   take(): Message
-  /** Its owner waits for messages: tells `onMessages` once when there are some. */
+  /** Its owner waits for messages: tells `onMessages` once when there are some. Asked again before that, it is the same wish. */
   listen(): void
-  /** Sees what is there by now, of which at most `max` need be `ready` then. Calls `done` at once, or a moment later. */
+  /**
+   * Sees what has come by now, from the network too, and calls `done`, at once or a
+   * moment later: nothing is `ready` then only if there was nothing. At most `max` need
+   * be. What is here already is enough, but with `conflate`, where it may be out of date.
+   */
   look(max: number, done: () => void): void
   /** Nobody receives any more. What still comes is dropped, and counted in `left`. */
   dismiss(): void
@@ -108,9 +128,9 @@ export interface EngineSocket {
   offer(message: Outgoing): Offer
   /** Offers messages in turn, until there are no more or one is refused. */
   offerAll(source: Source): Promise<Offer>
-  /** Somebody waits for room in a lane: tells `onRoom` once. */
+  /** Somebody waits for room in a lane, or waits again: tells `onRoom` once, though there may be room by now. */
   awaitRoom(lane: Lane): void
-  /** Nobody waits for that any more. */
+  /** Nobody waits in it any more, whether or not it was told. */
   forgoRoom(lane: Lane): void
 
   // Settings
@@ -126,7 +146,7 @@ export interface EngineSocket {
   bind(endpoint: string, done: Done<string>): GiveUp
   /** Ends a bind, by the resolved endpoint. Done when that is free. */
   unbind(endpoint: string, done: Done<void>): void
-  /** Begins to connect. The peer need not be there. An endpoint is connected to once. */
+  /** Begins to connect. The peer need not be there. There is one connection to an endpoint: again is nothing. */
   connect(endpoint: string, done: Done<void>): GiveUp
   /** Ends a connection. Throws an error with a `code`. */
   disconnect(endpoint: string): void
@@ -152,8 +172,9 @@ export interface EngineSocket {
   // The end
 
   /**
-   * Ends it, and calls `done` when all that was sent is delivered and its
-   * endpoints are free, or when `linger` milliseconds have passed.
+   * Ends it, and what is under way, and calls `done` when all that was sent is on its
+   * way and its endpoints are free, or when `linger` milliseconds have passed, which may
+   * be for ever. What went through it is asked for after that, too.
    */
   close(linger: number, done: (delivery: Delivery) => void): void
 

@@ -10,7 +10,7 @@ export { CurrentEngine, engineOn, openNative }
 
 /** The parts of a socket on zeromq.js. */
 export const partsOf = (socket: object) =>
-  coreOf(socket)!.engine as unknown as {
+  coreOf(socket)!.port as unknown as {
     readonly native: NativeSocket
     readonly incoming: Incoming
     readonly refusals: Refusals | undefined

@@ -289,7 +289,7 @@ export interface Opened<S> {
  * Whether tests with a scripted socket have it below the engine on zeromq.js, or at
  * the port, in the place of an engine: see `port.test.ts`.
  */
-export const floor: "binding" | "port" = process.env.SCRIPTED === "port" ? "port" : "binding"
+export const floor: "binding" | "port" = process.env.SCRIPTED === undefined ? "binding" : "port"
 
 /** Opens a socket over a scripted one. */
 export const openScripted = <S, E>(

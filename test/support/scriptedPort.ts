@@ -22,6 +22,12 @@ import { messageOf, type Script, textOf } from "./scripted.ts"
 
 const ignore = (): void => {}
 
+/**
+ * Whether it does what an engine may do and need not: takes a moment to look and to
+ * close, peeks twice, tells of room that is not there.
+ */
+const isOdd = process.env.SCRIPTED === "odd"
+
 export class ScriptedPort implements EngineSocket {
   readonly offered: Array<string> = []
   handedOver = 0
@@ -146,7 +152,8 @@ export class ScriptedPort implements EngineSocket {
   }
 
   look(_: number, done: () => void): void {
-    done()
+    if (isOdd) queueMicrotask(done)
+    else done()
   }
 
   dismiss(): void {
@@ -166,6 +173,7 @@ export class ScriptedPort implements EngineSocket {
 
   async offerAll(source: Source): Promise<Offer> {
     for (let message = source.peek(); message !== undefined; message = source.peek()) {
+      if (isOdd && source.peek() !== message) this.violations.push("another message at the second peek")
       const offer = this.offer(message)
       await Promise.resolve()
       if (offer !== "sent") return offer
@@ -176,7 +184,7 @@ export class ScriptedPort implements EngineSocket {
 
   awaitRoom(lane: Lane): void {
     this.lanes.add(lane)
-    if (this.script.admission === "ask") this.turn ??= setImmediate(this.askAgain)
+    if (this.script.admission === "ask" || isOdd) this.turn ??= setImmediate(this.askAgain)
     else if (this.space > 0) queueMicrotask(() => this.endWait())
   }
 
@@ -235,6 +243,8 @@ export class ScriptedPort implements EngineSocket {
     if (this.closed) this.violations.push("closed twice")
     this.closed = true
     clearImmediate(this.turn)
-    done({ inTime: true, unsent: 0 })
+    const delivery = { inTime: true, unsent: 0 }
+    if (isOdd) queueMicrotask(() => done(delivery))
+    else done(delivery)
   }
 }

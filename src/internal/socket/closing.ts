@@ -47,7 +47,7 @@ export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
     core.places.leaveAll()
     const left = paid === undefined ? linger : Math.max(0, linger - (performance.now() - began))
     const { inTime, unsent } = yield* Effect.callback<Delivery>((resume) =>
-      core.engine.close(left, (delivery) => resume(Effect.succeed(delivery)))
+      core.port.close(left, (delivery) => resume(Effect.succeed(delivery)))
     )
     yield* countLeft(core, endpoints)
     if (!inTime || outbox.unsent > 0) {
@@ -76,7 +76,7 @@ const countLeft = (core: SocketCore, endpoints: string): Effect.Effect<void> =>
     // What a handler gives back later is left as well.
     const context = yield* Effect.context<never>()
     mailbox.cameBack = () => Effect.runSyncWith(context)(count(1))
-    const received = core.inbox.queued + core.engine.left
+    const received = core.inbox.queued + core.port.left
     if (received === 0) return
     yield* count(received)
     yield* Effect.logDebug("effect-zmq: messages were left in a socket that closed").pipe(

@@ -32,7 +32,7 @@ const isSocketError = (error: unknown): error is SocketError =>
 const apply = (core: SocketCore): void => {
   for (const setting of core.options.settings) {
     try {
-      core.engine.set(setting)
+      core.port.set(setting)
     } catch (cause) {
       throw new OptionError({ option: setting.option, value: setting.given, expected: setting.expected, cause })
     }

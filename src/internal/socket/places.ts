@@ -60,7 +60,7 @@ export class Places {
       if (fault !== undefined) return failed(fault)
       return this.begin(
         "bind",
-        (done: Done<string>) => this.socket.engine.bind(endpoint, done),
+        (done: Done<string>) => this.socket.port.bind(endpoint, done),
         (cause) => failed(faultOf("bind", endpoint, cause), cause),
         (resolved) => {
           bound.resolved = resolved!
@@ -87,15 +87,15 @@ export class Places {
         "connect",
         // There is one connection to an endpoint, for as long as anybody wants it.
         (done: Done<void>) => {
-          if (!this.connectedTo.includes(endpoint)) return this.socket.engine.connect(endpoint, done)
+          if (!this.connectedTo.includes(endpoint)) return this.socket.port.connect(endpoint, done)
           done(undefined)
           return ignore
         },
         (cause) => failed(faultOf("connect", endpoint, cause), cause),
         () => {
           if (!this.connectedTo.includes(endpoint)) {
-            const isThere = this.socket.engine.isConnected(endpoint)
-            if (this.socket.engine.watched || isThere) this.links.begin(endpoint, isThere)
+            const isThere = this.socket.port.isConnected(endpoint)
+            if (this.socket.port.watched || isThere) this.links.begin(endpoint, isThere)
           }
           this.connected.push(connected)
           this.socket.onPeers()
@@ -145,7 +145,7 @@ export class Places {
       this.bound.splice(at, 1)
       this.last = resolved
       this.socket.onPeers()
-      this.socket.engine.unbind(resolved, (cause) =>
+      this.socket.port.unbind(resolved, (cause) =>
         cause === undefined ? resume(Effect.void) : failed(faultOf("unbind", endpoint, cause), cause)
       )
     })
@@ -168,7 +168,7 @@ export class Places {
       this.links.end(endpoint)
       this.socket.onPeers()
       try {
-        this.socket.engine.disconnect(endpoint)
+        this.socket.port.disconnect(endpoint)
         return Effect.void
       } catch (cause) {
         return failed(faultOf("disconnect", endpoint, cause), cause)

@@ -26,7 +26,8 @@ export class SocketCore implements Owner {
   readonly type: SocketType
   readonly options: Prepared
   readonly context: ContextCore
-  readonly engine: EngineSocket
+  /** What the engine made. */
+  readonly port: EngineSocket
   // Where nothing finds it that prints sockets: that of an authenticator has passwords in it.
   readonly #inbox: Inbox
   readonly outbox: Outbox
@@ -68,14 +69,14 @@ export class SocketCore implements Owner {
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     const { conflate, monitor, noDrop } = options
     this.onDropped = this.warnOnce(`a ${type} socket drops messages that subscribers send it`)
-    this.engine = openEngine(engine, context, { type, prefetch: capacity, conflate, monitor, noDrop }, this)
+    this.port = openEngine(engine, context, { type, prefetch: capacity, conflate, monitor, noDrop }, this)
     this.connections = new Connections(
       this.warnOnce("whoever reads the events of a socket is behind, and misses the oldest")
     )
-    this.#inbox = new Inbox(this.engine, capacity, conflate)
-    this.outbox = new Outbox(this.engine, type)
+    this.#inbox = new Inbox(this.port, capacity, conflate)
+    this.outbox = new Outbox(this.port, type)
     this.subscriptions = new Subscriptions((topic, on) =>
-      on ? this.engine.subscribe(topic) : this.engine.unsubscribe(topic)
+      on ? this.port.subscribe(topic) : this.port.unsubscribe(topic)
     )
     if (type === "dealer") {
       this.inbox.onStalled = this.warnOnce(
@@ -107,16 +108,16 @@ export class SocketCore implements Owner {
 
   /** What went through it. */
   get stats(): Stats {
-    const { engine, inbox, outbox } = this
+    const { inbox, outbox, port } = this
     return {
-      messagesIn: engine.received.messages,
-      bytesIn: engine.received.bytes,
+      messagesIn: port.received.messages,
+      bytesIn: port.received.bytes,
       messagesOut: outbox.sent,
       bytesOut: outbox.bytes,
       queued: inbox.queued,
       putBack: inbox.mailbox.putBacks,
-      again: engine.again + outbox.again,
-      dropped: (inbox.held?.dropped ?? 0) + engine.dropped,
+      again: port.again + outbox.again,
+      dropped: (inbox.held?.dropped ?? 0) + port.dropped,
       eventsDropped: this.connections.dropped,
       leftAtClose: this.leftAtClose
     }
@@ -186,7 +187,7 @@ export class SocketCore implements Owner {
 
   /** Begins to watch the connections. Says whether there was room for that. */
   watch(): boolean {
-    return this.closed || this.engine.watch()
+    return this.closed || this.port.watch()
   }
 
   /** How it stands with the connections, as far as they are watched. */
@@ -197,11 +198,11 @@ export class SocketCore implements Owner {
         ...this.places.boundTo.map((endpoint) => ({
           endpoint,
           state: "listening" as const,
-          peers: this.engine.peersAt(endpoint)
+          peers: this.port.peersAt(endpoint)
         })),
         ...this.places.connectedTo.map((endpoint) => statusOf(endpoint, this.links.get(endpoint)))
       ],
-      peers: this.engine.knowsPeers ? this.engine.peers : undefined
+      peers: this.port.knowsPeers ? this.port.peers : undefined
     }
   }
 
@@ -232,18 +233,18 @@ export class SocketCore implements Owner {
 
   /** Whether all that it connected to is there; or, where it only bound, any peer. */
   isConnected(): boolean {
-    if (this.places.connectedTo.length === 0) return this.engine.peers > 0
+    if (this.places.connectedTo.length === 0) return this.port.peers > 0
     return this.places.connectedTo.every((endpoint) => this.links.get(endpoint)?.state === "connected")
   }
 
   /** Whether there are as many peers. */
   hasPeers(count: number): boolean {
-    return this.engine.peers >= count
+    return this.port.peers >= count
   }
 
   /** Throws InvalidState if the peers cannot be known. */
   checkPeers(operation: string): void {
-    const expected = this.engine.peersUnknown()
+    const expected = this.port.peersUnknown()
     if (expected !== undefined) throw new InvalidState({ operation, expected })
   }
 
@@ -258,7 +259,7 @@ export class SocketCore implements Owner {
     for (const run of this.closing) run()
     this.inbox.close()
     this.outbox.end()
-    this.engine.dismiss()
+    this.port.dismiss()
     this.connections.close()
     this.links.close()
     this.refusals.close()

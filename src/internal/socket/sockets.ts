@@ -161,7 +161,7 @@ const publisherOf = (core: SocketCore) => ({
   awaitSubscribers: (topic: string | Uint8Array, count = 1) =>
     Effect.flatMap(
       whenOpen(core, "awaitSubscribers", isInvalidState, () => {
-        const { subscribers } = core.engine
+        const { subscribers } = core.port
         if (subscribers !== undefined && !core.options.uncountable) return subscribers
         throw new InvalidState({
           operation: "awaitSubscribers",

@@ -25,6 +25,7 @@ export class Endpoints {
   private readonly socket: Located
   private readonly bound = new Set<string>()
   private readonly connected = new Set<string>()
+  private closed = false
   /** Whether there was ever a network under it, or something that libzmq tells nothing of. */
   network = false
   silent = false
@@ -44,6 +45,7 @@ export class Endpoints {
   }
 
   private bindNow(endpoint: string): string {
+    this.checkOpen()
     const { context, monitor, native } = this.socket
     this.watchFor(endpoint)
     if (!isSilent(endpoint)) {
@@ -95,6 +97,7 @@ export class Endpoints {
   }
 
   private connectNow(endpoint: string): void {
+    this.checkOpen()
     // Two may have looked the same host up.
     if (this.connected.has(endpoint)) return
     const { context, native, routingId } = this.socket
@@ -159,8 +162,14 @@ export class Endpoints {
     }
   }
 
+  // What was under way may come to its end later.
+  private checkOpen(): void {
+    if (this.closed) throw errorOf("EBADF", "the socket is closed")
+  }
+
   /** It has closed. */
   leaveAll(): void {
+    this.closed = true
     for (const endpoint of [...this.bound, ...this.connected]) this.leaveName(endpoint)
     this.bound.clear()
     this.connected.clear()

@@ -85,9 +85,9 @@ export class ReqTurn {
       Effect.suspend(() => {
         this.requesting = true
         const replied = Effect.andThen(sending.sendBy(rule, "request", message), reply)
-        // A late reply may be on its way from the engine, and be in the mailbox
-        // only after this.
-        return Effect.andThen(nextMicrotask, replied)
+        // The reply to one that was given up may be on its way from the engine, and be
+        // here only after this.
+        return this.turn === "send" ? replied : Effect.andThen(nextMicrotask, replied)
       }).pipe(
         Effect.ensuring(
           Effect.sync(() => {

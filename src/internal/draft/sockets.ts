@@ -21,18 +21,13 @@ import type { Decode, Receiving } from "../receive/receive.ts"
 import { makeStream } from "../receive/stream.ts"
 import { sizeOf } from "../send/outbox.ts"
 import { isFrame, noRule, type SendError, Sending } from "../send/send.ts"
+import { socketOf } from "../socket/common.ts"
 import { openSocket, whenOpen } from "../socket/open.ts"
 import { type DraftType, longestGroup, toGroup } from "../socket/options.ts"
+import { type AnyOptions, handlersOf, receiverOf, receivingOf } from "../socket/receiver.ts"
+import { responderOf } from "../socket/responder.ts"
+import { senderOf } from "../socket/sender.ts"
 import type { SocketCore } from "../socket/socket.ts"
-import {
-  type AnyOptions,
-  handlersOf,
-  receiverOf,
-  receivingOf,
-  responderOf,
-  senderOf,
-  socketOf
-} from "../socket/sockets.ts"
 
 /** What heads a message: whom it is from or for. It is the first frame inside. */
 interface Heading<H> {

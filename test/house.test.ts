@@ -67,7 +67,7 @@ describe("the house", () => {
     const known = imports.filter(({ to }) => to === "zeromq" || to.startsWith("zeromq/"))
     expect(known.filter(({ from }) => roomOf(from) !== "zeromq").map(said)).toEqual([])
     expect(known.filter(({ typesAlone }) => !typesAlone).map(said)).toEqual([
-      "internal/zeromq/draft/native.ts imports zeromq/draft.js",
+      "internal/zeromq/draft/raw.ts imports zeromq/draft.js",
       "internal/zeromq/load.ts imports zeromq"
     ])
   })

@@ -386,7 +386,7 @@ export const table = {
   ),
   backlog: native(connecting, "ZMQ_BACKLOG", integer(0, int32, "connections")),
   maxMessageSize: native(
-    // A RADIO receives none; what its peers may say is bounded in zeromq/draft/native.ts.
+    // A RADIO receives none; what its peers may say is bounded in zeromq/draft/radioDish.ts.
     allBut(connecting, "radio"),
     "ZMQ_MAXMSGSIZE",
     integer(0, Number.MAX_SAFE_INTEGER, "bytes", { value: -1, meaning: "no limit" }),

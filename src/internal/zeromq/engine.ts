@@ -1,7 +1,7 @@
 import type { Engine } from "../engine.ts"
 import { isDraft } from "../socket/options.ts"
 import { ZeromqContext } from "./context.ts"
-import { openDraft } from "./draft/native.ts"
+import { openDraft } from "./draft/open.ts"
 import type { OpenNative } from "./native.ts"
 import { ZeromqSocket } from "./socket.ts"
 import { StableSocket } from "./stable.ts"

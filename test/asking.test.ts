@@ -413,6 +413,20 @@ it.effect("messages that libzmq gives back go first, in their order", () =>
   })
 )
 
+it.effect("messages that libzmq gives back wait for room, whoever else waited and has left", () =>
+  Effect.gen(function* () {
+    const { port, socket } = yield* openScripted(Zmq.push({ connect: tcp }), { room: 2 })
+    yield* socket.sendAll(["1", "2"])
+    for (const message of ["1", "2"]) port.giveBack(message)
+    const waiting = yield* Effect.forkChild(socket.send("3"), { startImmediately: true })
+    yield* until(Effect.sync(() => port.isWaiting))
+    yield* Fiber.interrupt(waiting)
+    port.giveRoom(2)
+    yield* until(Effect.sync(() => port.sent.length === 2))
+    expect(port.sent).toEqual(["1", "2"])
+  })
+)
+
 it("a sender that leaves does not let a newcomer past one that was woken", () => {
   const sent: Array<unknown> = []
   const engine = {

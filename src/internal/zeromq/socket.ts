@@ -183,7 +183,8 @@ export class ZeromqSocket implements EngineSocket {
     this.rooms.await(lane)
   }
   forgoRoom(lane: Lane): void {
-    this.rooms.forgo(lane)
+    // What libzmq gave back waits there, too.
+    if (this.returned.isEmpty || lane !== sharedLane) this.rooms.forgo(lane)
   }
 
   // ---------------------------------------------------------------------------

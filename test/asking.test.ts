@@ -6,6 +6,7 @@ import { describe, expect } from "vitest"
 import * as zmq from "zeromq"
 import { Waiter } from "../src/internal/line.ts"
 import { Outbox } from "../src/internal/send/outbox.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
 import { Credit, roomOf } from "../src/internal/zeromq/credit.ts"
 import { CurrentEngine, engineOn, openNative } from "./support/engine.ts"
 import { openScripted } from "./support/scripted.ts"
@@ -419,7 +420,7 @@ it.effect("messages that libzmq gives back wait for room, whoever else waited an
     yield* socket.sendAll(["1", "2"])
     for (const message of ["1", "2"]) port.giveBack(message)
     const waiting = yield* Effect.forkChild(socket.send("3"), { startImmediately: true })
-    yield* until(Effect.sync(() => port.isWaiting))
+    yield* until(Effect.sync(() => coreOf(socket)!.outbox.hasFull))
     yield* Fiber.interrupt(waiting)
     port.giveRoom(2)
     yield* until(Effect.sync(() => port.sent.length === 2))

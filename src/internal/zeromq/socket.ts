@@ -349,10 +349,10 @@ export class ZeromqSocket implements EngineSocket {
     const binds = places.bindsToNetwork
     const isSent = places.network && sent > 0
     const isUnderWay = isSent && (monitor.peers.size > 0 || places.networks.length > 0)
-    const matters = isSent || binds.length > 0
+    const matters = isSent || binds.length > 0 || places.freeing.size > 0
     // In a worker thread as little is watched as before.
     if (matters && isMainThread && this.context.hasRoom(2)) monitor.watch()
-    const freed = matters ? binds.map((endpoint) => places.whenFreed(endpoint)) : []
+    const freed = matters ? [...places.freeing, ...binds.map((endpoint) => places.whenFreed(endpoint))] : []
     const { receiving } = this.#incoming
     const unsent = this.returned.giveUp()
     this.closed = true

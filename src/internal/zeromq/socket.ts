@@ -14,6 +14,7 @@ import type {
   Source
 } from "../engine.ts"
 import { hasLanes, peerOf, sharedLane } from "../lane.ts"
+import { microtask } from "../microtask.ts"
 import { within } from "../realTime.ts"
 import { reliesOnZap, type Setting, type SocketType } from "../socket/options.ts"
 import { mostInFront } from "../subscription.ts"
@@ -336,10 +337,16 @@ export class ZeromqSocket implements EngineSocket {
 
   close(linger: number, done: (delivery: Delivery) => void): void {
     const began = performance.now()
-    if (this.returned.isEmpty) return this.end(linger, began, linger, done)
-    void within(linger, this.returned.whenSent).then(() => {
-      this.end(Math.max(0, linger - (performance.now() - began)), began, linger, done)
-    })
+    const endWhenSent = (left: number): void => {
+      if (left === 0 || this.returned.isEmpty) return this.end(left, began, linger, done)
+      // Some may be given back once more.
+      void within(left, this.returned.whenSent).then(() =>
+        endWhenSent(Math.max(0, linger - (performance.now() - began)))
+      )
+    }
+    // What was sent just now may be given back a moment later.
+    if (this.owner.sent === 0) endWhenSent(linger)
+    else microtask(() => endWhenSent(linger))
   }
 
   private end(left: number, began: number, linger: number, done: (delivery: Delivery) => void): void {

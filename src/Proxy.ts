@@ -463,7 +463,8 @@ export const forwarder = (
   Effect.gen(function* () {
     const frontend = yield* Zmq.xsub(options.frontend)
     // What a subscriber sends goes to the publishers, which cut off who sends more.
-    const backend = yield* Zmq.xpub({ maxMessageSize: longestSubscription, ...options.backend })
+    const maxMessageSize = options.backend.maxMessageSize ?? longestSubscription
+    const backend = yield* Zmq.xpub({ ...options.backend, maxMessageSize })
     return yield* make(frontend, backend, options)
   })
 

@@ -269,6 +269,42 @@ describe("closing", () => {
     })
   )
 
+  it.effect("waits for what libzmq gives back a moment later, and for no room when it has closed", () =>
+    Effect.gen(function* () {
+      for (const room of [0, 1]) {
+        const scope = yield* Scope.make()
+        const opening = openScripted(Zmq.push({ connect: "tcp://127.0.0.1:5555", linger: "50 millis" }), { room: 1 })
+        const { port, socket } = yield* Scope.provide(opening, scope)
+        port.answer = () => {
+          queueMicrotask(() => port.giveBack("a"))
+          port.answer = () => "sent"
+          return "sent"
+        }
+        // In one task.
+        const closing = yield* Effect.forkChild(
+          logged(Effect.andThen(socket.send("a"), Scope.close(scope, Exit.void))),
+          {
+            startImmediately: true
+          }
+        )
+        yield* nextTurn
+        expect(port.sent).toEqual([])
+        expect(port.closed).toBe(false)
+        port.giveRoom(room)
+        const lines = yield* Fiber.join(closing)
+        expect(port.sent).toEqual(["a"].slice(0, room))
+        expect(lines.length).toBe(1 - room)
+        let asked = 0
+        port.room = () => {
+          asked++
+          return new Promise(() => {})
+        }
+        port.giveBack("b")
+        expect(asked).toBe(0)
+      }
+    })
+  )
+
   for (const reads of [true, false]) {
     it.live(`sends a reply whose client ${reads ? "reads meanwhile" : "does not read, as long as it lingers"}`, () =>
       Effect.gen(function* () {

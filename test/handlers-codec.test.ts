@@ -184,12 +184,14 @@ describe("serveAs and requestAs", () => {
   it.live("a REP replies with an empty message to what is not decoded, warns, and goes on", () => {
     const { layer, lines } = logged()
     return Effect.gen(function* () {
-      const { port, socket } = yield* openScripted(Zmq.rep(), { admission: "ask" })
-      yield* Effect.forkScoped(socket.serveAs(price, prices))
-      port.arrive("no", '{"symbol":"XYZ"}')
-      yield* untilSo(() => port.sent.length === 2)
-      expect(port.sent).toEqual(["", '{"_tag":"Price","price":42}'])
-      expect(lines.length).toBe(1)
+      for (const options of [undefined, { onInvalid: undefined }]) {
+        const { port, socket } = yield* openScripted(Zmq.rep(), { admission: "ask" })
+        yield* Effect.forkScoped(socket.serveAs(price, prices, options))
+        port.arrive("no", '{"symbol":"XYZ"}')
+        yield* untilSo(() => port.sent.length === 2)
+        expect(port.sent).toEqual(["", '{"_tag":"Price","price":42}'])
+      }
+      expect(lines.length).toBe(2)
     }).pipe(Effect.scoped, Effect.provide(layer))
   })
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Option, Scope } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
 import { coreOf } from "../src/internal/socket/socket.ts"
+import { longestSubscription } from "../src/internal/subscription.ts"
 import { nodeArguments, runCommand, scriptPath } from "./support/child.ts"
 import { type Opened, openNow, type Script, turns, turnsUntil } from "./support/scripted.ts"
 import {
@@ -991,6 +992,22 @@ describe("Proxy.queue", () => {
 })
 
 describe("Proxy.forwarder", () => {
+  it.live("cuts off who subscribes to more than a topic may be, unless told otherwise", () =>
+    Effect.gen(function* () {
+      for (const options of [{}, { maxMessageSize: undefined }]) {
+        const proxy = yield* Proxy.forwarder({
+          frontend: { bind: freshEndpoint("tcp") },
+          backend: { bind: freshEndpoint("tcp"), ...options }
+        })
+        // An XSUB passes on what a SUB would refuse.
+        const subscriber = yield* Zmq.xsub({ connect: boundTo(proxy.backend), subscribe: [] })
+        yield* subscriber.awaitConnected
+        yield* subscriber.send(Buffer.alloc(longestSubscription + 1, 1))
+        yield* until(Effect.map(proxy.backend.status, ({ peers }) => peers === 0))
+      }
+    }).pipe(Effect.scoped)
+  )
+
   for (const transport of transports) {
     it.live(`passes on what is subscribed to over ${transport}`, () =>
       Effect.gen(function* () {

@@ -19,7 +19,17 @@ import {
 import { TestClock } from "effect/testing"
 import { Curve, Null, Plain, Zap, Zmq } from "effect-zmq"
 import { runHandler } from "../src/internal/zap/handler.ts"
-import { boundTo, failureOf, freshEndpoint, nextTurn, numbers, openFiles, texts, until } from "./support/sockets.ts"
+import {
+  boundTo,
+  failureOf,
+  freshEndpoint,
+  nextTurn,
+  numbers,
+  openFiles,
+  outcome,
+  texts,
+  until
+} from "./support/sockets.ts"
 import { alone, captured, decisionsOf, knocking, next, secured } from "./support/zap.ts"
 import { greeting, knock, message, partsOf, patiently, ready, recorder } from "./support/zmtp.ts"
 
@@ -535,6 +545,17 @@ describe("there is always somebody to ask", () => {
       expect(yield* free).toBe(true)
       yield* Effect.scoped(Layer.build(Zap.layer({})))
       expect(yield* free).toBe(true)
+    }).pipe(Effect.provide(alone))
+  )
+
+  it.live("also when another could not be opened meanwhile", () =>
+    Effect.gen(function* () {
+      const keys = yield* Curve.generate
+      const pull = yield* openServer(keys)
+      const options = { bind: boundTo(pull), security: Curve.server({ keys }) }
+      for (let i = 0; i < 2; i++) expect(yield* outcome(Effect.scoped(Zmq.pull(options)))).toBe("BindError")
+      yield* Effect.scoped(Layer.build(Zap.layer({})))
+      expect(yield* outcome(Effect.scoped(Zmq.rep({ bind: handlerName })))).toBe("BindError")
     }).pipe(Effect.provide(alone))
   )
 

@@ -1,4 +1,5 @@
 /** How a socket closes: when it has, what was sent is on its way, and its endpoints are free. */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Delivery } from "../engine.ts"
@@ -28,10 +29,22 @@ export const closeWith = (scope: object, core: SocketCore): Effect.Effect<void> 
     return core.shut
   })
 
-/** Closes a socket, and counts what was left in it. Takes at most its `linger`, and a second for what its engine does after that. */
+/**
+ * Closes a socket, and counts what was left in it. Takes at most its `linger`, and a
+ * second for what its engine does after that. Where it closes already, waits until it has.
+ */
 export const closeSocket = (core: SocketCore): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (core.closed) return Deferred.await(core.ended)
+    const ended = Effect.sync(() => {
+      core.context.sockets.delete(core)
+      Deferred.doneUnsafe(core.ended, Effect.void)
+    })
+    return Effect.ensuring(closeNow(core), ended)
+  })
+
+const closeNow = (core: SocketCore): Effect.Effect<void> =>
   Effect.gen(function* () {
-    if (core.closed) return
     const { outbox } = core
     const endpoints = core.places.whereabouts
     // A request that was given up, or that ends with the socket, need not arrive.

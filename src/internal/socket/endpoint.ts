@@ -313,7 +313,10 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
   switch (codeOf(error)) {
     case "EADDRINUSE":
       return transport === "ipc" && !address.startsWith("@")
-        ? fault("AddressInUse", "Use another path, or remove what is there: it could not be replaced")
+        ? fault(
+            "AddressInUse",
+            "Use another path, unbind this one first, or remove what is there: it could not be replaced"
+          )
         : transport === "udp"
           ? fault("AddressInUse", "Use another port, or end what listens there")
           : transport === "tcp" || transport === "ws"

@@ -49,17 +49,26 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
     const prepared = yield* attempt(isSocketError, () => prepare(type, options))
     const make = attempt(isSocketError, () => {
       if (context.closed) throw new OpenError({ socketType: type, reason: "ContextClosed" })
-      return new SocketCore(type, prepared, context, engine, around)
+      const core = new SocketCore(type, prepared, context, engine, around)
+      // Its context, and its authenticator, may end while it opens.
+      context.sockets.add(core)
+      if (core.reliesOnZap) context.zap.enter()
+      return core
     })
+    const contextClosed = Effect.fail(new OpenError({ socketType: type, reason: "ContextClosed" }))
+    // Nobody else has the socket yet who could close it.
+    const openWhile = <A, E>(self: Effect.Effect<A, E | Closed>) =>
+      Effect.catchIf(
+        self,
+        (error): error is Extract<E, Closed> => error instanceof Closed,
+        () => contextClosed
+      ) as Effect.Effect<A, Exclude<E, Closed> | OpenError>
     const begin = (core: SocketCore) =>
       Effect.gen(function* () {
         yield* attempt(isSocketError, () => apply(core))
-        for (const endpoint of prepared.bind) yield* neverClosed(core.places.bind(endpoint))
-        for (const endpoint of prepared.connect) yield* neverClosed(core.places.connect(endpoint))
-        if (context.closed) return yield* new OpenError({ socketType: type, reason: "ContextClosed" })
-        context.sockets.add(core)
-        if (core.reliesOnZap) context.zap.enter()
-        return core
+        for (const endpoint of prepared.bind) yield* openWhile(core.places.bind(endpoint))
+        for (const endpoint of prepared.connect) yield* openWhile(core.places.connect(endpoint))
+        return context.closed ? yield* contextClosed : core
       })
     const scope = yield* Effect.scope
     return yield* Effect.uninterruptibleMask((restore) =>
@@ -69,13 +78,6 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
       )
     )
   })
-
-// Nobody has the socket yet who could close it.
-const neverClosed = <A, E>(self: Effect.Effect<A, E | Closed>): Effect.Effect<A, Exclude<E, Closed>> =>
-  Effect.catchIf(self, (error): error is Extract<E, Closed> => error instanceof Closed, Effect.die) as Effect.Effect<
-    A,
-    Exclude<E, Closed>
-  >
 
 const surroundings: Effect.Effect<Surroundings> = Effect.map(Effect.context<never>(), (context): Surroundings => {
   const least = EffectContext.get(context, References.MinimumLogLevel)

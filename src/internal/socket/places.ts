@@ -106,7 +106,7 @@ export class Places {
     })
   }
 
-  // Whatever interrupts it: it is done, or undone.
+  // Whatever interrupts it: it is done, or undone. It is given up when the socket closes.
   private begin<A, B, E>(
     operation: string,
     run: (done: Done<A>) => GiveUp,
@@ -115,12 +115,24 @@ export class Places {
     undo: Effect.Effect<unknown, unknown>
   ): Effect.Effect<B, E | Closed> {
     const self = Effect.callback<B, E | Closed>((resume) => {
+      const { closing } = this.socket
       if (this.socket.closed) return resume(Effect.fail(new Closed({ operation })))
+      const end = (): void => {
+        giveUp()
+        resume(Effect.fail(new Closed({ operation })))
+      }
+      let isDone = false
       const giveUp = run((cause, value) => {
-        if (this.socket.closed) resume(Effect.fail(new Closed({ operation })))
-        else resume(cause === undefined ? Effect.succeed(succeeded(value)) : failed(cause))
+        isDone = true
+        closing.delete(end)
+        resume(cause === undefined ? Effect.succeed(succeeded(value)) : failed(cause))
       })
-      return Effect.sync(giveUp)
+      if (isDone) return
+      closing.add(end)
+      return Effect.sync(() => {
+        closing.delete(end)
+        giveUp()
+      })
     })
     return Effect.onInterrupt(self, () => Effect.ignore(undo))
   }

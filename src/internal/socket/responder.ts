@@ -36,8 +36,8 @@ export const responderOf = <M, Made>(
       trace?: TraceOf
     ) =>
       serve<Q, P | undefined, E | SendError, R>(receiving, sending, type, {
-        onInvalid: warn,
         ...options,
+        onInvalid: options?.onInvalid ?? warn,
         operation: "serveAs",
         decode,
         trace,

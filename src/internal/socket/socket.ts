@@ -1,3 +1,4 @@
+import * as Deferred from "effect/Deferred"
 import type * as Effect from "effect/Effect"
 import type { SocketEvent } from "../../SocketEvent.ts"
 import type { Stats } from "../../Stats.ts"
@@ -35,6 +36,8 @@ export class SocketCore implements Owner {
   readonly connections: Connections
   /** Closes it, and counts what was left in it. */
   readonly shut: Effect.Effect<void> = closeSocket(this)
+  /** When it has closed. */
+  readonly ended = Deferred.makeUnsafe<void>()
   /** Called when the socket closes, before anything else is. */
   readonly closing = new Set<() => void>()
   closed = false
@@ -255,7 +258,6 @@ export class SocketCore implements Owner {
   /** Takes and gives nothing more. Whoever waits is told so. */
   stop(): void {
     this.closed = true
-    this.context.sockets.delete(this)
     for (const run of this.closing) run()
     this.inbox.close()
     this.outbox.end()

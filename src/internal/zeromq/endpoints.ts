@@ -26,6 +26,8 @@ export class Endpoints {
   private readonly bound = new Set<string>()
   private readonly connected = new Set<string>()
   private closed = false
+  /** What ends when libzmq has let go of an endpoint that was unbound. */
+  readonly freeing = new Set<Promise<void>>()
   /** Whether there was ever a network under it, or something that libzmq tells nothing of. */
   network = false
   silent = false
@@ -47,6 +49,8 @@ export class Endpoints {
   private bindNow(endpoint: string): string {
     this.checkOpen()
     const { context, monitor, native } = this.socket
+    // libzmq takes an ipc path over from the socket itself, and ends both with one.
+    if (this.bound.has(endpoint)) throw errorOf("EADDRINUSE", "bound already")
     this.watchFor(endpoint)
     if (!isSilent(endpoint)) {
       // libzmq aborts the process when it has none for what it binds (ip_resolver.cpp:542).
@@ -64,6 +68,10 @@ export class Endpoints {
 
   unbind(endpoint: string, done: Done<void>): void {
     const freed = this.whenFreed(endpoint)
+    if (freed !== undefined) {
+      this.freeing.add(freed)
+      void freed.then(() => this.freeing.delete(freed))
+    }
     try {
       this.socket.native.disconnect(endpoint)
       if (freed === undefined) done(undefined)
@@ -101,6 +109,8 @@ export class Endpoints {
     // Two may have looked the same host up.
     if (this.connected.has(endpoint)) return
     const { context, native, routingId } = this.socket
+    // Another may have been quicker, as its host was looked up.
+    if (this.connected.has(endpoint)) return
     this.watchFor(endpoint)
     if (isInproc(endpoint)) {
       context.noteConnected(endpoint)

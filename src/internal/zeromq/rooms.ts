@@ -34,6 +34,7 @@ export class Rooms {
   // Of those how many wait for a look.
   private waiting = 0
   private looking = false
+  private closed = false
 
   constructor(native: NativeSocket, byPeer: boolean, onRoom: (lane: Lane) => void) {
     this.native = native
@@ -49,7 +50,7 @@ export class Rooms {
   /** Somebody waits for room in a lane, or waits again, having tried for nothing. */
   await(lane: Lane): void {
     const known = this.lanes.get(lane)
-    if (known?.told === false) return
+    if (this.closed || known?.told === false) return
     const patience = known !== undefined && this.byPeer ? Math.min(this.mostPatience, known.patience * 2) : 1
     this.lanes.delete(lane)
     this.lanes.set(lane, { told: false, looks: 0, patience })
@@ -70,6 +71,7 @@ export class Rooms {
   }
 
   close(): void {
+    this.closed = true
     this.lanes.clear()
     this.waiting = 0
   }

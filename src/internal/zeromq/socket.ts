@@ -14,6 +14,7 @@ import type {
   Source
 } from "../engine.ts"
 import { hasLanes, peerOf, sharedLane } from "../lane.ts"
+import { microtask } from "../microtask.ts"
 import { reliesOnZap, type Setting, type SocketType } from "../socket/options.ts"
 import { mostInFront } from "../subscription.ts"
 import { within } from "../within.ts"
@@ -329,10 +330,16 @@ export class ZeromqSocket implements EngineSocket {
 
   close(linger: number, done: (delivery: Delivery) => void): void {
     const began = performance.now()
-    if (this.returned.isEmpty) return this.end(linger, began, linger, done)
-    void within(linger, this.returned.whenSent).then(() => {
-      this.end(Math.max(0, linger - (performance.now() - began)), began, linger, done)
-    })
+    const endWhenSent = (left: number): void => {
+      if (left === 0 || this.returned.isEmpty) return this.end(left, began, linger, done)
+      // Some may be given back once more.
+      void within(left, this.returned.whenSent).then(() =>
+        endWhenSent(Math.max(0, linger - (performance.now() - began)))
+      )
+    }
+    // What was sent just now may be given back a moment later.
+    if (this.owner.sent === 0) endWhenSent(linger)
+    else microtask(() => endWhenSent(linger))
   }
 
   private end(left: number, began: number, linger: number, done: (delivery: Delivery) => void): void {
@@ -342,10 +349,10 @@ export class ZeromqSocket implements EngineSocket {
     const binds = endpoints.bindsToNetwork
     const isSent = endpoints.network && sent > 0
     const isUnderWay = isSent && (monitor.peers.size > 0 || endpoints.networks.length > 0)
-    const matters = isSent || binds.length > 0
+    const matters = isSent || binds.length > 0 || endpoints.freeing.size > 0
     // In a worker thread as little is watched as before.
     if (matters && isMainThread && this.context.hasRoom(2)) monitor.watch()
-    const freed = matters ? binds.map((endpoint) => endpoints.whenFreed(endpoint)) : []
+    const freed = matters ? [...endpoints.freeing, ...binds.map((endpoint) => endpoints.whenFreed(endpoint))] : []
     const { receiving } = this.#incoming
     const unsent = this.returned.giveUp()
     this.closed = true

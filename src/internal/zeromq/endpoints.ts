@@ -109,8 +109,6 @@ export class Endpoints {
     // Two may have looked the same host up.
     if (this.connected.has(endpoint)) return
     const { context, native, routingId } = this.socket
-    // Another may have been quicker, as its host was looked up.
-    if (this.connected.has(endpoint)) return
     this.watchFor(endpoint)
     if (isInproc(endpoint)) {
       context.noteConnected(endpoint)

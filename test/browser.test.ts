@@ -82,6 +82,7 @@ const browser = Effect.gen(function* () {
   )
   const options = [
     "--headless",
+    "--disable-dev-shm-usage",
     "--no-sandbox",
     "--disable-gpu",
     "--remote-debugging-pipe",
@@ -92,7 +93,8 @@ const browser = Effect.gen(function* () {
     (child) =>
       Effect.callback<void>((resume) => {
         child.once("close", () => resume(Effect.void))
-        child.kill("SIGKILL")
+        // All of its processes end, and nothing writes to its folder any more.
+        ;(child.stdio[3] as Writable).write(`${JSON.stringify({ id: 1_000_000, method: "Browser.close" })}\0`)
       })
   )
   const [toBrowser, fromBrowser] = [child.stdio[3] as Writable, child.stdio[4] as Readable]

@@ -1,29 +1,15 @@
-/** One trace through three services: a gateway asks, a service answers and hands a job on, a worker does it. */
+/** One trace through three services: a gateway asks, a shop answers and hands a job on, a worker does it. */
 import { NodeRuntime } from "@effect/platform-node"
-import { Deferred, Effect, Schema, Stream, Tracer } from "effect"
+import { Deferred, Effect, Schema, Tracer } from "effect"
 import { Codec, Zmq } from "effect-zmq"
 
-const Order = Codec.traced(Codec.json(Schema.Struct({ item: Schema.String, count: Schema.Number })))
-const Receipt = Codec.traced(Codec.json(Schema.Struct({ total: Schema.Number })))
-
-const gateway = (shopAt: string) =>
-  Effect.gen(function* () {
-    const shop = yield* Zmq.req({ connect: shopAt, receiveTimeout: "10 seconds" })
-    const order = yield* Effect.fromResult(Order.encode({ item: "book", count: 3 }))
-    const reply = yield* shop.request(order, { span: "request" })
-    return yield* Effect.fromResult(Receipt.decode(reply))
-  }).pipe(Effect.withSpan("gateway"))
-
-const shop = Effect.fn(function* (jobs: Zmq.Push, request: Zmq.Message) {
-  const order = yield* Effect.fromResult(Order.decode(request))
-  return yield* Effect.gen(function* () {
-    yield* jobs.sendAs(Order)(order)
-    return yield* Effect.fromResult(Receipt.encode({ total: order.count * 10 }))
-  }).pipe(Effect.withSpan("shop", { parent: Codec.parentOf(order), kind: "server" }))
-})
+// The trace goes in a first frame, as `traceparent`: peers in other languages read and write it.
+const Order = Codec.traced(Codec.json(Schema.Struct({ item: Schema.String, count: Schema.Int })))
+const Receipt = Codec.traced(Codec.json(Schema.Struct({ total: Schema.Int })))
+const orders = { request: Order, reply: Receipt }
 
 const spans: Array<Tracer.NativeSpan> = []
-// In place of OpenTelemetry: what the services would send there.
+// In place of OpenTelemetry (`Otlp.layerJson` of `effect/observability`, or `@effect/opentelemetry`).
 const tracer = Tracer.make({
   span: (options) => {
     const span = new Tracer.NativeSpan(options)
@@ -35,18 +21,19 @@ const tracer = Tracer.make({
 const program = Effect.gen(function* () {
   const packed = yield* Deferred.make<void>()
   const jobs = yield* Zmq.push({ bind: "tcp://127.0.0.1:*" })
-  const orders = yield* Zmq.router({ bind: "tcp://127.0.0.1:*" })
-  yield* Effect.forkScoped(orders.serve((request) => shop(jobs, request)))
+  const shop = yield* Zmq.router({ bind: "tcp://127.0.0.1:*" })
+  const answer = (order: Codec.Type<typeof Order>) => Effect.as(jobs.sendAs(Order)(order), { total: order.count * 10 })
+  yield* Effect.forkScoped(shop.serveAs(orders, answer, { span: "shop" }))
 
-  const worker = yield* Zmq.pull({ connect: jobs.endpoints[0]! })
-  const pack = (order: typeof Order extends Codec.Codec<infer A> ? A : never) =>
-    Deferred.succeed(packed, undefined).pipe(Effect.withSpan("worker", { parent: Codec.parentOf(order) }))
-  yield* Effect.forkScoped(Stream.runForEach(worker.streamAs(Order), pack))
+  const worker = yield* Zmq.pull({ connect: jobs.endpoints })
+  const pack = () => Deferred.succeed(packed, undefined)
+  yield* Effect.forkScoped(worker.runForEachAs(Order, pack, { span: "worker" }))
 
-  const { total } = yield* gateway(orders.endpoints[0]!)
+  const gateway = yield* Zmq.req({ connect: shop.endpoints })
+  const { total } = yield* gateway.requestAs(orders)({ item: "book", count: 3 }, { span: "gateway" })
   yield* Deferred.await(packed)
   console.log(`total: ${total}`)
-  for (const { name, parent, traceId } of spans.filter(({ name }) => name !== "request")) {
+  for (const { name, parent, traceId } of spans) {
     const from = parent._tag === "None" ? "nobody" : spans.find(({ spanId }) => spanId === parent.value.spanId)?.name
     console.log(`${name}: asked by ${from}, in ${traceId === spans[0]!.traceId ? "the same trace" : "another trace"}`)
   }

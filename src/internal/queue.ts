@@ -46,12 +46,4 @@ export class Queue<A> {
     }
     return item
   }
-
-  clear(): void {
-    this.head = pieceOf()
-    this.tail = this.head
-    this.first = 0
-    this.end = 0
-    this.length = 0
-  }
 }

@@ -18,7 +18,7 @@ const nobody = /^0+$/
 const longest = 256
 
 /** The span that a frame names, if it names one: a peer that writes nonsense begins a trace of its own. */
-export const readTraceparent = (frame: Buffer): Tracer.ExternalSpan | undefined => {
+const readTraceparent = (frame: Buffer): Tracer.ExternalSpan | undefined => {
   if (frame.length > longest) return undefined
   const [, traceId, spanId, flags] = written.exec(frame.toString("latin1")) ?? []
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined
@@ -26,7 +26,7 @@ export const readTraceparent = (frame: Buffer): Tracer.ExternalSpan | undefined 
   return Tracer.externalSpan({ traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 })
 }
 
-export const writeTraceparent = ({ sampled, spanId, traceId }: Tracer.AnySpan): string =>
+const writeTraceparent = ({ sampled, spanId, traceId }: Tracer.AnySpan): string =>
   `00-${traceId.padStart(32, "0")}-${spanId}-${sampled ? "01" : "00"}`
 
 /** The span that the running fiber is in. */

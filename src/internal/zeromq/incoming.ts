@@ -246,7 +246,7 @@ export class Incoming {
   put(message: Message): void {
     // One peer that floods is not before the others, in what is read further.
     if (this.further.size > 0 || this.isFurther) return this.further.put(this.reading.laneOf(message), message)
-    if (this.reading.newestOnly) this.queue.clear()
+    if (this.reading.newestOnly && this.queue.length > 0) this.queue.take()
     this.queue.append(message)
   }
 

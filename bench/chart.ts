@@ -1,4 +1,4 @@
-/** The chart of the README: how fast, where zeromq.js is 1. Plain SVG, in the colours of the page around it. */
+/** The chart of docs/speed.md: how fast, where zeromq.js is 1. Plain SVG, in the colours of the page around it. */
 import { type Row, ratio } from "./harness.ts"
 
 interface Bar {

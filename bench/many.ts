@@ -1,12 +1,24 @@
 /** Many peers, many fibers, and senders that are faster than their receivers. */
-import { setImmediate as nextTurn } from "node:timers/promises"
+import { readFileSync } from "node:fs"
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises"
 import { Effect, Fiber } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { address, count, expectCount, handle, perMessage, type Sample, type Workload } from "./harness.ts"
-import { payload } from "./peer.ts"
+import {
+  address,
+  count,
+  expectCount,
+  handle,
+  latenciesOf,
+  perMessage,
+  quick,
+  type Sample,
+  type Workload
+} from "./harness.ts"
+import { Peer, payload } from "./peer.ts"
 
 const message = payload(16)
+const floodedSockets = 50
 
 const timed = (messages: number, run: Effect.Effect<unknown, unknown>): Effect.Effect<Sample, unknown> =>
   Effect.promise(() => perMessage(messages, () => Effect.runPromise(run)))
@@ -283,6 +295,87 @@ const backpressure = (highWaterMark: number): Workload => {
   }
 }
 
+// -----------------------------------------------------------------------------
+// many sockets that are flooded
+// -----------------------------------------------------------------------------
+
+/** Milliseconds for which the main thread had work and no processor, where the system tells. */
+const waitedForProcessor = (): number => {
+  try {
+    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, "latin1").split(" ")[1]) / 1e6
+  } catch {
+    return 0
+  }
+}
+
+/** How late a timer of 1 ms is, while `received` grows for each socket. */
+const lateness = async (endpoints: ReadonlyArray<string>, received: ReadonlyArray<number>): Promise<Sample> => {
+  const peer = new Peer()
+  try {
+    await peer.do({ what: "flood", endpoints, bytes: 16 })
+    while (received.some((count) => count === 0)) await sleep(1)
+    const before = [...received]
+    const late: Array<number> = []
+    const own: Array<number> = []
+    for (const end = performance.now() + (quick ? 1000 : 3000); performance.now() < end; ) {
+      const armed = performance.now()
+      const waited = waitedForProcessor()
+      await sleep(1)
+      late.push(performance.now() - armed - 1)
+      own.push(late.at(-1)! - (waitedForProcessor() - waited))
+    }
+    const served = received.filter((count, socket) => count > before[socket]!).length
+    expectCount("sockets that were served", served, endpoints.length)
+    const { p99 } = latenciesOf("timers", own, late.length)
+    return { ...latenciesOf("timers", late, late.length), "p99 but for the wait for a processor": p99! }
+  } finally {
+    await peer.close()
+  }
+}
+
+const flooded = (): Workload => ({
+  name: `${floodedSockets} flooded sockets`,
+  unit: "ms that a 1 ms timer is late",
+  once: true,
+  contenders: {
+    "for await": async () => {
+      const received = Array<number>(floodedSockets).fill(0)
+      const pulls = received.map((_, at) => {
+        const pull = new zmq.Pull({ linger: 0 })
+        pull.bindSync(address("tcp"))
+        const receive = async () => {
+          for await (const _ of pull) received[at]!++
+        }
+        receive().catch(() => {})
+        return pull
+      })
+      try {
+        return await lateness(
+          pulls.map((pull) => pull.lastEndpoint!),
+          received
+        )
+      } finally {
+        for (const pull of pulls) pull.close()
+      }
+    },
+    runForEach: () =>
+      Effect.gen(function* () {
+        const received = Array<number>(floodedSockets).fill(0)
+        const pulls = yield* Effect.forEach(received, () => Zmq.pull({ bind: address("tcp") }))
+        for (const [at, pull] of pulls.entries()) {
+          const count = Effect.sync(() => received[at]!++)
+          yield* Effect.forkScoped(pull.runForEach(() => count))
+        }
+        return yield* Effect.promise(() =>
+          lateness(
+            pulls.map((pull) => pull.endpoints[0]!),
+            received
+          )
+        )
+      }).pipe(Effect.scoped, Effect.runPromise)
+  }
+})
+
 export const many = (): Array<Workload> => [
   publish(1),
   publish(10),
@@ -292,5 +385,6 @@ export const many = (): Array<Workload> => [
   waiting("fibers that wait for 1,000 messages at a time", count(16_000), 1000),
   backpressure(1),
   backpressure(10),
-  backpressure(1000)
+  backpressure(1000),
+  flooded()
 ]

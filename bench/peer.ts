@@ -35,7 +35,13 @@ interface Echo {
   readonly what: "echo"
   readonly type: "rep" | "router"
 }
-export type Task = Connect | Send | Close | Tick | Echo
+/** Sends to each endpoint as much as there is room for, until the process ends. */
+interface Flood {
+  readonly what: "flood"
+  readonly endpoints: ReadonlyArray<string>
+  readonly bytes: number
+}
+export type Task = Connect | Send | Close | Tick | Echo | Flood
 
 /** A text of so many bytes that is JSON as well, so that every receive can read it. */
 export const payload = (bytes: number): Buffer => Buffer.from(`"${"a".repeat(bytes - 2)}"`)
@@ -74,6 +80,16 @@ const work = async (task: Task): Promise<string> => {
         stamp.writeBigUInt64LE(process.hrtime.bigint())
         await socket.send(stamp)
       }
+      return ""
+    }
+    case "flood": {
+      const frame = payload(task.bytes)
+      const flood = async (endpoint: string) => {
+        const socket = new zmq.Push({ linger: 0 })
+        socket.connect(endpoint)
+        while (true) await socket.send(frame)
+      }
+      for (const endpoint of task.endpoints) flood(endpoint).catch(() => process.exit(1))
       return ""
     }
     case "echo": {

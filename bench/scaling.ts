@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
-import { Mailbox } from "../src/internal/mailbox.ts"
+import { Mailbox } from "../src/internal/receive/mailbox.ts"
 import { address, count, expectCount, perMessage, quick, type Sample, type Workload } from "./harness.ts"
 import { payload } from "./peer.ts"
 

@@ -11,7 +11,7 @@ import { Effect } from "effect"
 import { effectZmq, obviousWrapper } from "./demo/jobs.ts"
 import type { Ledger } from "./demo/ledger.ts"
 import { showProgress } from "./demo/progress.ts"
-import { storm } from "./demo/storm.ts"
+import { storm, Unsettled } from "./demo/storm.ts"
 
 const messages = Number(process.env.MESSAGES ?? 100_000)
 
@@ -44,4 +44,15 @@ const demo = Effect.gen(function* () {
   }
 })
 
-NodeRuntime.runMain(demo)
+// Then nothing can be said of losses.
+const unsettled = ({ found, sent }: Unsettled) =>
+  Effect.sync(() => {
+    const [count, all] = [found, sent].map((number) => number.toLocaleString("en"))
+    console.log("\nNothing has moved for a minute, and yet not every connection has come to its end.")
+    console.log(`${count} of ${all} were found so far. Where the others are cannot be said: is this machine very busy?`)
+    process.exitCode = 1
+  })
+
+const isUnsettled = (error: unknown): error is Unsettled => error instanceof Unsettled
+
+NodeRuntime.runMain(Effect.catchIf(demo, isUnsettled, unsettled))

@@ -1,10 +1,10 @@
 /**
  * The last of five set-ups: ironhouse. All is encrypted, and only those may come
- * whose certificates are in a folder. Add one, and its owner may; remove it, and
- * they may not.
+ * whose certificates are in a folder, which is watched. Add one, and its owner may;
+ * remove it, and they may not.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Effect, Fiber, FileSystem, Option, References, Stream } from "effect"
+import { Effect, FileSystem, References } from "effect"
 import { Curve, Zap, Zmq } from "effect-zmq"
 
 const program = Effect.gen(function* () {
@@ -12,29 +12,37 @@ const program = Effect.gen(function* () {
   const folder = yield* fs.makeTempDirectoryScoped()
   const [keys, ann, eve] = [yield* Curve.generate, yield* Curve.generate, yield* Curve.generate]
   // The secret key of a client stays with the client.
-  yield* Curve.writeCertificate(`${folder}/ann.key`, { publicKey: ann.publicKey, metadata: { name: "Ann" } })
+  const admit = (name: string, { publicKey }: Curve.KeyPair) =>
+    Curve.writeCertificate(`${folder}/${name}.key`, { publicKey, metadata: { name } })
+  yield* admit("ann", ann)
 
   const house = Effect.gen(function* () {
-    const zap = yield* Zap.Zap
-    const server = yield* Zmq.push({ security: Curve.server({ keys, domain: "global" }) })
-    const endpoint = yield* server.bind("tcp://127.0.0.1:*")
-
-    const client = (name: string, pair: Curve.KeyPair) =>
-      Effect.gen(function* () {
-        const decided = yield* Effect.forkScoped(Stream.runHead(zap.decisions), { startImmediately: true })
-        const security = Curve.client({ keys: pair, serverKey: keys.publicKey })
-        const socket = yield* Zmq.pull({ connect: endpoint, security })
-        const decision = Option.getOrThrow(yield* Fiber.join(decided))
-        console.log(`${name}: ${decision._tag}`)
-        return socket
+    const feed = yield* Zmq.pub({ bind: "tcp://127.0.0.1:*", security: Curve.server({ keys, domain: "global" }) })
+    const client = (pair: Curve.KeyPair) =>
+      Zmq.sub({
+        connect: feed.endpoints,
+        subscribe: "",
+        security: Curve.client({ keys: pair, serverKey: keys.publicKey })
       })
-    yield* client("eve", eve)
-    const socket = yield* client("ann", ann)
-    yield* server.send("Hello")
-    console.log(`ann received: ${yield* socket.recvString}`)
+    const hers = yield* client(ann)
+    yield* feed.awaitSubscribers("")
+    yield* feed.send("Hello Ann")
+    console.log(`ann received: ${yield* hers.recvString}`)
+
+    const other = yield* client(eve)
+    const refused = yield* Effect.flip(other.awaitConnected)
+    console.log(`eve: ${refused._tag}`)
+
+    // A client that is refused tries again, and is let in when its certificate is there.
+    yield* admit("eve", eve)
+    yield* other.awaitConnected({ whileRefused: "wait" })
+    yield* feed.awaitSubscribers("", 2)
+    yield* feed.send("Hello Eve")
+    console.log(`eve received: ${yield* other.recvString}`)
   })
 
-  yield* house.pipe(Effect.scoped, Effect.provide(Zap.layer({ curve: Zap.certificates(folder) })))
+  const certificates = Zap.layer({ curve: Zap.certificates(folder) })
+  yield* house.pipe(Effect.scoped, Effect.provide(certificates))
 })
 
 program.pipe(

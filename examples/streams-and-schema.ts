@@ -29,7 +29,7 @@ const program = Effect.gen(function* () {
   // What does not fit the schema fails, and the error has the message.
   yield* sensors.sendJson({ sensor: "attic" })
   const error = yield* Effect.flip(station.recvSchema(Reading))
-  if (error._tag === "DecodeError") console.log(`refused: ${error.message[0]}`)
+  if (error._tag === "DecodeError") console.log(`refused: ${error.frames[0]}`)
 })
 
 NodeRuntime.runMain(Effect.scoped(program))

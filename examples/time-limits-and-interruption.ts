@@ -49,6 +49,16 @@ const program = Effect.gen(function* () {
   const finishing = yield* Effect.forkChild(answerOne)
   yield* Deferred.await(received)
   yield* Fiber.interrupt(finishing)
+
+  // 5. A service that is told to stop while nothing comes: a race around the run ends at once.
+  //    (`Stream.haltWhen` would wait for one more message.) What comes later is there for the next.
+  const stop = yield* Deferred.make<void>()
+  const service = jobs.runForEach(([job]) => Effect.sync(() => console.log(`handled: ${job}`)))
+  const serving = yield* Effect.forkChild(Effect.raceFirst(service, Deferred.await(stop)))
+  yield* Deferred.succeed(stop, undefined)
+  yield* Fiber.join(serving)
+  yield* out.send("a job for tomorrow")
+  console.log(`stopped, and left: ${yield* jobs.recvString}`)
 })
 
 NodeRuntime.runMain(Effect.scoped(program))

@@ -1,6 +1,7 @@
 /** Peers in processes of their own, which say line by line what they sent or received. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { Effect, type Scope } from "effect"
 
 export interface Peer {
   readonly child: ChildProcess
@@ -58,3 +59,10 @@ export const nodePeer = (name: string, ...args: ReadonlyArray<string>): Array<st
   fileURLToPath(new URL(`./peers/${name}`, import.meta.url)),
   ...args
 ]
+
+/** Runs a script of `peers/` until the scope closes. */
+export const startNodePeer = (name: string, ...args: ReadonlyArray<string>): Effect.Effect<Peer, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => startPeer(process.execPath, nodePeer(name, ...args))),
+    (peer) => Effect.promise(() => peer.kill())
+  )

@@ -1,5 +1,5 @@
 /** Counts what must never happen in a process: rejections that nobody handles, and defects. */
-import { Cause, Effect, Exit, type Fiber } from "effect"
+import { Cause, Effect, Exit, type Fiber, type Scope } from "effect"
 
 export const watched = { unhandled: 0, defects: 0, first: undefined as string | undefined }
 
@@ -46,3 +46,15 @@ export const progress = (text: () => string): void => {
   lastProgress = now
   process.stdout.write(`@progress ${text()}\n`)
 }
+
+/** Watches the memory of this process. The function gives the MiB by which it had grown at its peak. */
+export const growthSince: Effect.Effect<() => number, never, Scope.Scope> = Effect.gen(function* () {
+  globalThis.gc?.()
+  const before = process.memoryUsage.rss()
+  let most = 0
+  const look = () => {
+    most = Math.max(most, process.memoryUsage.rss() - before)
+  }
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sync(look), Effect.sleep(50))))
+  return () => Math.round(most / 2 ** 20)
+})

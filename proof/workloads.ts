@@ -13,7 +13,10 @@ const load: Record<string, () => Promise<{ readonly workload: Workload }>> = {
   i: () => import("./workloads/i-network.ts"),
   j: () => import("./workloads/j-malformed.ts"),
   k: () => import("./workloads/k-soak.ts"),
-  l: () => import("./workloads/l-acquire.ts")
+  l: () => import("./workloads/l-acquire.ts"),
+  m: () => import("./workloads/m-others.ts"),
+  n: () => import("./workloads/n-ends.ts"),
+  o: () => import("./workloads/o-effects.ts")
 }
 
 export const ids = Object.keys(load)

@@ -43,15 +43,18 @@
  */
 import type * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
+import type * as Tracer from "effect/Tracer"
 import * as internal from "./internal/codec/codec.ts"
+import * as trace from "./internal/codec/traced.ts"
 import type { Frame, Message, Outgoing } from "./Message.ts"
 import type { DecodeError, EncodeError } from "./ZmqError.ts"
 
 /**
  * Encodes values of type `A` to messages, and decodes messages to them.
  *
- * `recvAs`, `streamAs` and `sendAs` of a socket take one. By itself it is for
- * messages that come another way, as those of `runForEach`, `serve` or `drain`.
+ * `recvAs`, `streamAs`, `runForEachAs` and `sendAs` of a socket take one, and
+ * `serveAs` and `requestAs` two. By itself it is for messages that come another
+ * way, as those of `runForEach` or `drain`.
  *
  * **Example** (The messages of `runForEach`)
  *
@@ -82,6 +85,28 @@ export interface Codec<in out A> {
   /** The value of a message, or why there is none. */
   readonly decode: (message: Message) => Result.Result<A, DecodeError>
 }
+
+/**
+ * The type of what a codec decodes a message to.
+ *
+ * **Example** (A name for it)
+ *
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Codec } from "effect-zmq"
+ *
+ * const job = Codec.json(Schema.Struct({ id: Schema.Number }))
+ * export type Job = Codec.Type<typeof job> // { readonly id: number }
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Type<C extends { readonly decode: (message: Message) => Result.Result<unknown, DecodeError> }> = C extends {
+  readonly decode: (message: Message) => Result.Result<infer A, DecodeError>
+}
+  ? A
+  : never
 
 /**
  * A codec of exactly one frame: by itself a codec of messages of one frame, and
@@ -115,6 +140,9 @@ export const bytes: FrameCodec<Uint8Array> = internal.frameCodec(internal.bytesF
  * JSON, by a schema: the form that `Schema.toCodecJson` gives it. What
  * `recvSchema` and `sendSchema` use.
  *
+ * A value may take twenty times the bytes of its JSON. The `maxMessageSize` of the
+ * socket is what bounds it: it has no bound of its own.
+ *
  * @category one frame
  * @since 0.1.0
  */
@@ -135,7 +163,15 @@ export const json = <A>(schema: Schema.Codec<A, unknown>): FrameCodec<A> =>
  *
  * A frame is refused if anything follows the value, if text is not UTF-8, if it
  * has other extensions than the timestamp, or if it is nested deeper than 512.
- * No frame takes more memory than its size accounts for, whatever it claims.
+ * What a frame claims to hold takes no memory before the bytes are there.
+ *
+ * `maxValues` is how many values a frame may be decoded to: the elements of all
+ * lists and the entries of all maps in it, together. A value of one byte takes up
+ * to 200 bytes of memory. Default: 1,000,000; at most 10,000,000, and anything
+ * else throws an `OptionError` at once. A frame with more is a `DecodeError` before
+ * the values are made. It is for what is received alone: nothing that is sent is
+ * refused for it. How long a frame may be is up to the `maxMessageSize` of the
+ * socket.
  *
  * **Example** (Bytes and dates as they are)
  *
@@ -150,8 +186,10 @@ export const json = <A>(schema: Schema.Codec<A, unknown>): FrameCodec<A> =>
  * @category one frame
  * @since 0.1.0
  */
-export const msgpack = <A>(schema: Schema.Codec<A, unknown>): FrameCodec<A> =>
-  internal.frameCodec(internal.msgpackFormat(schema))
+export const msgpack = <A>(
+  schema: Schema.Codec<A, unknown>,
+  options?: { readonly maxValues?: number | undefined } | undefined
+): FrameCodec<A> => internal.frameCodec(internal.msgpackFormat(schema, options))
 
 /**
  * Effect's own binary encoding of a schema (`effect/encoding/SchemaBinary`): the
@@ -166,6 +204,12 @@ export const msgpack = <A>(schema: Schema.Codec<A, unknown>): FrameCodec<A> =>
  * have the same version of Effect.
  *
  * It throws at once for a schema that has no binary form.
+ *
+ * **For peers that you trust.** Effect makes room for as many elements as a list
+ * says that it has, up to a million beyond the bytes that are there, and four
+ * million where an element takes no bytes, like `Schema.Null`: with lists in lists
+ * a frame of a few hundred bytes takes gigabytes, which no `maxMessageSize`
+ * prevents. From strangers take `msgpack` or `json`.
  *
  * @category one frame
  * @since 0.1.0
@@ -260,3 +304,42 @@ export const frames: {
   ): Codec<A>
   <A extends { readonly [name: string]: unknown }>(codecs: { readonly [K in keyof A]: FrameCodec<A[K]> }): Codec<A>
 } = internal.framesCodec as never
+
+/**
+ * The same codec behind a first frame with the trace of whoever sends: its span, as
+ * the `traceparent` of W3C, or an empty frame where there is none.
+ *
+ * **Details**
+ *
+ * What is encoded by a fiber carries the span that the fiber is in. Whoever decodes
+ * gets the value alone, and has that span from `parentOf`. A frame that is no
+ * `traceparent` is as good as an empty one: nothing is refused for it.
+ *
+ * **Example** (A worker whose spans belong to the trace of who sent the job)
+ *
+ * ```ts
+ * import { Effect, Schema, Stream } from "effect"
+ * import { Codec, Zmq } from "effect-zmq"
+ *
+ * const job = Codec.traced(Codec.json(Schema.Struct({ id: Schema.Number })))
+ *
+ * export const ask = Zmq.sendAs(job)({ id: 1 }).pipe(Effect.withSpan("ask"))
+ * export const worker = Stream.runForEach(Zmq.streamAs(job), (one) =>
+ *   Effect.log(`job ${one.id}`).pipe(Effect.withSpan("work", { parent: Codec.parentOf(one) }))
+ * )
+ * ```
+ *
+ * @category traces
+ * @since 0.1.0
+ */
+export const traced: <A>(codec: Codec<A>) => Codec<A> = trace.traced
+
+/**
+ * The span of whoever sent a value that a `traced` codec has decoded: the `parent`
+ * of a span of one's own. `undefined` where it was in none, and of values that are no
+ * objects, like text.
+ *
+ * @category traces
+ * @since 0.1.0
+ */
+export const parentOf: (value: unknown) => Tracer.ExternalSpan | undefined = trace.parentOf

@@ -46,6 +46,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as text from "./internal/security/certificate.ts"
+import { warnIfExposed } from "./internal/security/exposed.ts"
 import { expectedKey, isKey, publicKeyOf, randomSecret } from "./internal/security/keys.ts"
 import { decode, encode } from "./internal/security/z85.ts"
 
@@ -368,6 +369,10 @@ export class CertificateError extends Data.TaggedError("CertificateError")<{
  * `CertificateError` if the file is malformed, has no public key, or has a secret
  * key that does not belong to it.
  *
+ * If there is a secret key in a file that others than its owner may read, a
+ * warning is in the log, once for each file: `chmod 600` is the cure. Not on
+ * Windows.
+ *
  * @category certificates
  * @since 0.1.0
  */
@@ -379,6 +384,7 @@ export const readCertificate = (
     const read = text.read(yield* fs.readFileString(path))
     if (Result.isFailure(read)) return yield* new CertificateError({ path, ...read.failure })
     const { metadata, publicKey, secretKey } = read.success
+    if (secretKey !== undefined) yield* warnIfExposed(fs, path)
     return {
       publicKey: makePublic(publicKey),
       ...(secretKey === undefined ? {} : { secretKey: makeSecret(secretKey) }),

@@ -60,16 +60,7 @@ import * as sockets from "./internal/draft/sockets.ts"
 import type { Frame } from "./Message.ts"
 import type * as Options from "./SocketOptions.ts"
 import type * as Zmq from "./Zmq.ts"
-import type {
-  Again,
-  Closed,
-  DecodeError,
-  EncodeError,
-  InvalidState,
-  OptionError,
-  SocketError,
-  Unroutable
-} from "./ZmqError.ts"
+import type { Again, Closed, DecodeError, EncodeError, OptionError, SocketError, Unroutable } from "./ZmqError.ts"
 
 // -----------------------------------------------------------------------------
 // messages
@@ -149,13 +140,13 @@ export interface Data<out A> {
  *
  * **Details**
  *
- * The `message` of a `DecodeError` has the heading as its first frame: a routing
- * id as four bytes, big-endian.
+ * The `frames` of a `DecodeError` begin with the heading: a routing id as four
+ * bytes, big-endian.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Receives<out H> {
+export interface Receives<in out H> {
   /** The next message. */
   readonly recv: Effect.Effect<H & Data<Buffer>, Again | Closed>
   /** The next message as text, UTF-8. */
@@ -179,10 +170,65 @@ export interface Receives<out H> {
   /** Messages, decoded by a codec of one frame. */
   readonly streamAs: <A>(codec: FrameCodec<A>) => Stream.Stream<H & Data<A>, Again | Closed | DecodeError>
   /** Runs a handler on each message: a message is settled when its handler succeeds. */
-  readonly runForEach: <E, R>(
-    handler: (message: H & Data<Buffer>) => Effect.Effect<unknown, E, R>,
-    options?: Zmq.HandlerOptions | undefined
-  ) => Effect.Effect<never, Again | Closed | E, R>
+  readonly runForEach: Zmq.RunForEach<H & Data<Buffer>>
+  /** As `runForEach`, with what each message is decoded to. */
+  readonly runForEachAs: RunForEachAs<H>
+  /** Messages in batches, each of which is lent as one. */
+  readonly batches: (options: Zmq.BatchOptions) => Stream.Stream<Zmq.Batch<H & Data<Buffer>>, Again | Closed>
+  /** Runs a handler on batches of messages: a batch is settled when its handler succeeds. */
+  readonly runForEachBatch: Zmq.RunForEachBatch<H & Data<Buffer>>
+}
+
+/**
+ * Runs a handler on what each message is decoded to: see `Zmq.Receiver`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunForEachAs<in out H> {
+  <A, E, R, EU, RU, EO = E, RO = never, EI = never, RI = never>(
+    codec: FrameCodec<A>,
+    handler: (message: H & Data<A>, peer: Zmq.Peer) => Effect.Effect<unknown, E, R>,
+    options: Zmq.HandlerOptions &
+      Zmq.OnFailure<H & Data<A>, NoInfer<E>, unknown, EO, RO> &
+      Zmq.OnInvalid<unknown, EI, RI> &
+      Zmq.Until<EU, RU>
+  ): Effect.Effect<void, Again | Closed | EO | EI | EU, R | RU | RO | RI>
+  <A, E, R, EO = E, RO = never, EI = never, RI = never>(
+    codec: FrameCodec<A>,
+    handler: (message: H & Data<A>, peer: Zmq.Peer) => Effect.Effect<unknown, E, R>,
+    options?:
+      | (Zmq.HandlerOptions &
+          Zmq.OnFailure<H & Data<A>, NoInfer<E>, unknown, EO, RO> &
+          Zmq.OnInvalid<unknown, EI, RI> & { readonly until?: undefined })
+      | undefined
+  ): Effect.Effect<never, Again | Closed | EO | EI, R | RO | RI>
+}
+
+/**
+ * Answers what each message is decoded to, encoded: see `Zmq.Responder`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServeAs {
+  <Q, P, E, R, EU, RU, EO = E, RO = never, EI = never, RI = never>(
+    codecs: { readonly request: FrameCodec<Q>; readonly reply: FrameCodec<P> },
+    handler: (message: Peer & Data<Q>, peer: Zmq.Peer) => Effect.Effect<NoInfer<P>, E, R>,
+    options: Zmq.HandlerOptions &
+      Zmq.OnFailure<Peer & Data<Q>, NoInfer<E> | EncodeError, NoInfer<P> | Zmq.NoReply, EO, RO> &
+      Zmq.OnInvalid<NoInfer<P> | Zmq.NoReply, EI, RI> &
+      Zmq.Until<EU, RU>
+  ): Effect.Effect<void, Again | Closed | EncodeError | Zmq.InvalidState | EO | EI | EU, R | RU | RO | RI>
+  <Q, P, E, R, EO = E, RO = never, EI = never, RI = never>(
+    codecs: { readonly request: FrameCodec<Q>; readonly reply: FrameCodec<P> },
+    handler: (message: Peer & Data<Q>, peer: Zmq.Peer) => Effect.Effect<NoInfer<P>, E, R>,
+    options?:
+      | (Zmq.HandlerOptions &
+          Zmq.OnFailure<Peer & Data<Q>, NoInfer<E> | EncodeError, NoInfer<P> | Zmq.NoReply, EO, RO> &
+          Zmq.OnInvalid<NoInfer<P> | Zmq.NoReply, EI, RI> & { readonly until?: undefined })
+      | undefined
+  ): Effect.Effect<never, Again | Closed | EncodeError | Zmq.InvalidState | EO | EI, R | RO | RI>
 }
 
 /**
@@ -227,10 +273,9 @@ export interface Responder {
    * handler fails or is interrupted is received again. An answer to a peer
    * that has left is dropped.
    */
-  readonly serve: <E, R>(
-    handler: (message: Peer & Data<Buffer>) => Effect.Effect<Frame, E, R>,
-    options?: Zmq.HandlerOptions | undefined
-  ) => Effect.Effect<never, Closed | EncodeError | Again | InvalidState | E, R>
+  readonly serve: Zmq.Serve<Peer & Data<Buffer>, Frame>
+  /** As `serve`, with codecs for what is asked and what is replied. */
+  readonly serveAs: ServeAs
 }
 
 /**

@@ -11,7 +11,8 @@
  * @category models
  * @since 0.1.0
  */
-export type Message = readonly [Buffer, ...Array<Buffer>]
+// With `Array<Buffer>` editors would show the tuple in place of its name.
+export type Message = readonly [Buffer, ...Buffer[]]
 
 /**
  * A frame to send. Text is sent as UTF-8. Bytes above 128 bytes are not copied:
@@ -30,3 +31,18 @@ export type Frame = string | Uint8Array
  * @since 0.1.0
  */
 export type Outgoing = Frame | readonly [Frame, ...Array<Frame>]
+
+/**
+ * Who a message is from, as far as it is known.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Peer {
+  /** What addresses it, on a ROUTER or STREAM. */
+  readonly routingId?: Buffer | undefined
+  /** Where it is connected from. zeromq.js does not tell. */
+  readonly address?: string | undefined
+  /** As whom it was authenticated: the `User-Id` that ZAP gave it. zeromq.js does not tell. */
+  readonly userId?: string | undefined
+}

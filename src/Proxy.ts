@@ -13,8 +13,11 @@
  * While one side has no room, a proxy stops reading the other, so that the peers
  * there have to wait, too. No more messages are taken from libzmq than a mailbox
  * holds: 256, or `receiveHighWaterMark` if that is less. The peers of a ROUTER wait
- * for room separately: one that does not read holds up the others only when as
- * many messages again wait for it.
+ * for room separately, and one that does not read holds up nobody: up to 1,000
+ * messages for it wait, and as many of its own. What comes beyond that is dropped,
+ * counted in `stats.dropped` of the ROUTER and said once in the log. While a peer of a
+ * ROUTER has no room, more is read, as its end may be behind that: at most 65,536
+ * messages and 64 MiB.
  *
  * A message for a ROUTER peer that has left is dropped, as `zmq_proxy` does it,
  * and counted. With `mandatory: false` libzmq itself drops it, and also what a
@@ -49,9 +52,10 @@ import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { coreOf } from "./internal/link.ts"
-import { type flows, flowsTo, ProxyCore, type Role } from "./internal/proxy.ts"
-import type { SocketCore } from "./internal/socket.ts"
+import { type flows, flowsTo, ProxyCore, type Role } from "./internal/proxy/proxy.ts"
+import type { SocketCore } from "./internal/socket/socket.ts"
+import { coreOf } from "./internal/socket/socket.ts"
+import { longestSubscription } from "./internal/subscription.ts"
 import * as Zmq from "./Zmq.ts"
 
 // -----------------------------------------------------------------------------
@@ -180,6 +184,14 @@ export interface Options {
    * after it was captured is not captured again. Default: none.
    */
   readonly capture?: Capture | undefined
+  /**
+   * When it succeeds, the proxy takes nothing more from either side, passes on what
+   * is on its way, and ends: `await` and `run` succeed then. What waits until a peer
+   * has room is on its way, as long as that takes. A reply that comes later stays with
+   * the socket that receives it: to have all of them, stop those who ask, wait, and then
+   * stop the proxy. It is interrupted when the proxy ends before. Default: none.
+   */
+  readonly until?: Effect.Effect<unknown> | undefined
 }
 
 // -----------------------------------------------------------------------------
@@ -265,7 +277,6 @@ const start = (cores: Cores): Effect.Effect<Running, Zmq.Closed> => {
   const core = new ProxyCore(cores.frontend, cores.backend, cores.capture, (role) => {
     Deferred.doneUnsafe(ended, role === undefined ? Effect.void : Effect.fail(closed(role)))
   })
-  core.resume()
   return Effect.succeed({ core, ended })
 }
 
@@ -274,12 +285,27 @@ const open = (
   backend: Side,
   options: Options | undefined
 ): Effect.Effect<Running, ProxyError | Zmq.Closed, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.suspend((): Effect.Effect<Running, ProxyError | Zmq.Closed> => {
-      const cores = coresOf(frontend, backend, options?.capture)
-      return cores instanceof ProxyError ? Effect.fail(cores) : start(cores)
-    }),
-    ({ core }) => settled(() => core.end())
+  Effect.tap(
+    Effect.acquireRelease(
+      Effect.suspend((): Effect.Effect<Running, ProxyError | Zmq.Closed> => {
+        const cores = coresOf(frontend, backend, options?.capture)
+        return cores instanceof ProxyError ? Effect.fail(cores) : start(cores)
+      }),
+      ({ core }) => settled(() => core.end())
+    ),
+    ({ core, ended }) => {
+      const resume = Effect.sync(() => core.resume())
+      if (options?.until === undefined) return resume
+      const finish = Effect.matchCause(options.until, {
+        onSuccess: () => core.finish(),
+        onFailure: (cause) => {
+          Deferred.doneUnsafe(ended, Effect.failCause(cause))
+          core.end()
+        }
+      })
+      // At once: what is to end now takes nothing.
+      return Effect.andThen(Effect.forkScoped(finish, { startImmediately: true }), resume)
+    }
   )
 
 /**
@@ -332,8 +358,8 @@ export const make = <F extends Side, B extends Counterpart<F>>(
   }))
 
 /**
- * Passes messages on between two sockets until it is interrupted. The sockets
- * stay open.
+ * Passes messages on between two sockets until it is interrupted, or, with `until`, told
+ * to end. The sockets stay open.
  *
  * **Example** (A forwarder that may be interrupted and started again)
  *
@@ -353,14 +379,22 @@ export const make = <F extends Side, B extends Counterpart<F>>(
  * @category constructors
  * @since 0.1.0
  */
-export const run = <F extends Side, B extends Counterpart<F>>(
-  frontend: F,
-  backend: B,
-  options?: Options
-): Effect.Effect<never, ProxyError | Zmq.Closed> =>
+export const run: {
+  <F extends Side, B extends Counterpart<F>>(
+    frontend: F,
+    backend: B,
+    options: Options & { readonly until: Effect.Effect<unknown> }
+  ): Effect.Effect<void, ProxyError | Zmq.Closed>
+  <F extends Side, B extends Counterpart<F>>(
+    frontend: F,
+    backend: B,
+    options?: Options & { readonly until?: undefined }
+  ): Effect.Effect<never, ProxyError | Zmq.Closed>
+} = (frontend: Side, backend: Side, options?: Options): Effect.Effect<never, ProxyError | Zmq.Closed> =>
   Effect.scoped(
-    Effect.flatMap(open(frontend, backend as Side, options), ({ ended }) =>
-      Effect.andThen(Deferred.await(ended), Effect.never)
+    Effect.flatMap(open(frontend, backend, options), ({ ended }) =>
+      // Without `until` it ends in no other way.
+      Effect.as(Deferred.await(ended), undefined as never)
     )
   )
 
@@ -401,6 +435,10 @@ export const queue = (
  * to the subscribers, and their subscriptions to the publishers: so that only
  * what somebody has subscribed to is sent at all.
  *
+ * The XPUB takes topics of up to 512 bytes, as a PUB does, unless it is given
+ * another `maxMessageSize`: a subscriber that sends more is disconnected there,
+ * and not the forwarder by its publishers.
+ *
  * **Example** (Publishers and subscribers that need to know one address only)
  *
  * ```ts
@@ -424,7 +462,9 @@ export const forwarder = (
 ): Effect.Effect<Proxy<Zmq.XSub, Zmq.XPub>, Zmq.SocketError | ProxyError | Zmq.Closed, Scope.Scope> =>
   Effect.gen(function* () {
     const frontend = yield* Zmq.xsub(options.frontend)
-    const backend = yield* Zmq.xpub(options.backend)
+    // What a subscriber sends goes to the publishers, which cut off who sends more.
+    const maxMessageSize = options.backend.maxMessageSize ?? longestSubscription
+    const backend = yield* Zmq.xpub({ ...options.backend, maxMessageSize })
     return yield* make(frontend, backend, options)
   })
 

@@ -27,31 +27,32 @@ import type * as Duration from "effect/Duration"
  * sides do not understand each other, like a wrong CURVE key or different
  * mechanisms (`code`, such as `ERR_ZMTP_MECHANISM_MISMATCH`), and
  * `"Connection"` if the connection ended before the handshake did. A refused
- * peer often learns no more than that.
+ * peer often learns no more than that. Over ws a `HandshakeSucceeded` comes first,
+ * when the handshake of HTTP is done, and another or a `HandshakeFailed` after it.
  *
  * @category events
  * @since 0.1.0
  */
-export type SocketEvent = Data.TaggedEnum<{
-  Listening: { readonly endpoint: string }
-  BindFailed: { readonly endpoint: string; readonly error: Error }
-  Accepted: { readonly endpoint: string }
-  AcceptFailed: { readonly endpoint: string; readonly error: Error }
-  ConnectDelayed: { readonly endpoint: string }
-  ConnectRetried: { readonly endpoint: string; readonly interval: Duration.Duration }
-  Connected: { readonly endpoint: string }
-  HandshakeSucceeded: { readonly endpoint: string }
-  HandshakeFailed: {
-    readonly endpoint: string
-    readonly reason: "Authentication" | "Protocol" | "Connection"
-    readonly code: string | undefined
-    readonly status: number | undefined
-    readonly error: Error
-  }
-  Disconnected: { readonly endpoint: string }
-  Closed: { readonly endpoint: string }
-  CloseFailed: { readonly endpoint: string; readonly error: Error }
-}>
+export type SocketEvent =
+  | { readonly _tag: "Listening"; readonly endpoint: string }
+  | { readonly _tag: "BindFailed"; readonly endpoint: string; readonly error: Error }
+  | { readonly _tag: "Accepted"; readonly endpoint: string }
+  | { readonly _tag: "AcceptFailed"; readonly endpoint: string; readonly error: Error }
+  | { readonly _tag: "ConnectDelayed"; readonly endpoint: string }
+  | { readonly _tag: "ConnectRetried"; readonly endpoint: string; readonly interval: Duration.Duration }
+  | { readonly _tag: "Connected"; readonly endpoint: string }
+  | { readonly _tag: "HandshakeSucceeded"; readonly endpoint: string }
+  | {
+      readonly _tag: "HandshakeFailed"
+      readonly endpoint: string
+      readonly reason: "Authentication" | "Protocol" | "Connection"
+      readonly code: string | undefined
+      readonly status: number | undefined
+      readonly error: Error
+    }
+  | { readonly _tag: "Disconnected"; readonly endpoint: string }
+  | { readonly _tag: "Closed"; readonly endpoint: string }
+  | { readonly _tag: "CloseFailed"; readonly endpoint: string; readonly error: Error }
 
 /**
  * Makes, tells apart and matches events.

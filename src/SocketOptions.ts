@@ -46,7 +46,7 @@ export interface EndpointOptions {
  */
 export interface ConnectionOptions {
   /**
-   * Whether connections are watched from the first endpoint on, so that `events` and `awaitPeers` miss none. It takes
+   * Whether connections are watched from the first endpoint on, so that `events`, `status` and `awaitPeers` miss none. It takes
    * two more sockets and file descriptors, and an open socket then keeps the process running. While the program is
    * busy libzmq keeps 2,000 events, and then makes new connections of the whole context wait: set it to `false` for a
    * port that is open to the world in a program that computes for long at a time.
@@ -60,8 +60,10 @@ export interface ConnectionOptions {
    */
   readonly ipv6?: boolean | undefined
   /**
-   * How long the socket keeps trying to deliver what was sent after it is closed. `"Infinity"` keeps trying for ever,
-   * and then one message that nobody takes keeps the process from exiting.
+   * How long the socket keeps trying to deliver what was sent after it is closed. Its scope closes when that is on its
+   * way, or this time has passed: then a warning says so. Over inproc what was sent is the peer's already. In a worker
+   * thread a socket that is not watched (see `monitor`) is left to libzmq, which delivers for as long, if the process
+   * goes on. `"Infinity"` keeps trying for ever, and then one message that nobody takes keeps the scope from closing.
    *
    * Default: 5 seconds, for `sub` and `xsub` 0 (libzmq: infinite, for `sub` and `xsub` 0). `ZMQ_LINGER`
    */
@@ -72,13 +74,18 @@ export interface ConnectionOptions {
    */
   readonly immediate?: boolean | undefined
   /**
-   * The wait before a lost connection is made again. `"Infinity"`: it is never made again. Default: 100 ms.
+   * The wait before a lost connection is made again. 0 or `"Infinity"`: it is never made again. Default: 100 ms.
    * `ZMQ_RECONNECT_IVL`
+   *
+   * libzmq gives a connection up for good if the peer refuses us, or breaks the rules of the protocol. Such a connection is
+   * made again too, if connections are watched (`monitor`): after this time at first, and twice as long each time after
+   * that, up to `reconnectMaxInterval`, or up to 10 seconds where that is 0. What it had accepted and not sent is lost. From
+   * then on it takes messages only while the peer is there, as with `immediate`.
    */
   readonly reconnectInterval?: Duration.Input | undefined
   /**
-   * Each failed attempt doubles `reconnectInterval` up to this. 0: it stays the same. Cannot be infinite. Default:
-   * 0. `ZMQ_RECONNECT_IVL_MAX`
+   * Each failed attempt doubles `reconnectInterval` up to this. 0: it stays the same, but for peers that refuse us (10
+   * seconds). Cannot be infinite. Default: 0. `ZMQ_RECONNECT_IVL_MAX`
    */
   readonly reconnectMaxInterval?: Duration.Input | undefined
   /**
@@ -108,8 +115,10 @@ export interface ConnectionOptions {
   /** How many connections may wait to be accepted. Default: 100. `ZMQ_BACKLOG` */
   readonly backlog?: number | undefined
   /**
-   * The largest message to accept, in bytes: a peer that sends a larger one is disconnected. -1: no limit. Default:
-   * -1. `ZMQ_MAXMSGSIZE`
+   * The largest message to accept, in bytes: a peer that sends a larger one is disconnected. -1: no limit. Over inproc
+   * there is none. Default: -1, but of a PUB 640, as subscribers send it their topics alone: so these have up to 512
+   * bytes, and must be longer by your leave only (libzmq needs some 50 bytes of memory, and some time, for each byte of
+   * a topic). `ZMQ_MAXMSGSIZE`
    */
   readonly maxMessageSize?: number | undefined
   /**
@@ -274,7 +283,10 @@ export interface CommonOptions
  * @since 0.1.0
  */
 export interface ReceivingOptions {
-  /** How many messages to hold for each peer until they are received. 0: no limit. Default: 1000. `ZMQ_RCVHWM` */
+  /**
+   * How many messages to hold for each peer until they are received. 0: no limit. Default: 1000, but of an XPUB 2, as
+   * libzmq empties what is held of a subscriber whenever the socket is used, and goes on while more comes. `ZMQ_RCVHWM`
+   */
   readonly receiveHighWaterMark?: number | undefined
   /** The kernel's receive buffer in bytes. -1: as the operating system has it. Default: -1. `ZMQ_RCVBUF` */
   readonly receiveBufferSize?: number | undefined
@@ -292,7 +304,12 @@ export interface ReceivingOptions {
  * @since 0.1.0
  */
 export interface SendingOptions {
-  /** How many messages to hold for each peer until they are sent. 0: no limit. Default: 1000. `ZMQ_SNDHWM` */
+  /**
+   * How many messages to hold for each peer until they are sent. 0: no limit. Default: 1000, but of an XSUB 100,000:
+   * subscriptions above it are dropped without a word, those above the half of it when a publisher has come back, so
+   * that it has to be twice the number of topics at least. Those of a SUB, and the groups of a DISH, have no limit.
+   * `ZMQ_SNDHWM`
+   */
   readonly sendHighWaterMark?: number | undefined
   /** The kernel's send buffer in bytes. -1: as the operating system has it. Default: -1. `ZMQ_SNDBUF` */
   readonly sendBufferSize?: number | undefined
@@ -315,8 +332,9 @@ export interface SendingOptions {
  */
 export interface ConflateOptions {
   /**
-   * Keeps the last message only, whatever the high water marks say. For messages of one frame: of others one frame
-   * is kept. Default: `false`. `ZMQ_CONFLATE`
+   * Keeps the last message only, whatever the high water marks say. For messages of one frame: to send one of several
+   * fails with `EncodeError`, and of one that is received the last frame is kept. A SUB has one topic then, the one it
+   * is opened with, and of the topics of a peer a PUB knows the last alone. Default: `false`. `ZMQ_CONFLATE`
    */
   readonly conflate?: boolean | undefined
 }
@@ -410,7 +428,7 @@ export interface PubOptions extends CommonOptions, SendingOptions, ConflateOptio
 export interface SubOptions extends CommonOptions, ReceivingOptions, ConflateOptions, MatchingOptions {
   /**
    * The prefixes of the messages to receive. `""` receives everything, and a SUB without any receives nothing, so
-   * this one is required. `ZMQ_SUBSCRIBE`
+   * this one is required: `[]` says that the program subscribes later. `ZMQ_SUBSCRIBE`
    */
   readonly subscribe: string | Uint8Array | ReadonlyArray<string | Uint8Array>
 }
@@ -484,14 +502,15 @@ export interface RouterOptions extends CommonOptions, ReceivingOptions, SendingO
 export interface PairOptions extends CommonOptions, ReceivingOptions, SendingOptions {}
 
 /**
- * Options of an XPUB socket.
+ * Options of an XPUB socket. There is none for libzmq's `ZMQ_XPUB_MANUAL`: when
+ * a peer sends anything that is no subscription, libzmq accepts those that
+ * follow for other peers than they came from. Say who may connect with
+ * `security`.
  *
  * @category options
  * @since 0.1.0
  */
 export interface XPubOptions extends CommonOptions, ReceivingOptions, SendingOptions, PublishingOptions {
-  /** Leaves it to the program to accept subscriptions. Default: `false`. `ZMQ_XPUB_MANUAL` */
-  readonly manual?: boolean | undefined
   /** What a new subscriber is sent first, if it subscribed to it. Default: nothing. `ZMQ_XPUB_WELCOME_MSG` */
   readonly welcomeMessage?: string | Uint8Array | undefined
   /**

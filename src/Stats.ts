@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type { Socket } from "./Zmq.ts"
 
 /**
  * What went through a socket since it was opened. Plain counters, read with
@@ -27,10 +26,13 @@ export interface Stats {
   /** How often libzmq had nothing, or no room, after all (EAGAIN). */
   readonly again: number
   /**
-   * Messages that were dropped: of a ROUTER, STREAM or SERVER peer that does not
-   * read what is sent to it, beyond the 1,000 that wait until it does.
+   * Messages that were dropped. Of a ROUTER, STREAM or SERVER peer that does not read what is sent to it: those beyond
+   * the 1,000 that wait until it does. Of subscribers: on a PUB what is no subscription, on an XPUB what is one of more
+   * than 1,000 that nobody has received (of subscriptions, more than 100,000), or the rest of one that libzmq has cut.
    */
   readonly dropped: number
+  /** Events of its connections that a reader of `events` missed, as it was more than 4,096 behind. */
+  readonly eventsDropped: number
   /** Messages that nobody had taken when the socket closed. */
   readonly leftAtClose: number
 }
@@ -43,8 +45,9 @@ const counters = {
   messagesOut: counter("zmq_messages_out", "Messages sent"),
   bytesOut: counter("zmq_bytes_out", "Bytes of the messages sent"),
   putBack: counter("zmq_messages_put_back", "Messages that came back from a handler or a stream"),
-  dropped: counter("zmq_messages_dropped", "Messages dropped of peers that do not read what is sent to them"),
-  again: counter("zmq_again", "Receives and sends for which libzmq had nothing, or no room, after all")
+  eventsDropped: counter("zmq_events_dropped", "Events of connections that a reader missed"),
+  again: counter("zmq_again", "Receives and sends for which libzmq had nothing, or no room, after all"),
+  dropped: counter("zmq_messages_dropped", "Messages that were received and dropped")
 } as const
 
 const queued = Metric.gauge("zmq_messages_queued", {
@@ -57,7 +60,8 @@ const queued = Metric.gauge("zmq_messages_queued", {
  * reads counters that are there anyway, and costs nothing for each message.
  *
  * The metrics are `zmq_messages_in`, `zmq_bytes_in`, `zmq_messages_out`,
- * `zmq_bytes_out`, `zmq_messages_put_back`, `zmq_messages_dropped`, `zmq_again` and the gauge
+ * `zmq_bytes_out`, `zmq_messages_put_back`, `zmq_events_dropped`, `zmq_again`,
+ * `zmq_messages_dropped` and the gauge
  * `zmq_messages_queued`, with the attribute `socket`, the type of the socket,
  * and those given. What is left in a socket at its close is always counted, in
  * `zmq_messages_left_at_close`.
@@ -79,7 +83,7 @@ const queued = Metric.gauge("zmq_messages_queued", {
  * @since 0.1.0
  */
 export const reportMetrics = (
-  socket: Socket,
+  socket: { readonly type: string; readonly stats: Stats },
   options?: {
     readonly interval?: Duration.Input | undefined
     readonly attributes?: Readonly<Record<string, string>> | undefined
@@ -96,7 +100,6 @@ export const reportMetrics = (
     const report = Effect.suspend(() => {
       const now = socket.stats
       const updates = all
-        // One that libzmq gave back is not sent any more, for a moment: a counter only grows.
         .filter(({ name }) => now[name] > reported[name])
         .map(({ name, metric }) => {
           const grown = now[name] - reported[name]

@@ -45,8 +45,10 @@
  * **What a denied peer sees**
  *
  * Its handshake fails. On 400 (denied) and 500 (a malformed request) it is told
- * the status, and its libzmq gives the connection up for good: it has to be made
- * again. On 300 (no decision was made: a failure, a timeout) it is told nothing,
+ * the status, and its libzmq gives the connection up for good. A socket of this
+ * library makes it again, after `reconnectInterval` at first, and then less and
+ * less often: who is allowed later gets in. A program without it has to
+ * disconnect and connect. On 300 (no decision was made: a failure, a timeout) it is told nothing,
  * and its libzmq connects again when the `handshakeInterval` of either side is
  * over, which is 30 seconds by default.
  *
@@ -60,7 +62,6 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -146,10 +147,9 @@ export type Request = NullRequest | PlainRequest | CurveRequest
  * @category models
  * @since 0.1.0
  */
-export type Verdict = Data.TaggedEnum<{
-  Accept: { readonly userId: string | undefined }
-  Deny: { readonly detail: string | undefined }
-}>
+export type Verdict =
+  | { readonly _tag: "Accept"; readonly userId: string | undefined }
+  | { readonly _tag: "Deny"; readonly detail: string | undefined }
 
 /**
  * Lets the peer in. The user id, at most 255 bytes, is in the event, and libzmq
@@ -371,16 +371,16 @@ export interface DecidedPeer extends Peer {
  * @category decisions
  * @since 0.1.0
  */
-export type Decision = Data.TaggedEnum<{
-  Accepted: DecidedPeer & { readonly userId: string }
-  Denied: DecidedPeer & {
-    readonly reason: Reason
-    readonly detail: string
-    /** What libzmq was told: see the table of `Reason`. */
-    readonly status: 300 | 400 | 500
-    readonly cause: Cause.Cause<unknown> | undefined
-  }
-}>
+export type Decision =
+  | (DecidedPeer & { readonly _tag: "Accepted"; readonly userId: string })
+  | (DecidedPeer & {
+      readonly _tag: "Denied"
+      readonly reason: Reason
+      readonly detail: string
+      /** What libzmq was told: see the table of `Reason`. */
+      readonly status: 300 | 400 | 500
+      readonly cause: Cause.Cause<unknown> | undefined
+    })
 
 /**
  * Makes, tells apart and matches decisions.
@@ -440,9 +440,11 @@ export class Zap extends Context.Service<
  * context has one: a second fails with `BindError` (`AddressInUse`) while the
  * first is there. Options are checked: a wrong one fails with `OptionError`.
  *
- * Each denial is in the log as a warning, with the domain, address, mechanism and
+ * A denial is in the log as a warning, with the domain, address, mechanism and
  * identity of the peer, and each acceptance at debug level. No password and no
- * secret key is in either.
+ * secret key is in either. Of denials with the same domain, address, mechanism and
+ * reason the first is told, of at most 100 kinds, and how many came after it once a
+ * minute, and less often if they do not end: `decisions` has them all.
  *
  * **Example** (Strawhouse: only some addresses)
  *

@@ -43,12 +43,25 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Codec } from "./Codec.ts"
-import type { SocketType } from "./internal/options.ts"
-import * as sockets from "./internal/sockets.ts"
-import type { Message, Outgoing } from "./Message.ts"
+import type {
+  Batch,
+  BatchOptions,
+  Request,
+  RequestAs,
+  RunForEach,
+  RunForEachAs,
+  RunForEachBatch,
+  Serve,
+  ServeAs
+} from "./Handlers.ts"
+import { callable } from "./internal/callable.ts"
+import type { SocketType } from "./internal/socket/options.ts"
+import * as sockets from "./internal/socket/sockets.ts"
+import type { Message, Outgoing, Peer } from "./Message.ts"
 import type { SocketEvent } from "./SocketEvent.ts"
 import type * as Options from "./SocketOptions.ts"
 import type { Stats } from "./Stats.ts"
+import type { Status } from "./Status.ts"
 import type {
   Again,
   BindError,
@@ -56,17 +69,20 @@ import type {
   ConnectError,
   DecodeError,
   EncodeError,
-  InvalidState,
   OpenError,
+  Refused,
   SocketError,
   Unroutable
 } from "./ZmqError.ts"
+import { InvalidState } from "./ZmqError.ts"
 
-export type { SocketType } from "./internal/options.ts"
+export * from "./Handlers.ts"
+export type { SocketType } from "./internal/socket/options.ts"
 export * from "./Message.ts"
 export * from "./SocketEvent.ts"
 export * from "./SocketOptions.ts"
 export * from "./Stats.ts"
+export * from "./Status.ts"
 export { Context, type ContextOptions } from "./ZmqContext.ts"
 export * from "./ZmqError.ts"
 
@@ -101,22 +117,26 @@ export interface Socket {
   /**
    * What becomes of the connections. Each run of the stream begins with what has
    * happened since the socket was opened, at most the last 256 events, goes on
-   * as it happens, and ends when the socket closes.
+   * as it happens, and ends when the socket closes. Of a reader that is slower
+   * than that at most 4,096 events wait: it misses the oldest, which is in the log
+   * once, and in `stats.eventsDropped`.
    *
    * With the option `monitor: false`, and in a worker thread, it begins with the
-   * first use of `events`, `awaitConnected` or `awaitPeers`, which is to come
-   * before the first `bind` or `connect`.
+   * first use of `events`, `status`, `awaitConnected` or `awaitPeers`, which is to
+   * come before the first `bind` or `connect`.
    *
    * `OpenError` if there is no room for the two sockets that watching takes.
    */
   readonly events: Stream.Stream<SocketEvent, OpenError>
+  /** How it stands with each endpoint now, and how many peers there are: see `EndpointStatus`. */
+  readonly status: Effect.Effect<Status>
   /**
-   * Waits until all that the socket connected to is connected, handshake and
-   * all. A socket that has only bound waits for its first peer. A peer that is
-   * refused does not end the wait: `events` tells of it. `InvalidState` as with
-   * `awaitPeers`.
+   * The `status`, and each change of it, until the socket closes. A reader that is
+   * slower than that gets the newest, and not each.
    */
-  readonly awaitConnected: Effect.Effect<void, Closed | InvalidState>
+  readonly statusChanges: Stream.Stream<Status>
+  /** Waits until all that the socket connected to is connected: see `AwaitConnected`. */
+  readonly awaitConnected: AwaitConnected
   /**
    * Waits until at least so many peers are connected. `InvalidState` where they
    * cannot be known: on a socket that has only bound to inproc endpoints, as
@@ -127,6 +147,37 @@ export interface Socket {
   readonly awaitPeers: (count: number) => Effect.Effect<void, Closed | InvalidState>
   /** What went through it until now. Read it again for newer numbers. */
   readonly stats: Stats
+}
+
+/**
+ * Waits until all that the socket connected to is connected, handshake and all.
+ * A socket that has only bound waits for its first peer.
+ *
+ * **Details**
+ *
+ * It fails with `Refused` when a peer that the socket connected to refuses it
+ * meanwhile. A refusal from before may be settled: the connection is tried again,
+ * and what comes of that counts. One that just hangs up is given 5 seconds: see
+ * `EndpointStatus`. Called with `{ whileRefused: "wait" }` it waits on. `InvalidState`
+ * as with `awaitPeers`.
+ *
+ * **Example** (To know at once, or to wait however long it takes)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const atOnce = Zmq.awaitConnected.pipe(
+ *   Effect.catchTag("Refused", ({ advice, endpoint }) => Effect.die(`${endpoint}: ${advice}`))
+ * )
+ * export const patient = Zmq.awaitConnected({ whileRefused: "wait" })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AwaitConnected<out R = never> extends Effect.Effect<void, Closed | InvalidState | Refused, R> {
+  (options: { readonly whileRefused: "wait" }): Effect.Effect<void, Closed | InvalidState, R>
 }
 
 /**
@@ -146,6 +197,8 @@ export interface Socket {
 export interface Receives<out E = never> {
   /** The next message, all its frames. */
   readonly recv: Effect.Effect<Message, Again | Closed | E>
+  /** The next message, and who it is from. */
+  readonly recvWithPeer: Effect.Effect<readonly [Message, Peer], Again | Closed | E>
   /** The next message as text: one frame of UTF-8. */
   readonly recvString: Effect.Effect<string, Again | Closed | DecodeError | E>
   /** The next message as text, frame by frame. */
@@ -161,19 +214,6 @@ export interface Receives<out E = never> {
 }
 
 /**
- * How handlers are run.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HandlerOptions {
-  /** How many at a time. Default: 1; at most 1,024. */
-  readonly concurrency?: number | undefined
-  /** The name of a span for each run of a handler, with attributes as OpenTelemetry names them. Default: no span. */
-  readonly span?: string | undefined
-}
-
-/**
  * Receives messages, one at a time or as a stream.
  *
  * **Details**
@@ -185,8 +225,25 @@ export interface HandlerOptions {
  * with them: `Stream.buffer`, `Stream.broadcast`, `Stream.share`,
  * `Stream.grouped`, `mapEffect` and `flatMap` with concurrency, and all that is
  * built on `Stream.merge`, which are also `Stream.interruptWhen` and
- * `Stream.timeout`. Put the handler before such a stage, or use `runForEach`,
- * `Stream.haltWhen`, or a time limit around the run.
+ * `Stream.timeout`. Put the handler before such a stage, or use `runForEach`.
+ *
+ * To stop a stream or `runForEach`, put a race, a time limit or an interruption
+ * around the run: it ends at once, and a handler in the middle of its work gives
+ * its message back. With the option `until`, `runForEach` lets it finish. `Stream.haltWhen` does not interrupt a receive that waits: on
+ * an idle socket it waits for one more message.
+ *
+ * **Example** (Handling messages until it is time to stop)
+ *
+ * ```ts
+ * import { Deferred, Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const untilTold = (stop: Deferred.Deferred<void>) =>
+ *   Effect.raceFirst(
+ *     Zmq.runForEach(([job]) => Effect.log(`${job}`)),
+ *     Deferred.await(stop)
+ *   )
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -206,6 +263,8 @@ export interface Receiver extends Receives {
   readonly stream: <A>(schema: Schema.Decoder<A>) => Stream.Stream<A, Again | Closed | DecodeError>
   /** Messages, decoded by a codec, and otherwise as `stream`. */
   readonly streamAs: <A>(codec: Codec<A>) => Stream.Stream<A, Again | Closed | DecodeError>
+  /** Messages in batches, each of which is lent as one: the next one is asked for, or all of its messages come again. */
+  readonly batches: (options: BatchOptions) => Stream.Stream<Batch, Again | Closed>
   /**
    * Runs a handler on each message, `concurrency` (1 unless given, 1,024 at most)
    * at a time. A message is settled when its handler succeeds.
@@ -213,11 +272,22 @@ export interface Receiver extends Receives {
    * The first handler that fails ends the run: the others are interrupted, the
    * run fails with its error, and the next receives get all their messages again.
    * To go on, deal with errors in the handler: `Effect.retry`, `Effect.catch`.
+   *
+   * With `until` it stops, when its handlers have finished.
    */
-  readonly runForEach: <E, R>(
-    handler: (message: Message) => Effect.Effect<unknown, E, R>,
-    options?: HandlerOptions | undefined
-  ) => Effect.Effect<never, Again | Closed | E, R>
+  readonly runForEach: RunForEach
+  /**
+   * As `runForEach`, with what each message is decoded to. One that the codec refuses
+   * goes to `onInvalid`, and the run goes on.
+   */
+  readonly runForEachAs: RunForEachAs
+  /**
+   * Runs a handler on batches of messages. A batch is settled when its handler succeeds: if it fails
+   * or is interrupted, all of its messages come again. With `concurrency`, one batch is
+   * collected while others are handled. Told to stop, by `until`, a batch that is
+   * being collected is handed over as it is.
+   */
+  readonly runForEachBatch: RunForEachBatch
 }
 
 /**
@@ -233,7 +303,7 @@ export interface Receiver extends Receives {
  * @category models
  * @since 0.1.0
  */
-export interface Sends<out E = Unroutable> {
+export interface Sends<out E = never> {
   /** Sends a message: text, bytes, or frames of them. */
   readonly send: (message: Outgoing) => Effect.Effect<void, Again | Closed | EncodeError | E>
   /** Sends a value as one frame of JSON. */
@@ -254,11 +324,25 @@ export interface Sends<out E = Unroutable> {
  * @category models
  * @since 0.1.0
  */
-export interface Sender<out E = Unroutable> extends Sends<E> {
+export interface Sender<out E = never> extends Sends<E> {
   /** Sends messages in order, in bursts. Interrupted, it has sent the first of them and none of the rest. */
   readonly sendAll: (messages: Iterable<Outgoing>) => Effect.Effect<void, Again | Closed | EncodeError | E>
   /** Sends the elements of a stream, in bursts. */
   readonly sink: Sink.Sink<void, Outgoing, never, Again | Closed | EncodeError | E>
+}
+
+/**
+ * How a request is made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestOptions {
+  /**
+   * The name of a span from the request to its reply, with attributes as OpenTelemetry names them. Default: no span.
+   * A message that a `Codec.traced` has encoded carries the span in which it was encoded.
+   */
+  readonly span?: string | undefined
 }
 
 /**
@@ -281,9 +365,11 @@ export interface Requester {
    * The peer gets `[id, "", ...frames]`, where the id has 4 bytes from a REQ and 8
    * from a DEALER, and must send the first two back before the frames of the
    * reply. A REP and `serve` do so. A reply to a REQ without them has libzmq end
-   * the connection, and not connect again.
+   * the connection; it is made again, and the next request goes on.
    */
-  readonly request: (message: Outgoing) => Effect.Effect<Message, Again | Closed | EncodeError | InvalidState>
+  readonly request: Request
+  /** As `request`, with codecs for what is asked and what is replied. A reply that the codec refuses is a `DecodeError`. */
+  readonly requestAs: RequestAs
 }
 
 /**
@@ -295,7 +381,7 @@ export interface Requester {
 export interface Responder {
   /**
    * Answers each request with what the handler makes of it. On a ROUTER the
-   * handler is also given the routing id of the client, and `concurrency` (1
+   * handler is also given the client as a `Peer`, with its routing id, and `concurrency` (1
    * unless given) requests are handled at a time.
    *
    * The first handler that fails ends it, as in `runForEach`: the others are
@@ -304,11 +390,16 @@ export interface Responder {
    *
    * What stands before the body of a request, up to an empty frame, stands before
    * its reply (RFC 28). Without an empty frame that is the routing id alone.
+   *
+   * With `until` it stops, when its handlers have finished and have replied.
    */
-  readonly serve: <E, R>(
-    handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
-    options?: HandlerOptions | undefined
-  ) => Effect.Effect<never, Again | Closed | EncodeError | InvalidState | E, R>
+  readonly serve: Serve
+  /**
+   * As `serve`, with codecs for what is asked and what is replied. A request that the codec
+   * refuses goes to `onInvalid`, which may reply. An error for the client is a reply: give
+   * the replies a union for it.
+   */
+  readonly serveAs: ServeAs
 }
 
 /**
@@ -338,9 +429,9 @@ export interface Publisher {
    * was late. On an XPUB libzmq reports, and counts, each topic once, unless its
    * `verbosity` is `"allSubsUnsubs"`. A program without this library that
    * subscribes twice to a topic may count twice, and one that ends what it never
-   * had takes one away. `InvalidState` with the options
-   * `conflate`, `manual` and `invertMatching`, with which nothing is known of
-   * subscribers.
+   * had takes one away. Topics are counted up to 64 MiB in all, with 128 bytes for
+   * each. `InvalidState` with the options `conflate` and `invertMatching`, with
+   * which nothing is known of subscribers.
    *
    * **Example** (Not to lose the first messages)
    *
@@ -381,7 +472,9 @@ export interface Push extends Socket, Sender<never> {
   readonly type: "push"
 }
 /**
- * Publishes to whoever subscribed.
+ * Publishes to whoever subscribed. Topics have up to 512 bytes, see
+ * `maxMessageSize`. Whatever else subscribers send is dropped, counted in
+ * `stats`, and said once in the log.
  *
  * @category socket types
  * @since 0.1.0
@@ -431,7 +524,7 @@ export interface Dealer extends Socket, Receiver, Sender<never>, Requester {
  * @category socket types
  * @since 0.1.0
  */
-export interface Router extends Socket, Receiver, Sender, Responder {
+export interface Router extends Socket, Receiver, Sender<Unroutable>, Responder {
   readonly type: "router"
 }
 /**
@@ -467,7 +560,7 @@ export interface XSub extends Socket, Receiver, Sender<never>, Subscriber {
  * @category socket types
  * @since 0.1.0
  */
-export interface RawStream extends Socket, Receiver, Sender {
+export interface RawStream extends Socket, Receiver, Sender<Unroutable> {
   readonly type: "rawStream"
 }
 
@@ -549,7 +642,8 @@ export const pub: (options?: Options.PubOptions) => Effect.Effect<Pub, SocketErr
 
 /**
  * Opens a SUB: receives what it has subscribed to. `subscribe` is required, as a
- * SUB without a subscription receives nothing; `[""]` is everything.
+ * SUB without a subscription receives nothing; `[""]` is everything, and `[]` is
+ * for those who subscribe later.
  *
  * **Example** (One topic)
  *
@@ -722,6 +816,28 @@ export const Receiver: EffectContext.Service<Receiver, Receiver> =
  */
 export const Sender: EffectContext.Service<Sender, Sender> = EffectContext.Service<Sender>("effect-zmq/Sender")
 /**
+ * What a program needs to send messages to peers by their routing ids, which a
+ * ROUTER and a STREAM do. Such a send may fail with `Unroutable`, and that of a
+ * `Sender` cannot.
+ *
+ * **Example** (An answer to the peer that asked)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const answer = Effect.gen(function* () {
+ *   const peers = yield* Zmq.PeerSender
+ *   const [peer, ...body] = yield* Zmq.recv
+ *   yield* peers.send([peer, ...body]).pipe(Effect.catchTag("Unroutable", () => Effect.log("it has left")))
+ * }).pipe(Effect.provide(Zmq.layer(Zmq.router({ bind: "tcp://127.0.0.1:5560" }))))
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class PeerSender extends EffectContext.Service<PeerSender, Sender<Unroutable>>()("effect-zmq/PeerSender") {}
+/**
  * What a program needs to send requests.
  *
  * @category services
@@ -768,12 +884,35 @@ const services = {
 // Their operations have the same names, and are about other messages: see `Draft.ts`.
 const withTheirOwn: ReadonlySet<SocketType> = new Set<SocketType>(["server", "radio", "dish", "datagram"])
 
+const byRoutingId: ReadonlySet<SocketType> = new Set<SocketType>(["router", "rawStream"])
+
 const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<S>> => {
   const all: Map<string, unknown> = new Map([[Socket.key, socket]])
   if (withTheirOwn.has(socket.type)) return EffectContext.makeUnsafe(all)
-  for (const [operation, service] of Object.entries(services)) if (operation in socket) all.set(service.key, socket)
+  for (const [operation, service] of Object.entries(services)) {
+    if (!(operation in socket)) continue
+    all.set(service.key, socket)
+    // What was written for a Sender finds it too, though its types say that it may fail otherwise.
+    if (service === Sender && byRoutingId.has(socket.type)) all.set(PeerSender.key, socket)
+  }
   return EffectContext.makeUnsafe(all)
 }
+
+// Of two layers the last would be the socket, whichever of them the program means.
+const theSocket: Effect.Effect<Socket, never, Socket> = Effect.contextWith((context: EffectContext.Context<Socket>) => {
+  const socket = EffectContext.get(context, Socket)
+  for (const { key } of [...Object.values(services), PeerSender]) {
+    const other = context.mapUnsafe.get(key) as Partial<Socket> | undefined
+    if (other === undefined || other === socket || other.type === undefined) continue
+    return Effect.die(
+      new InvalidState({
+        operation: "Socket",
+        expected: `There are two sockets, a ${socket.type} and a ${other.type}, and it is not clear which is meant: give each a service of its own, as in the example of \`layer\``
+      })
+    )
+  }
+  return Effect.succeed(socket)
+})
 
 /**
  * The services that a socket of type `S` can be.
@@ -784,7 +923,7 @@ const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<
 export type Services<S extends Socket> =
   | Socket
   | (S extends Receiver ? Receiver : never)
-  | (S extends Sender ? Sender : never)
+  | (S extends Sender ? Sender : S extends Sender<Unroutable> ? PeerSender : never)
   | (S extends Requester ? Requester : never)
   | (S extends Responder ? Responder : never)
   | (S extends Subscriber ? Subscriber : never)
@@ -792,6 +931,11 @@ export type Services<S extends Socket> =
 
 /**
  * Opens a socket for as long as the layer lives, and provides what it can do.
+ *
+ * Of two layers of sockets in one program each provides what it can do. Where both
+ * can do the same, the last one does it, as with all services of Effect. What every
+ * socket has (`Zmq.bind`, `Zmq.endpoints`, `Zmq.status` …) dies with `InvalidState`
+ * then, as it would not be clear which is meant: use names of your own.
  *
  * **Example** (A socket of your own name)
  *
@@ -822,6 +966,14 @@ export const layer = <S extends Socket, E, R>(
  * @since 0.1.0
  */
 export const recv = Receiver.use((receiver) => receiver.recv)
+
+/**
+ * The next message, and who it is from.
+ *
+ * @category receiving
+ * @since 0.1.0
+ */
+export const recvWithPeer = Receiver.use((receiver) => receiver.recvWithPeer)
 
 /**
  * The next message as text: one frame of UTF-8.
@@ -952,14 +1104,67 @@ export const streamAs = <A>(codec: Codec<A>) => Stream.unwrap(Receiver.useSync((
  * @category streams
  * @since 0.1.0
  */
-export const runForEach = <E, R>(
-  handler: (message: Message) => Effect.Effect<unknown, E, R>,
-  options?: HandlerOptions | undefined
-) => Receiver.use((receiver) => receiver.runForEach(handler, options))
+export const runForEach: RunForEach<Message, Receiver> = ((...args: Parameters<RunForEach>) =>
+  Receiver.use((receiver) => receiver.runForEach(...args))) as RunForEach<Message, Receiver>
 
 /**
- * Sends a message: text, bytes, or frames of them. `Unroutable` is of a ROUTER,
- * STREAM or SERVER only; the socket itself has the errors of its type.
+ * Messages in batches, each lent until the next is asked for: see `Receiver`.
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const batches = (options: BatchOptions) =>
+  Stream.unwrap(Receiver.useSync((receiver) => receiver.batches(options)))
+
+/**
+ * Runs a handler on batches of messages: see `Receiver`.
+ *
+ * **Example** (Into a database, a thousand at a time)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * declare const insertAll: (rows: ReadonlyArray<string>) => Effect.Effect<void, Error>
+ *
+ * export const recorder = Zmq.runForEachBatch(
+ *   (batch) => insertAll(batch.map(([row]) => row.toString())),
+ *   { max: 1000, within: "100 millis" }
+ * )
+ * ```
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const runForEachBatch: RunForEachBatch<Message, Receiver> = ((...args: Parameters<RunForEachBatch>) =>
+  Receiver.use((receiver) => receiver.runForEachBatch(...args))) as RunForEachBatch<Message, Receiver>
+
+/**
+ * Runs a handler on what each message is decoded to: see `Receiver`.
+ *
+ * **Example** (Jobs in MessagePack, and those that are none)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Codec, Zmq } from "effect-zmq"
+ *
+ * const job = Codec.msgpack(Schema.Struct({ id: Schema.Number }))
+ *
+ * export const worker = Zmq.runForEachAs(job, ({ id }) => Effect.log(`job ${id}`), {
+ *   concurrency: 8,
+ *   onInvalid: (error) => Effect.logError(error.reason)
+ * })
+ * ```
+ *
+ * @category streams
+ * @since 0.1.0
+ */
+export const runForEachAs: RunForEachAs<Receiver> = ((...args: Parameters<RunForEachAs>) =>
+  Receiver.use((receiver) => receiver.runForEachAs(...args))) as RunForEachAs<Receiver>
+
+/**
+ * Sends a message: text, bytes, or frames of them. To send to the peers of a
+ * ROUTER or STREAM use the service `PeerSender`.
  *
  * @category sending
  * @since 0.1.0
@@ -1026,7 +1231,40 @@ export const sink = Sink.unwrap(Sender.useSync((sender) => sender.sink))
  * @category request and reply
  * @since 0.1.0
  */
-export const request = (message: Outgoing) => Requester.use((requester) => requester.request(message))
+export const request: Request<Outgoing, Message, never, Requester> = (
+  message: Outgoing,
+  options: RequestOptions = {}
+) => Requester.use((requester) => requester.request(message, options))
+
+/**
+ * Sends a request as a codec encodes it, and decodes the reply.
+ *
+ * **Example** (A service and its client, without a line of encoding)
+ *
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Codec, Zmq } from "effect-zmq"
+ *
+ * const price = {
+ *   request: Codec.json(Schema.Struct({ symbol: Schema.String })),
+ *   reply: Codec.json(
+ *     Schema.Union([Schema.TaggedStruct("Price", { price: Schema.Number }), Schema.TaggedStruct("Unknown", {})])
+ *   )
+ * }
+ *
+ * export const server = Zmq.serveAs(price, ({ symbol }) =>
+ *   Effect.succeed(symbol === "XYZ" ? { _tag: "Price", price: 42 } : { _tag: "Unknown" })
+ * )
+ * export const client = Zmq.requestAs(price)({ symbol: "XYZ" })
+ * ```
+ *
+ * @category request and reply
+ * @since 0.1.0
+ */
+export const requestAs: RequestAs<Requester> =
+  <Q, P>(codecs: { readonly request: Codec<Q>; readonly reply: Codec<P> }) =>
+  (value: Q, options: RequestOptions = {}) =>
+    Requester.use((requester) => requester.requestAs(codecs)(value, options))
 
 /**
  * Answers requests with a handler: see `Responder`.
@@ -1045,10 +1283,17 @@ export const request = (message: Outgoing) => Requester.use((requester) => reque
  * @category request and reply
  * @since 0.1.0
  */
-export const serve = <E, R>(
-  handler: (request: Message, routingId: Buffer | undefined) => Effect.Effect<Outgoing, E, R>,
-  options?: HandlerOptions | undefined
-) => Responder.use((responder) => responder.serve(handler, options))
+export const serve: Serve<Message, Outgoing, Responder> = ((...args: Parameters<Serve>) =>
+  Responder.use((responder) => responder.serve(...args))) as Serve<Message, Outgoing, Responder>
+
+/**
+ * Answers requests with a handler, through codecs: see `Responder`.
+ *
+ * @category request and reply
+ * @since 0.1.0
+ */
+export const serveAs: ServeAs<Responder> = ((...args: Parameters<ServeAs>) =>
+  Responder.use((responder) => responder.serveAs(...args))) as ServeAs<Responder>
 
 /**
  * Subscribes to a topic until the scope closes.
@@ -1084,7 +1329,7 @@ export const unsubscribe = (topic: string | Uint8Array) => Subscriber.use((subsc
  * @category endpoints
  * @since 0.1.0
  */
-export const bind = (endpoint: string) => Socket.use((socket) => socket.bind(endpoint))
+export const bind = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.bind(endpoint))
 
 /**
  * Connects until the scope closes.
@@ -1092,7 +1337,7 @@ export const bind = (endpoint: string) => Socket.use((socket) => socket.bind(end
  * @category endpoints
  * @since 0.1.0
  */
-export const connect = (endpoint: string) => Socket.use((socket) => socket.connect(endpoint))
+export const connect = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.connect(endpoint))
 
 /**
  * Unbinds an endpoint.
@@ -1100,7 +1345,7 @@ export const connect = (endpoint: string) => Socket.use((socket) => socket.conne
  * @category endpoints
  * @since 0.1.0
  */
-export const unbind = (endpoint: string) => Socket.use((socket) => socket.unbind(endpoint))
+export const unbind = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.unbind(endpoint))
 
 /**
  * Ends the connection to an endpoint.
@@ -1108,7 +1353,7 @@ export const unbind = (endpoint: string) => Socket.use((socket) => socket.unbind
  * @category endpoints
  * @since 0.1.0
  */
-export const disconnect = (endpoint: string) => Socket.use((socket) => socket.disconnect(endpoint))
+export const disconnect = (endpoint: string) => Effect.flatMap(theSocket, (socket) => socket.disconnect(endpoint))
 
 /**
  * The endpoints bound and connected.
@@ -1116,7 +1361,7 @@ export const disconnect = (endpoint: string) => Socket.use((socket) => socket.di
  * @category endpoints
  * @since 0.1.0
  */
-export const endpoints = Socket.useSync((socket) => socket.endpoints)
+export const endpoints = Effect.map(theSocket, (socket) => socket.endpoints)
 
 /**
  * What becomes of the connections: see `Socket`.
@@ -1124,15 +1369,45 @@ export const endpoints = Socket.useSync((socket) => socket.endpoints)
  * @category events
  * @since 0.1.0
  */
-export const events = Stream.unwrap(Socket.useSync((socket) => socket.events))
+export const events = Stream.unwrap(Effect.map(theSocket, (socket) => socket.events))
 
 /**
- * Waits until all that the socket connected to is connected: see `Socket`.
+ * How it stands with the connections now.
+ *
+ * **Example** (Ready, or what is missing)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Zmq } from "effect-zmq"
+ *
+ * export const missing = Effect.map(Zmq.status, ({ endpoints }) =>
+ *   endpoints.filter(({ state }) => state === "connecting" || state === "refused")
+ * )
+ * ```
  *
  * @category events
  * @since 0.1.0
  */
-export const awaitConnected = Socket.use((socket) => socket.awaitConnected)
+export const status = Effect.flatMap(theSocket, (socket) => socket.status)
+
+/**
+ * How it stands with the connections, and each change of that: see `Socket`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const statusChanges = Stream.unwrap(Effect.map(theSocket, (socket) => socket.statusChanges))
+
+/**
+ * Waits until all that the socket connected to is connected: see `AwaitConnected`.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const awaitConnected: AwaitConnected<Socket> = callable(
+  Effect.flatMap(theSocket, (socket): Effect.Effect<void, Closed | InvalidState | Refused> => socket.awaitConnected),
+  (options: { readonly whileRefused: "wait" }) => Effect.flatMap(theSocket, (socket) => socket.awaitConnected(options))
+)
 
 /**
  * Waits until at least so many peers are connected: see `Socket`.
@@ -1140,7 +1415,7 @@ export const awaitConnected = Socket.use((socket) => socket.awaitConnected)
  * @category events
  * @since 0.1.0
  */
-export const awaitPeers = (count: number) => Socket.use((socket) => socket.awaitPeers(count))
+export const awaitPeers = (count: number) => Effect.flatMap(theSocket, (socket) => socket.awaitPeers(count))
 
 /**
  * Waits until a topic has subscribers: see `Publisher`.
@@ -1157,4 +1432,4 @@ export const awaitSubscribers = (topic: string | Uint8Array, count?: number) =>
  * @category observability
  * @since 0.1.0
  */
-export const stats = Socket.useSync((socket) => socket.stats)
+export const stats = Effect.map(theSocket, (socket) => socket.stats)

@@ -2,7 +2,7 @@
 import * as EffectContext from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type ContextCore, closeContext, openContext, processContext } from "./internal/context.ts"
+import { ContextCore, CurrentContext } from "./internal/socket/context.ts"
 import { OptionError } from "./ZmqError.ts"
 
 /**
@@ -69,13 +69,13 @@ const check = (options: ContextOptions): OptionError | undefined => {
  * @category contexts
  * @since 0.1.0
  */
-export class Context extends EffectContext.Reference<ContextCore>("effect-zmq/Context", {
-  defaultValue: () => processContext
+export class Context extends EffectContext.Reference<ContextCore>(CurrentContext.key, {
+  defaultValue: CurrentContext.defaultValue
 }) {
   /**
    * A context of its own. When its scope closes, what sockets are still open in
-   * it are closed first. That takes no time: what they have left to send is sent
-   * by libzmq, as long as their `linger` allows.
+   * it are closed first, all at once: that takes until what they have sent is on its
+   * way, and no longer than their `linger`.
    *
    * libzmq's threads of a context end with the process. A context that is done
    * with is used again for the next one with the same options.
@@ -87,7 +87,7 @@ export class Context extends EffectContext.Reference<ContextCore>("effect-zmq/Co
         const wrong = check(options)
         if (wrong !== undefined) return Effect.fail(wrong)
         return Effect.acquireRelease(
-          Effect.sync(() => openContext(options)),
+          Effect.sync(() => new ContextCore(options)),
           release
         )
       })
@@ -97,10 +97,15 @@ export class Context extends EffectContext.Reference<ContextCore>("effect-zmq/Co
 const release = (context: ContextCore): Effect.Effect<void> =>
   Effect.suspend(() => {
     context.closed = true
+    const shut = (relying: boolean) =>
+      Effect.forEach(
+        [...context.sockets].filter(({ reliesOnZap }) => reliesOnZap === relying),
+        (socket) => socket.shut,
+        { concurrency: "unbounded", discard: true }
+      )
     // The authenticator after those that rely on it.
-    const sockets = [...context.sockets].sort((a, b) => Number(b.reliesOnZap) - Number(a.reliesOnZap))
-    return Effect.andThen(
-      Effect.forEach(sockets, (socket) => socket.shut, { discard: true }),
-      Effect.sync(() => closeContext(context))
+    return shut(true).pipe(
+      Effect.andThen(Effect.suspend(() => shut(false))),
+      Effect.andThen(Effect.sync(() => context.close()))
     )
   })

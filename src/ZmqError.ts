@@ -6,7 +6,6 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import type { Message } from "./Message.ts"
 
@@ -40,41 +39,45 @@ export class Closed extends Data.TaggedError("Closed")<{ readonly operation: str
 
 /**
  * A message had another shape than the operation asked for. The error owns the
- * message: `message` is its frames, exactly as they arrived.
+ * message: `frames` are exactly as they arrived.
  *
  * **Details**
  *
  * `reason` says in words what was expected and what came. `cause` is the
- * parser's own error, where there is one.
+ * parser's own error, where there is one. Printed or logged, in whatever way, the
+ * error shows sizes and none of the payload. (What a codec of your own throws is
+ * yours to word: `Cause.pretty` shows its text.)
  *
  * @category errors
  * @since 0.1.0
  */
-export class DecodeError extends (Data.TaggedError("DecodeError") as unknown as new (
-  args: object
-) => Omit<Cause.YieldableError, "message" | "cause" | "toString"> & { readonly _tag: "DecodeError" }) {
-  declare readonly operation: string
-  declare readonly reason: string
+export class DecodeError extends Data.TaggedError("DecodeError")<{
+  readonly operation: string
+  readonly reason: string
+}> {
   /** The frames, exactly as they arrived. */
-  declare readonly message: Message
+  declare readonly frames: Message
   declare readonly cause: unknown
 
   constructor(options: {
     readonly operation: string
-    readonly message: Message
+    readonly frames: Message
     readonly expected: string
     readonly cause?: unknown
   }) {
-    const reason = `${options.operation}: expected ${options.expected}, got ${describe(options.message)}`
-    // The text goes to `Error` first, so that the stack is headed by it; the
-    // property itself is the message that arrived.
-    super({ operation: options.operation, reason, message: reason, cause: options.cause })
-    Object.defineProperty(this, "message", { value: options.message, enumerable: true })
+    const { cause, expected, frames, operation } = options
+    super({ operation, reason: `${operation}: expected ${expected}, got ${describe(frames)}` })
+    hide(this, { frames, cause })
   }
 
-  override toString(): string {
-    return `DecodeError: ${this.reason}`
+  override get message(): string {
+    return this.reason
   }
+}
+
+// Not to be found by whatever prints errors.
+const hide = (error: object, fields: Readonly<Record<string, unknown>>): void => {
+  for (const [name, value] of Object.entries(fields)) Object.defineProperty(error, name, { value, configurable: true })
 }
 
 const describe = (message: Message): string => {
@@ -89,15 +92,29 @@ const describe = (message: Message): string => {
  * What was to be sent cannot be made into a message: no frames at all, a frame
  * that is neither text nor bytes, or a value its codec refuses. It was not sent.
  *
+ * Printed or logged, the error does not show the `value`.
+ *
  * @category errors
  * @since 0.1.0
  */
 export class EncodeError extends Data.TaggedError("EncodeError")<{
   readonly operation: string
-  readonly value: unknown
   readonly expected: string
-  readonly cause?: unknown
 }> {
+  declare readonly value: unknown
+  declare readonly cause: unknown
+
+  constructor(options: {
+    readonly operation: string
+    readonly value: unknown
+    readonly expected: string
+    readonly cause?: unknown
+  }) {
+    const { cause, expected, operation, value } = options
+    super({ operation, expected })
+    hide(this, { value, cause })
+  }
+
   override get message(): string {
     return `${this.operation}: expected ${this.expected}. It was not sent`
   }
@@ -151,6 +168,7 @@ export type EndpointReason =
   | "UnsupportedTransport"
   | "IncompatibleTransport"
   | "NoSuchPath"
+  | "NoSpace"
   | "NoSuchEndpoint"
   | "HostNotFound"
   | "TooManySockets"
@@ -193,6 +211,26 @@ export class ConnectError extends Data.TaggedError("ConnectError")<{
 }
 
 /**
+ * A peer that the socket connected to refuses it: `awaitConnected` waits no longer.
+ * The connection is tried again like any other.
+ *
+ * `reason` is that of the event `HandshakeFailed`: see `EndpointStatus`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Refused extends Data.TaggedError("Refused")<{
+  readonly operation: string
+  readonly endpoint: string
+  readonly reason: "Authentication" | "Protocol" | "Connection"
+  readonly advice: string
+}> {
+  override get message(): string {
+    return `${this.operation}: the peer at ${JSON.stringify(this.endpoint)} refuses us: ${this.reason}. ${this.advice}`
+  }
+}
+
+/**
  * An option is unknown to the socket type, missing, or has a value it cannot
  * take.
  *
@@ -220,21 +258,29 @@ export type SocketError = OptionError | BindError | ConnectError | OpenError
 
 /**
  * The socket itself could not be made: the context or the process has no more
- * room for sockets (EMFILE), or the scope of its context has closed.
+ * room for sockets (EMFILE), the scope of its context has closed, or this version
+ * of Node is not one that the package is for (`UnsupportedRuntime`): of a socket
+ * that asks libzmq about each message it would not be known whether it was sent.
  *
  * @category errors
  * @since 0.1.0
  */
 export class OpenError extends Data.TaggedError("OpenError")<{
   readonly socketType: string
-  readonly reason: "TooManySockets" | "ContextClosed" | "Unknown"
+  readonly reason: "TooManySockets" | "ContextClosed" | "EngineMissing" | "UnsupportedRuntime" | "Unknown"
   readonly cause?: unknown
 }> {
   override get message(): string {
     const advice =
       this.reason === "ContextClosed"
         ? "Open sockets within the scope of their context's layer"
-        : "A context has a limit (maxSockets), and each socket takes three of its places and file descriptors: close scopes that are done, or raise the limits"
+        : this.reason === "UnsupportedRuntime"
+          ? `effect-zmq cannot read from ${process.version} of Node whether a message was sent. Update effect-zmq, or run Node 20, 22 or 24`
+          : this.reason === "EngineMissing"
+            ? "The package zeromq cannot be loaded here: install it with `npm install zeromq`, on a platform that it has a binary for or can be built on. The cause says more"
+            : this.reason === "Unknown"
+              ? `libzmq said: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}. Close scopes that are done, and try again`
+              : "A context has a limit (maxSockets), and each socket takes three of its places and file descriptors: close scopes that are done, or raise the limits"
     return `open ${this.socketType}: ${this.reason}. ${advice}`
   }
 }

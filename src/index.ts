@@ -4,6 +4,7 @@
 export * as Codec from "./Codec.ts"
 export * as Curve from "./Curve.ts"
 export * as Draft from "./Draft.ts"
+export * as Engine from "./Engine.ts"
 export * as Null from "./Null.ts"
 export * as Plain from "./Plain.ts"
 export * as Proxy from "./Proxy.ts"

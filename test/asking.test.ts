@@ -4,11 +4,13 @@ import { Effect, Exit, Fiber, Redacted, Scope, Stream } from "effect"
 import { Draft, Plain, Zmq } from "effect-zmq"
 import { describe, expect } from "vitest"
 import * as zmq from "zeromq"
-import { Credit, roomOf } from "../src/internal/credit.ts"
 import { Waiter } from "../src/internal/line.ts"
-import { Native } from "../src/internal/native.ts"
-import { Outbox } from "../src/internal/outbox.ts"
-import { boundTo, freshEndpoint, pause, randomFrom, until, whenFree } from "./support/sockets.ts"
+import { Outbox } from "../src/internal/send/outbox.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
+import { Credit, roomOf } from "../src/internal/zeromq/credit.ts"
+import { CurrentEngine, engineOn, openNative } from "./support/engine.ts"
+import { openScripted } from "./support/scripted.ts"
+import { boundTo, freshEndpoint, randomFrom, until, whenFree } from "./support/sockets.ts"
 
 const setting = (option: string, value: boolean | number) => ({ option, value, given: value, expected: "" })
 /** How many may be sent for one question, after `written`. */
@@ -81,49 +83,47 @@ describe("Credit", () => {
  */
 const counting = () => {
   const counts = { questions: 0, questionsForMessages: 0, inVain: 0, returns: 0, waits: 0 }
-  const service: typeof Native.Service = {
-    open: (type, opening, real) => {
-      const native = real(type, opening)
-      const { raw } = native as unknown as { readonly raw: { readonly writable: boolean } }
-      // Where zeromq.js keeps the native socket, only the socket itself may be asked.
-      const withCount = new Proxy(raw, {
-        get: (target, key) => {
-          if (key === "writable") counts.questions++
-          if (key === "readable") counts.questionsForMessages++
-          const value = Reflect.get(target, key, target)
-          if (key === "receive") {
-            return () => {
-              const received: Promise<unknown> = value.call(target)
-              received.catch(() => counts.inVain++)
-              return received
-            }
-          }
-          return typeof value === "function" ? value.bind(target) : value
-        },
-        set: (target, key, value) => Reflect.set(target, key, value, target)
-      })
-      let onReturned = native.onReturned
-      const { room } = native
-      return Object.defineProperties(native, {
-        raw: { value: withCount },
-        room: {
-          value: () => {
-            counts.waits++
-            return room.call(native)
-          }
-        },
-        onReturned: {
-          get: () => (message: Zmq.Outgoing) => {
-            counts.returns++
-            onReturned(message)
-          },
-          set: (listener) => {
-            onReturned = listener
+  const service = engineOn((type, opening) => {
+    const native = openNative(type, opening)
+    const { raw } = native as unknown as { readonly raw: { readonly writable: boolean } }
+    // Where zeromq.js keeps the native socket, only the socket itself may be asked.
+    const withCount = new Proxy(raw, {
+      get: (target, key) => {
+        if (key === "writable") counts.questions++
+        if (key === "readable") counts.questionsForMessages++
+        const value = Reflect.get(target, key, target)
+        if (key === "receive") {
+          return () => {
+            const received: Promise<unknown> = value.call(target)
+            received.catch(() => counts.inVain++)
+            return received
           }
         }
-      })
-    }
-  }
+        return typeof value === "function" ? value.bind(target) : value
+      },
+      set: (target, key, value) => Reflect.set(target, key, value, target)
+    })
+    let onReturned = native.onReturned
+    const { room } = native
+    return Object.defineProperties(native, {
+      raw: { value: withCount },
+      room: {
+        value: () => {
+          counts.waits++
+          return room.call(native)
+        }
+      },
+      onReturned: {
+        get: () => (message: Zmq.Outgoing) => {
+          counts.returns++
+          onReturned(message)
+        },
+        set: (listener) => {
+          onReturned = listener
+        }
+      }
+    })
+  })
   return { counts, service }
 }
 
@@ -131,7 +131,7 @@ describe("a single connection over a network", () => {
   it.live.each([1, 2, 3, 7, 64, 1000])("takes all that it has credit for, with a high-water mark of %i", (mark) => {
     const { counts, service } = counting()
     return Effect.gen(function* () {
-      const pull = new zmq.Pull({ receiveHighWaterMark: 1, receiveBufferSize: 4096, linger: 0, receiveTimeout: 5000 })
+      const pull = new zmq.Pull({ receiveHighWaterMark: 1, receiveBufferSize: 4096, linger: 0, receiveTimeout: 60_000 })
       yield* Effect.addFinalizer(() => Effect.sync(() => pull.close()))
       pull.bindSync("tcp://127.0.0.1:*")
       const push = yield* Zmq.push({
@@ -163,7 +163,7 @@ describe("a single connection over a network", () => {
       expect(counts.returns).toBe(0)
       expect(push.stats.messagesOut).toBe(sent)
       if (mark >= 64) expect(counts.questions).toBeLessThan(sent)
-    }).pipe(Effect.provideService(Native, service))
+    }).pipe(Effect.provideService(CurrentEngine, service))
   })
 })
 
@@ -178,7 +178,7 @@ describe("of any other socket nobody knows how much room there is", () => {
     return Effect.gen(function* () {
       const first = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
       const second = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
-      const push = yield* Zmq.push({ connect: first.endpoints[0]! }).pipe(Effect.provideService(Native, service))
+      const push = yield* Zmq.push({ connect: first.endpoints[0]! }).pipe(Effect.provideService(CurrentEngine, service))
       yield* changes[what]!(push, second.endpoints[0]!)
       for (let i = 0; i < 20; i++) yield* push.send(`${i}`)
       expect(counts.questions).toBeGreaterThanOrEqual(20)
@@ -191,7 +191,7 @@ it.live("a connection that breaks and comes back has the same pipe", () => {
   return Effect.gen(function* () {
     const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint("tcp") }), boundTo))
     const push = yield* Zmq.push({ connect: endpoint, sendHighWaterMark: 8, sendBufferSize: 4096, linger: 0 }).pipe(
-      Effect.provideService(Native, service)
+      Effect.provideService(CurrentEngine, service)
     )
     const body = Buffer.alloc(2000)
     let sent = 0
@@ -217,7 +217,7 @@ it.live("credit ends with the connection", () => {
   const { counts, service } = counting()
   return Effect.gen(function* () {
     const pull = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
-    const push = yield* Zmq.push({ connect: pull.endpoints[0]! }).pipe(Effect.provideService(Native, service))
+    const push = yield* Zmq.push({ connect: pull.endpoints[0]! }).pipe(Effect.provideService(CurrentEngine, service))
     for (let i = 0; i < 3; i++) yield* push.send(`${i}`)
     expect(counts.questions).toBe(1)
     yield* push.disconnect(pull.endpoints[0]!)
@@ -232,7 +232,7 @@ it.live("who has waited for room sends on, and does not wait before each message
     const messages = 2000
     const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc"), receiveHighWaterMark: 20 })
     const push = yield* Zmq.push({ connect: boundTo(pull), sendHighWaterMark: 20 }).pipe(
-      Effect.provideService(Native, service)
+      Effect.provideService(CurrentEngine, service)
     )
     const receiving = yield* Effect.forkChild(Stream.runDrain(Stream.take(pull.messages, messages)))
     for (let sent = 0; sent < messages; sent++) yield* push.send(`${sent}`)
@@ -270,7 +270,7 @@ describe("a socket that receives is asked whether there is a message", () => {
       // To which all is sent at once: whether there is room is no question for a PUB.
       const pub = yield* Zmq.pub({ bind: freshEndpoint("inproc"), sendHighWaterMark: 0 })
       const sub = yield* Zmq.sub({ connect: boundTo(pub), subscribe: [""], receiveHighWaterMark: 0 }).pipe(
-        Effect.provideService(Native, service)
+        Effect.provideService(CurrentEngine, service)
       )
       yield* pub.awaitSubscribers("")
       let received = 0
@@ -305,7 +305,7 @@ it.live("a new socket receives at most 3 messages that are not there, however ma
   Effect.gen(function* () {
     for (let messages = 1; messages <= 40; messages++) {
       const { counts, service } = counting()
-      const pull = yield* Effect.provideService(Zmq.pull({ bind: freshEndpoint("inproc") }), Native, service)
+      const pull = yield* Effect.provideService(Zmq.pull({ bind: freshEndpoint("inproc") }), CurrentEngine, service)
       const push = yield* Zmq.push({ connect: boundTo(pull) })
       yield* push.sendAll(Array(messages).fill("message"))
       for (let received = 0; received < messages; received++) yield* pull.recv
@@ -340,27 +340,33 @@ describe("sendAll waits for no answers where all will be accepted", () => {
 const spin = (millis: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
 
 describe("when the last peer leaves in the middle of a task", () => {
-  const ways: Record<string, (push: Zmq.Push, texts: Array<string>) => Effect.Effect<unknown, unknown>> = {
-    trySend: (push, texts) => Effect.forEach(texts, (text) => push.trySend(text)),
-    sendAll: (push, texts) => push.sendAll(texts)
+  // Each gives the texts that were accepted.
+  const ways: Record<string, (push: Zmq.Push, texts: Array<string>) => Effect.Effect<Array<string>, unknown>> = {
+    trySend: (push, texts) => Effect.filter(texts, (text) => push.trySend(text)),
+    sendAll: (push, texts) => Effect.as(push.sendAll(texts), texts)
   }
   it.live.each(Object.keys(ways))("what %s has handed over goes to the next peer, in its order", (way) =>
     Effect.gen(function* () {
-      const push = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 0 })
-      const raw = new zmq.Pull({ linger: 0 })
-      raw.connect(boundTo(push))
-      yield* push.send("hello")
-      yield* Effect.promise(() => raw.receive())
       const texts = Array.from({ length: 20 }, (_, i) => `${i}`)
-      yield* push.send("gone with its peer")
-      raw.close()
-      spin(100)
-      const sending = yield* Effect.forkChild(ways[way]!(push, texts), { startImmediately: true })
-      const next = yield* Zmq.pull({ connect: boundTo(push) })
-      yield* Fiber.join(sending)
-      yield* push.send("last")
-      const received = yield* Stream.runCollect(Stream.takeUntil(next.strings, (text) => text === "last"))
-      expect(received).toEqual([...received.slice(0, -1)].sort((a, b) => Number(a) - Number(b)).concat("last"))
+      const left = Effect.gen(function* () {
+        const push = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 0 })
+        const raw = new zmq.Pull({ linger: 0 })
+        raw.connect(boundTo(push))
+        yield* push.send("hello")
+        yield* Effect.promise(() => raw.receive())
+        yield* push.send("gone with its peer")
+        raw.close()
+        spin(100)
+        const sending = yield* Effect.forkChild(ways[way]!(push, texts), { startImmediately: true })
+        const next = yield* Zmq.pull({ connect: boundTo(push) })
+        const accepted = yield* Fiber.join(sending)
+        yield* push.send("last")
+        const received = yield* Stream.runCollect(Stream.takeUntil(next.strings, (text) => text === "last"))
+        // What went before it was known that the peer has left is gone with it.
+        expect(received).toEqual([...accepted.slice(accepted.length + 1 - received.length), "last"])
+        return accepted.length > 0 && received.length === accepted.length + 1
+      })
+      yield* until(Effect.scoped(left))
     })
   )
 })
@@ -389,86 +395,83 @@ it.live("it is asked before each message once a handshake has failed: the connec
     const before = counts.questions
     for (let i = 0; i < 5; i++) yield* push.trySend(`${i}`)
     expect(counts.questions - before).toBe(5)
-  }).pipe(Effect.provideService(Native, service))
+  }).pipe(Effect.provideService(CurrentEngine, service))
 })
 
-/** What an outbox needs: takes messages unless it is full, and says that there is room when it is told to. */
-class FakeNative {
-  full = false
-  readonly sent: Array<unknown> = []
-  onReturned = (_: string): void => {}
-  answer = (_: boolean): void => {}
-  offer(message: unknown): "full" | "sent" {
-    if (this.full) return "full"
-    this.sent.push(message)
-    return "sent"
-  }
-  room(): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.answer = resolve
-    })
-  }
-}
+it.effect("messages that libzmq gives back go first, in their order", () =>
+  Effect.gen(function* () {
+    const { port, socket } = yield* openScripted(Zmq.push({ connect: tcp }), { room: 3 })
+    yield* socket.sendAll(["1", "2", "3"])
+    for (const message of ["1", "2", "3"]) port.giveBack(message)
+    expect(yield* socket.trySend("4")).toBe(false)
+    const sending = yield* Effect.forkChild(socket.send("4"), { startImmediately: true })
+    port.giveRoom(2)
+    yield* until(Effect.sync(() => port.isWaiting))
+    port.giveRoom(2)
+    yield* Fiber.join(sending)
+    expect(port.sent).toEqual(["1", "2", "3", "4"])
+    expect(socket.stats.messagesOut).toBe(4)
+  })
+)
 
-it("messages that libzmq gives back go first, in their order", async () => {
-  const native = new FakeNative()
-  const outbox = new Outbox(native as never, false)
-  for (const message of ["1", "2", "3"]) outbox.offer(message)
-  native.sent.length = 0
-  for (const message of ["1", "2", "3"]) native.onReturned(message)
-  expect(outbox.offer("4")).toBe("full")
-  const waiter: Waiter = new Waiter(
-    () => outbox.retry("4", waiter),
-    () => {}
-  )
-  outbox.wait("4", waiter, false)
-  for (let looks = 0; looks < 10; looks++) {
-    native.answer(true)
-    for (let i = 0; i < 5; i++) await undefined
-  }
-  expect(native.sent).toEqual(["1", "2", "3", "4"])
-  expect(outbox.sent).toBe(4)
-})
+it.effect("messages that libzmq gives back wait for room, whoever else waited and has left", () =>
+  Effect.gen(function* () {
+    const { port, socket } = yield* openScripted(Zmq.push({ connect: tcp }), { room: 2 })
+    yield* socket.sendAll(["1", "2"])
+    for (const message of ["1", "2"]) port.giveBack(message)
+    const waiting = yield* Effect.forkChild(socket.send("3"), { startImmediately: true })
+    yield* until(Effect.sync(() => coreOf(socket)!.outbox.hasFull))
+    yield* Fiber.interrupt(waiting)
+    port.giveRoom(2)
+    yield* until(Effect.sync(() => port.sent.length === 2))
+    expect(port.sent).toEqual(["1", "2"])
+  })
+)
 
-it("a sender that leaves does not let a newcomer past one that was woken", async () => {
-  const native = new FakeNative()
-  native.full = true
-  const outbox = new Outbox(native as never, false)
+it("a sender that leaves does not let a newcomer past one that was woken", () => {
+  const sent: Array<unknown> = []
+  const engine = {
+    offer: (message: unknown) => {
+      sent.push(message)
+      return "sent"
+    },
+    awaitRoom: () => {},
+    forgoRoom: () => {}
+  }
+  const outbox = new Outbox(engine as never, "push")
   const nothing = () => {}
   const [first, second] = [new Waiter(nothing, nothing), new Waiter(nothing, nothing)]
   outbox.wait("first", first, false)
   outbox.wait("second", second, false)
-  native.full = false
-  native.answer(true)
-  await undefined
+  outbox.mayTry("")
   expect(first.state).toBe("woken")
   outbox.leave("second", second)
   expect(outbox.offer("newcomer")).toBe("full")
   expect(outbox.retry("first", first)).toBe("sent")
-  expect(native.sent).toEqual(["first"])
+  expect(sent).toEqual(["first"])
 })
 
 it.live("a draft socket, which finds a message in the next turn only, looks for all of a backlog at once", () => {
   let waits = 0
-  const service: typeof Native.Service = {
-    open: (type, opening, real) => {
-      const native = real(type, opening)
-      const receive = native.receive
-      return Object.defineProperty(native, "receive", {
-        value: () => {
-          waits++
-          return receive.call(native)
-        }
-      })
-    }
-  }
+  const service = engineOn((type, opening) => {
+    const native = openNative(type, opening)
+    const receive = native.receive
+    return Object.defineProperty(native, "receive", {
+      value: () => {
+        waits++
+        return receive.call(native)
+      }
+    })
+  })
   return Effect.gen(function* () {
-    const gather = yield* Draft.gather({ bind: freshEndpoint("tcp") }).pipe(Effect.provideService(Native, service))
+    // Over which all are there as soon as they are sent.
+    const gather = yield* Draft.gather({ bind: freshEndpoint("inproc") }).pipe(
+      Effect.provideService(CurrentEngine, service)
+    )
     const scatter = yield* Draft.scatter({ connect: boundTo(gather) })
     yield* scatter.send("first")
     yield* gather.recv
     for (let i = 0; i < 500; i++) yield* scatter.send(`${i}`)
-    yield* pause(50)
     for (let i = 0; i < 500; i++) expect(yield* gather.recvString).toBe(`${i}`)
     expect(waits).toBeLessThan(100)
   })

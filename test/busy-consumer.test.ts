@@ -4,8 +4,10 @@
  * always. Every message is numbered, and every one is accounted for.
  */
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -182,16 +184,17 @@ const atLeastOnce: { readonly [name: string]: Consumer } = {
     )
 }
 
-// Errors with a stack take their time.
 const malformed: Consumer = (one) =>
   Effect.gen(function* () {
     const once = Effect.flip(one.socket.recvSchema(Schema.Boolean))
     while (true) {
       const error = yield* once
-      if (error._tag === "DecodeError") one.handle(error.message.toString())
+      if (error._tag === "DecodeError") one.handle(error.frames.toString())
     }
   })
+// Errors with a stack take their time, and so do two sockets that are never idle.
 const fewInterrupts = 200
+const slow = new Set(["Effect.raceFirst of two sockets"])
 
 const run = async (consume: Consumer, lent: boolean, times = interrupts): Promise<Account> => {
   const one = new Account(lent)
@@ -209,9 +212,11 @@ const run = async (consume: Consumer, lent: boolean, times = interrupts): Promis
   return one
 }
 
-describe("A consumer that is never idle loses nothing when it is interrupted 1,000 times", () => {
+describe("A consumer that is never idle loses nothing when it is interrupted again and again", () => {
   for (const [name, consume] of Object.entries(exactlyOnce)) {
-    it.live(`and handles each message once: ${name}`, () => Effect.promise(() => run(consume, false)))
+    it.live(`and handles each message once: ${name}`, () =>
+      Effect.promise(() => run(consume, false, slow.has(name) ? fewInterrupts : interrupts))
+    )
   }
 
   for (const [name, consume] of Object.entries(atLeastOnce)) {
@@ -221,6 +226,45 @@ describe("A consumer that is never idle loses nothing when it is interrupted 1,0
   it.live("and gets each message that cannot be decoded", () =>
     Effect.promise(() => run(malformed, false, fewInterrupts))
   )
+
+  for (const concurrency of [1, 4]) {
+    it.live(`and handles each message once where it is told to stop again and again, ${concurrency} at a time`, () =>
+      Effect.promise(async () => {
+        const { port, socket } = openNow(Zmq.pull(), { flood: String })
+        const begun: Array<number> = []
+        const done: Array<number> = []
+        for (let i = 0; i < fewInterrupts; i++) {
+          const stop = Deferred.makeUnsafe<void>()
+          const fiber = Effect.runFork(
+            socket.runForEach(
+              (message) =>
+                Effect.andThen(
+                  Effect.andThen(
+                    Effect.sync(() => begun.push(Number(message))),
+                    work(5)
+                  ),
+                  Effect.sync(() => done.push(Number(message)))
+                ),
+              { concurrency, until: Deferred.await(stop) }
+            )
+          )
+          await turns(1 + (i % 4))
+          Deferred.doneUnsafe(stop, Effect.void)
+          expect(await turnsUntil(() => fiber.pollUnsafe() !== undefined, 100)).toBe(true)
+          expect(fiber.pollUnsafe()).toEqual(Exit.void)
+        }
+        expect(done.length).toBeGreaterThan(fewInterrupts)
+        port.flooding = false
+        const left = (await Effect.runPromise(socket.drain)).map(Number)
+        const inOrder = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)
+        expect(inOrder(begun)).toEqual(inOrder(done))
+        expect(inOrder([...done, ...left])).toEqual(Array.from({ length: port.handedOver }, (_, number) => number))
+        expect(left).toEqual(inOrder(left))
+        if (concurrency === 1) expect(done).toEqual(inOrder(done))
+        expect(socket.stats.putBack).toBe(0)
+      })
+    )
+  }
 
   it.live("and handles each message of runForEach, 4 at a time", () =>
     Effect.promise(async () => {
@@ -255,4 +299,51 @@ describe("A consumer that is never idle loses nothing when it is interrupted 1,0
       expect(redelivered).toBeLessThanOrEqual(4 * interrupts)
     })
   )
+})
+
+describe("A drain that finds all in the mailbox does not suspend for it, and loses nothing", () => {
+  const shapes: {
+    readonly [name: string]: (drain: Zmq.Pull["drain"]) => Effect.Effect<ReadonlyArray<Zmq.Message>, unknown>
+  } = {
+    "many Effect.map": (drain) =>
+      Array(40)
+        .fill(0)
+        .reduce<typeof drain>((self) => Effect.map(self, (messages) => messages), drain),
+    "Effect.timeout": (drain) => Effect.timeout(drain, "1 hour"),
+    "Effect.raceFirst with Effect.never": (drain) => Effect.raceFirst(drain, Effect.never),
+    "Effect.withSpan": (drain) => Effect.withSpan(drain, "drain")
+  }
+  const budget = 2048
+  for (const [name, shape] of Object.entries(shapes)) {
+    it.live(`wherever the budget of its fiber ends: ${name}`, () =>
+      Effect.promise(async () => {
+        let interrupted = 0
+        for (let spent = budget - 150; spent <= budget + 10; spent++) {
+          for (let turnsBefore = 0; turnsBefore < 4; turnsBefore++) {
+            const { port, socket } = openNow(Zmq.pull())
+            port.arrive("0", "1", "2", "3")
+            expect(await Effect.runPromise(socket.recvString)).toBe("0")
+            const handled: Array<string> = []
+            const fiber = Effect.runFork(
+              Effect.gen(function* () {
+                while ((yield* Effect.fiber).currentOpCount < spent) yield* Effect.void
+                for (const message of yield* shape(socket.drain)) handled.push(`${message}`)
+              })
+            )
+            await turns(turnsBefore)
+            fiber.interruptUnsafe()
+            await turns(2)
+            if (handled.length === 0) interrupted++
+            const left = (await Effect.runPromise(socket.drain)).map(String)
+            expect({ spent, turnsBefore, messages: [...handled, ...left] }).toEqual({
+              spent,
+              turnsBefore,
+              messages: ["1", "2", "3"]
+            })
+          }
+        }
+        expect(interrupted).toBeGreaterThan(100)
+      })
+    )
+  }
 })

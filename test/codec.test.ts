@@ -63,7 +63,7 @@ describe("types", () => {
       Stream.Stream<string, Zmq.Again | Zmq.Closed | Zmq.DecodeError, Zmq.Receiver>
     >()
     expectTypeOf(Zmq.sendAs(Codec.string)("a")).toEqualTypeOf<
-      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.Unroutable, Zmq.Sender>
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError, Zmq.Sender>
     >()
   })
 
@@ -195,7 +195,7 @@ describe("what cannot be decoded", () => {
     port.arrive("the next")
     const error = await Effect.runPromise(Effect.flip(socket.recvAs(codec)))
     if (error._tag !== "DecodeError") throw error
-    expect(error.message.map(String)).toEqual(frames)
+    expect(error.frames.map(String)).toEqual(frames)
     expect(error.operation).toBe("recvAs")
     expect(await Effect.runPromise(socket.recvString)).toBe("the next")
     // By itself the codec says the same.
@@ -273,7 +273,7 @@ describe("what cannot be decoded", () => {
       const { port, socket } = openNow(Zmq.pull())
       port.arrive("1", "one", "3")
       const number = Effect.catchTag(socket.recvAs(Codec.json(Schema.Number)), "DecodeError", (error) =>
-        Effect.succeed(`${error.message[0]}`)
+        Effect.succeed(`${error.frames[0]}`)
       )
       const numbers = Stream.fromEffect(number).pipe(Stream.repeat(Schedule.forever))
       expect(await Effect.runPromise(Stream.runCollect(Stream.take(numbers, 3)))).toEqual([1, "one", 3])

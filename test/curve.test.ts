@@ -654,7 +654,7 @@ describe("who gets in", () => {
         yield* clients(secured, client, 1)
         expect(yield* secured.drain).toEqual([])
       }),
-    60_000
+    120_000
   )
 
   it.live("every kind of socket is secured", () =>

@@ -1,11 +1,15 @@
-/** Every example in the docs of the source, in `docs` and in the README compiles as it stands. */
+/** Every example in the docs of the source, in `docs` and in the README compiles as it stands, and every link leads somewhere. */
 import { execFile } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { expect, it } from "vitest"
 
 const root = new URL("..", import.meta.url).pathname
 const folder = `${root}node_modules/.cache/docs`
+const read = (file: string): string => readFileSync(root + file, "utf8")
+const pages = readdirSync(`${root}docs`).map((file) => `docs/${file}`)
+const markdown = ["README.md", ...pages]
 
 interface Example {
   readonly where: string
@@ -16,36 +20,32 @@ interface Example {
 const examplesIn = (file: string): Array<Example> => {
   const examples: Array<Example> = []
   let lines: Array<string> | undefined
-  const text = readFileSync(root + file, "utf8")
-  text.split("\n").forEach((line, at) => {
-    // In Markdown a block may be an item's of a list.
-    const bare = file.endsWith(".ts") ? line.replace(/^\s*\* ?/, "") : line.replace(/^ +(?=```)/, "")
-    if (lines === undefined) {
-      if (/^```(ts|js)\b/.test(bare)) {
-        lines = []
-        examples.push({ where: `${file}:${at + 1}`, code: "" })
-      }
-    } else if (bare.startsWith("```")) {
-      examples.push({ where: examples.pop()!.where, code: `${lines.join("\n")}\n` })
-      lines = undefined
-    } else lines.push(bare)
-  })
+  read(file)
+    .split("\n")
+    .forEach((line, at) => {
+      // In Markdown a block may be an item's of a list.
+      const bare = file.endsWith(".ts") ? line.replace(/^\s*\* ?/, "") : line.replace(/^ +(?=```)/, "")
+      if (lines === undefined) {
+        if (/^```(ts|js)\b/.test(bare)) {
+          lines = []
+          examples.push({ where: `${file}:${at + 1}`, code: "" })
+        }
+      } else if (bare.startsWith("```")) {
+        examples.push({ where: examples.pop()!.where, code: `${lines.join("\n")}\n` })
+        lines = undefined
+      } else lines.push(bare)
+    })
   return examples
 }
 
-it("every example in the docs compiles", { timeout: 60_000 }, async () => {
+it("every example in the docs compiles", { timeout: 120_000 }, async () => {
   const sources = readdirSync(`${root}src`, { recursive: true, encoding: "utf8" }).filter((file) =>
     file.endsWith(".ts")
   )
-  const docs = readdirSync(`${root}docs`)
-  const examples = [
-    "README.md",
-    ...docs.map((file) => `docs/${file}`),
-    ...sources.sort().map((file) => `src/${file}`)
-  ].flatMap(examplesIn)
-  expect(examples.some(({ where }) => where.startsWith("README.md"))).toBe(true)
-  expect(examples.some(({ where }) => where.startsWith("docs/cancellation.md"))).toBe(true)
-  expect(examples.some(({ where }) => where.startsWith("src/Zmq.ts"))).toBe(true)
+  const examples = [...markdown, ...sources.sort().map((file) => `src/${file}`)].flatMap(examplesIn)
+  for (const file of ["README.md", "docs/cancellation.md", "docs/stopping.md", "src/Zmq.ts"]) {
+    expect(examples.some(({ where }) => where.startsWith(file))).toBe(true)
+  }
 
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
@@ -77,9 +77,57 @@ it("every example in the docs compiles", { timeout: 60_000 }, async () => {
   expect(errors).toBe("")
 })
 
-it("every file that the README names is there", () => {
-  const readme = readFileSync(`${root}README.md`, "utf8")
-  const named = new Set(readme.match(/\b(test|examples)\/[\w.-]+\.ts\b/g))
-  expect(named.size).toBeGreaterThan(15)
-  expect([...named].filter((file) => !existsSync(root + file))).toEqual([])
+// Whatever else they are called would not be compiled.
+it("has programs in no other blocks", () => {
+  const known = new Set(["ts", "js", "sh", "text", "python"])
+  const others = markdown.flatMap((file) => {
+    const opened = read(file)
+      .split("\n")
+      .filter((line) => /^ *```/.test(line))
+      .filter((_, i) => i % 2 === 0)
+    return opened.filter((line) => !known.has(line.trim().slice(3))).map((line) => `${file}: ${line}`)
+  })
+  expect(others).toEqual([])
+})
+
+/** Headings, as GitHub names them in links. */
+const anchorsOf = (file: string): Set<string> =>
+  new Set(
+    [...read(file).matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+      title!
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-")
+    )
+  )
+
+it("every link and every file that is named leads somewhere", () => {
+  const broken = markdown.flatMap((file) => {
+    const links = [...read(file).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!)
+    const local = links.filter((link) => !/^https?:/.test(link))
+    const named = read(file).match(/\b(test|examples)\/[\w.-]+\.ts\b/g) ?? []
+    const leads = (link: string): boolean => {
+      const [path, anchor] = link.split("#")
+      const target = path === "" ? file : join(dirname(file), path!)
+      return existsSync(root + target) && (anchor === undefined || anchorsOf(target).has(anchor))
+    }
+    return [
+      ...local.filter((link) => !leads(link)).map((link) => `${file}: ${link}`),
+      ...named.filter((name) => !existsSync(root + name)).map((name) => `${file}: ${name}`)
+    ]
+  })
+  expect(broken).toEqual([])
+})
+
+it("the index has every page and every example, and every page leads back to it", () => {
+  const index = read("docs/README.md")
+  const missing = pages.filter((page) => page !== "docs/README.md" && !index.includes(`](${basename(page)})`))
+  const examples = readdirSync(`${root}examples`).filter((file) => file.endsWith(".ts"))
+  missing.push(...examples.filter((file) => !index.includes(`](../examples/${file})`)))
+  expect(missing).toEqual([])
+  expect(pages.filter((page) => !/\]\((\.\.\/)?README\.md\)/.test(read(page)))).toEqual([])
+})
+
+it("the README is short", () => {
+  expect(read("README.md").split("\n").length).toBeLessThan(200)
 })

@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram"
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Schema, type Scope, Stream } from "effect"
 import { Codec, Draft, Zmq } from "effect-zmq"
-import { Pace, unwatch, watch } from "../src/internal/draft/watch.ts"
+import { Pace, unwatch, watch } from "../src/internal/zeromq/draft/watch.ts"
 import { nodeArguments, runCommand } from "./support/child.ts"
 import { openNow, turns } from "./support/scripted.ts"
 import {
@@ -171,27 +171,26 @@ describe("SERVER and CLIENT", () => {
 })
 
 describe("RADIO and DISH", () => {
-  /** Until the RADIO knows that the DISH has joined, or over udp that it listens. */
-  const heard = (radio: Draft.Radio, dish: Draft.Dish, group: string) =>
-    Effect.gen(function* () {
-      while (true) {
-        yield* radio.send(group, "heard?")
-        yield* pause(1)
-        if ((yield* dish.drain).length > 0) return
-      }
+  /** Until the RADIO knows that each DISH has joined, or over udp that it listens. Nothing is under way then. */
+  const heard = (radio: Draft.Radio, dishes: ReadonlyArray<Draft.Dish>, group: string) => {
+    const hears = (dish: Draft.Dish, text: string) =>
+      Effect.map(dish.drain, (all) => all.some((one) => one.group === group && `${one.data}` === text))
+    return Effect.gen(function* () {
+      for (const dish of dishes) yield* until(Effect.andThen(radio.send(group, "heard?"), hears(dish, "heard?")))
+      yield* radio.send(group, "heard!")
+      for (const dish of dishes) yield* until(hears(dish, "heard!"))
     })
+  }
 
   for (const transport of [...transports, "udp"] as const) {
     it.live(`talk over ${transport}`, () =>
       Effect.gen(function* () {
         const radio = yield* Draft.radio()
-        const dish = yield* Draft.dish({ join: ["weather", ""], receiveTimeout: "10 seconds" })
+        const dish = yield* Draft.dish({ join: ["weather", ""], receiveTimeout: "1 minute" })
         if (transport === "udp") yield* radio.connect(yield* dish.bind(yield* udp))
         else yield* dish.connect(yield* radio.bind(freshEndpoint(transport)))
-        yield* heard(radio, dish, "weather")
-        yield* heard(radio, dish, "")
-        yield* pause(20)
-        yield* dish.drain
+        yield* heard(radio, [dish], "weather")
+        yield* heard(radio, [dish], "")
 
         yield* radio.send("weather", "fine")
         expect(yield* dish.recv).toEqual({ group: "weather", data: Buffer.from("fine") })
@@ -206,7 +205,7 @@ describe("RADIO and DISH", () => {
         yield* dish
           .join("ünï")
           .pipe(
-            Effect.andThen(heard(radio, dish, "ünï")),
+            Effect.andThen(heard(radio, [dish], "ünï")),
             Effect.andThen(radio.send("ünï", Buffer.alloc(1000, "x"))),
             Effect.andThen(until(Effect.map(dish.drain, (all) => all.some(({ data }) => data.length === 1000)))),
             Effect.scoped
@@ -274,9 +273,7 @@ describe("RADIO and DISH", () => {
       const radio = yield* Draft.radio({
         connect: [dishes[0].endpoints[0]!, dishes[1].endpoints[0]!]
       })
-      for (const dish of dishes) yield* heard(radio, dish, "a")
-      yield* pause(20)
-      for (const dish of dishes) yield* dish.drain
+      yield* heard(radio, dishes, "a")
       for (const run of inRuns(numbers(0, 200), 20)) {
         yield* radio.sendAll(run.map((n) => ({ group: n % 2 === 0 ? "a" : "b", data: `${n}` })))
         const got = (dish: Draft.Dish, group: string) =>
@@ -301,7 +298,7 @@ describe("RADIO and DISH", () => {
         Draft.dish({ bind: endpoint, join: "a" })
       ])
       const radio = yield* Draft.radio({ connect: endpoint, multicastLoop: true, multicastHops: 1 })
-      for (const dish of dishes) yield* heard(radio, dish, "a")
+      for (const dish of dishes) yield* heard(radio, [dish], "a")
     })
   )
 
@@ -311,7 +308,7 @@ describe("RADIO and DISH", () => {
       const endpoint = yield* udp
       const radio = yield* Draft.radio({ connect: endpoint })
       for (let i = 0; i < 3; i++) {
-        yield* Effect.scoped(Effect.andThen(dish.bind(endpoint), heard(radio, dish, "a")))
+        yield* Effect.scoped(Effect.andThen(dish.bind(endpoint), heard(radio, [dish], "a")))
         expect(dish.endpoints).toEqual([])
         yield* Effect.scoped(Draft.datagram({ bind: endpoint }))
       }
@@ -323,7 +320,7 @@ describe("RADIO and DISH", () => {
     Effect.gen(function* () {
       const radio = yield* Draft.radio({ bind: freshEndpoint("inproc"), noDrop: true, sendHighWaterMark: 5 })
       const dish = yield* Draft.dish({ connect: boundTo(radio), join: "a", receiveHighWaterMark: 5 })
-      yield* heard(radio, dish, "a")
+      yield* heard(radio, [dish], "a")
       const sending = yield* Effect.forkChild(radio.sendAll(numbers(0, 500).map((n) => ({ group: "a", data: `${n}` }))))
       yield* until(Effect.sync(() => radio.stats.messagesOut > 5))
       expect(sending.pollUnsafe()).toBe(undefined)
@@ -377,7 +374,7 @@ describe("GATHER and SCATTER", () => {
       const sending = yield* Effect.forkChild(scatter.send("at last"))
       yield* pause(20)
       expect(yield* scatter.trySend("no")).toBe(false)
-      const gather = yield* Draft.gather({ bind: endpoint, receiveTimeout: "10 seconds" })
+      const gather = yield* Draft.gather({ bind: endpoint, receiveTimeout: "1 minute" })
       expect(yield* gather.recvString).toBe("at last")
       yield* Fiber.join(sending)
       expect(yield* gather.drain).toEqual([])
@@ -569,10 +566,8 @@ describe("A storm of interruptions, time limits and races", () => {
         }
         yield* Effect.forEach(workers, Fiber.interrupt)
         const left: Array<number> = []
-        for (let i = 0; i < 500 && got.length + left.length < count; i++) {
-          left.push(...(yield* drain))
-          yield* pause(10)
-        }
+        const drained = Effect.map(drain, (messages) => left.push(...messages))
+        yield* until(Effect.map(drained, () => got.length + left.length >= count))
         expect([...got, ...left].toSorted((a, b) => a - b)).toEqual(numbers(0, count))
         expect(cancelled).toBeGreaterThan(50)
       })
@@ -823,7 +818,7 @@ describe("Wrong use", () => {
       const { port, socket } = openNow(Draft.dish())
       for (const text of ["{", "next"]) port.arriveMessage(framesOf("group", text))
       const error = yield* Effect.flip(socket.recvJson)
-      expect(error._tag === "DecodeError" && error.message.map(String)).toEqual(["group", "{"])
+      expect(error._tag === "DecodeError" && error.frames.map(String)).toEqual(["group", "{"])
       expect((yield* socket.recvString).data).toBe("next")
     })
   )
@@ -940,8 +935,7 @@ describe("What waits does not spin", () => {
     })
   )
 
-  // On zeromq.js alone each takes 66 to 97 % of a core from its first event on, or what a busy machine has left. Here
-  // it is about 1 %.
+  // On zeromq.js alone the event loop goes round all the time from its first event on.
   const idle: Record<string, Effect.Effect<Effect.Effect<unknown, unknown>, unknown, Scope.Scope>> = {
     "SERVER and CLIENT that have talked": Effect.gen(function* () {
       const server = yield* Draft.server({ bind: freshEndpoint("tcp") })
@@ -977,17 +971,18 @@ describe("What waits does not spin", () => {
         const waiting = yield* Effect.forkScoped(yield* open)
         yield* pause(250)
         const started = performance.now()
-        const usage = process.cpuUsage()
+        const before = performance.nodeTiming.uvMetricsInfo.loopCount
         yield* pause(1000)
-        const { system, user } = process.cpuUsage(usage)
-        expect((user + system) / 1000 / (performance.now() - started)).toBeLessThan(0.1)
+        const loops = performance.nodeTiming.uvMetricsInfo.loopCount - before
+        // A slow machine only goes round less often.
+        expect(loops / (performance.now() - started)).toBeLessThan(0.2)
         expect(waiting.pollUnsafe()).toBe(undefined)
       })
     )
   }
 })
 
-it("nobody who opens no draft socket is warned, and who does is", { timeout: 60_000 }, async () => {
+it("nobody who opens no draft socket is warned, and who does is", { timeout: 120_000 }, async () => {
   const ended = async (program: string) =>
     Effect.runPromise(runCommand(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program]))
   const load = `import { Effect } from "effect"; import { Draft, Zmq } from "./src/index.ts"; console.log(typeof Draft.server);`
@@ -1027,7 +1022,7 @@ describe("The process survives", () => {
         Effect.gen(function* () {
           expect(yield* run(scenario)).toMatchObject({ code: 0, signal: null, stdout: "survived\n", stderr: "" })
         }),
-      60_000
+      120_000
     )
   }
 })

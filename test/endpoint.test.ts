@@ -1,8 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Effect, type Scope } from "effect"
+import { Zmq } from "effect-zmq"
 import { afterAll, describe, expect, it } from "vitest"
-import { checkBind, checkConnect, faultOf, hostToResolve } from "../src/internal/endpoint.ts"
+import { checkBind, checkConnect, faultOf, hostToResolve } from "../src/internal/socket/endpoint.ts"
+import { nodeArguments, runCommand } from "./support/child.ts"
 
 const longest = process.platform === "linux" ? 107 : 103
 const folder = mkdtempSync(join(tmpdir(), "endpoint-"))
@@ -40,7 +44,16 @@ const nowhere = [
   "tcp://[::g]:5555",
   "tcp://[]:5555",
   "ws://127.0.0.1",
+  "ws://",
+  "ws:///path",
   "ws://127.0.0.1:99999/path",
+  "ws://127.0.0.1:5555?query",
+  "ws://127.0.0.1:5555/a b",
+  "ws://127.0.0.1:5555/a\r\nb",
+  "ws://127.0.0.1:5555/ä",
+  `ws://127.0.0.1:5555/${"x".repeat(512)}`,
+  "ws://eth0:0;127.0.0.1:5555",
+  "ws://eth0:0;localhost:5555/path",
   "ipc://",
   "ipc://@",
   "ipc://*a",
@@ -75,6 +88,8 @@ const both = [
   "tcp://::1:5555",
   "tcp://[fe80::1%eth0]:5555",
   "ws://127.0.0.1:5555/path",
+  "ws://[::1]:5555/",
+  `ws://127.0.0.1:5555/${"x".repeat(511)}`,
   "ipc:///tmp/a.sock",
   "ipc://relative.sock",
   `ipc:///${"x".repeat(longest - 1)}`,
@@ -93,13 +108,14 @@ describe("bind", () => {
     "tcp://127.0.0.1:*",
     "tcp://127.0.0.1:0",
     "tcp://eth0:1:5555",
+    "ws://*:*/path",
     "ipc://*",
     "tipc://<*>"
   ])("takes %s", (endpoint) => {
     expect(checkBind(endpoint)).toBeUndefined()
   })
 
-  it.each([...nowhere, "tcp://eth0:0;127.0.0.1:5555"])("refuses %j", (endpoint) => {
+  it.each([...nowhere, "tcp://eth0:0;127.0.0.1:5555", "ws://127.0.0.1:5555/a/b"])("refuses %j", (endpoint) => {
     expect(checkBind(endpoint)?.reason).toBe("InvalidEndpoint")
   })
 
@@ -116,18 +132,23 @@ describe("bind", () => {
 })
 
 describe("connect", () => {
-  it.each([...both, "tcp://eth0:0;192.168.1.1:5555", "tcp://127.0.0.1:5556;127.0.0.1:5555", "tcp://my_host.:5555"])(
-    "takes %s",
-    (endpoint) => {
-      expect(checkConnect(endpoint)).toBeUndefined()
-    }
-  )
+  it.each([
+    ...both,
+    "tcp://eth0:0;192.168.1.1:5555",
+    "tcp://127.0.0.1:5556;127.0.0.1:5555",
+    "tcp://my_host.:5555",
+    "ws://example.org:5555/a/b?c=d"
+  ])("takes %s", (endpoint) => {
+    expect(checkConnect(endpoint)).toBeUndefined()
+  })
 
   it.each([
     ...nowhere,
     "tcp://*:5555",
     "tcp://127.0.0.1:*",
     "tcp://127.0.0.1:0",
+    "ws://*:5555",
+    "ws://127.0.0.1:0/path",
     "tcp://bücher.example:5555",
     "tcp://-a:5555",
     "tcp://eth0;127.0.0.1:5555",
@@ -168,6 +189,9 @@ it.each([
   ["tcp://localhost:5555", "localhost"],
   ["tcp://eth0:0;example.org:5555", "example.org"],
   ["ws://example.org:5555/path", "example.org"],
+  ["ws://example.org:5555/a/b", "example.org"],
+  ["ws://127.0.0.1:5555/path", undefined],
+  ["ws://eth0:0;example.org:5555", undefined],
   ["tcp://127.0.0.1:5555", undefined],
   ["tcp://eth0:0;127.0.0.1:5555", undefined],
   ["tcp://[::1]:5555", undefined],
@@ -197,6 +221,12 @@ it.each([
   ["bind", "ipc:///nosuch/a", "ENOENT", "NoSuchPath"],
   ["bind", "ipc:///etc/passwd/a", "ENOTDIR", "NoSuchPath"],
   ["bind", `ipc:///${"x".repeat(200)}`, "ENAMETOOLONG", "InvalidEndpoint"],
+  ["bind", "ipc:///tmp/a.sock", "ENOSPC", "NoSpace"],
+  ["bind", "ipc:///tmp/a.sock", "EDQUOT", "NoSpace"],
+  ["bind", "ipc:///tmp/a.sock", "EIO", "NoSuchPath"],
+  ["bind", "ipc://*", "EACCES", "PermissionDenied"],
+  ["bind", "ipc:///tmp/a.sock", "EMFILE", "TooManySockets"],
+  ["bind", "ipc:///tmp/a.sock", "ENFILE", "TooManySockets"],
   ["bind", "tcp://127.0.0.1", "EINVAL", "InvalidEndpoint"],
   ["bind", "tcp://127.0.0.1:5555", "EINVAL", "InvalidEndpoint"],
   ["bind", "foo://x", "EPROTONOSUPPORT", "UnsupportedTransport"],
@@ -222,4 +252,83 @@ it.each([
 
 it.each([undefined, null, "text", new Error("what"), { code: 5 }])("cannot tell what %s is", (error) => {
   expect(faultOf("connect", "inproc://a", error).reason).toBe("Unknown")
+})
+
+describe("what libzmq does not say of ipc", () => {
+  const given = process.env.TMPDIR
+  afterAll(() => {
+    if (given === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = given
+  })
+
+  it.each([true, false])("a folder of too long a path for ipc://*, with monitor %s", (monitor) =>
+    Effect.gen(function* () {
+      const long = join(folder, "x".repeat(longest - 10))
+      mkdirSync(long, { recursive: true })
+      process.env.TMPDIR = long
+      const error = yield* Effect.flip(Effect.scoped(Zmq.pull({ bind: "ipc://*", monitor })))
+      expect(error).toMatchObject({ _tag: "BindError", reason: "InvalidEndpoint" })
+      expect(error.message).toContain("Set TMPDIR to a folder with a shorter path")
+      expect(error.message).toContain(long)
+      process.env.TMPDIR = folder
+      yield* Effect.scoped(Zmq.pull({ bind: "ipc://*", monitor }))
+    }).pipe(Effect.runPromise)
+  )
+
+  // A disk of our own, which takes a namespace of our own.
+  const alone = ["--user", "--map-root-user", "--mount"]
+  const mayMount = spawnSync("unshare", [...alone, "true"]).status === 0
+  it.skipIf(!mayMount)("a disk that is full", () =>
+    Effect.gen(function* () {
+      const disk = join(folder, "disk")
+      mkdirSync(disk)
+      // Of two files one is the folder, and the other is there.
+      const fill = 'mount -t tmpfs -o nr_inodes=2 none "$0" && touch "$0/file" && exec "$@"'
+      const node = [process.execPath, ...nodeArguments("fullDisk.ts"), disk]
+      const ended = yield* runCommand("unshare", [...alone, "sh", "-c", fill, disk, ...node])
+      const said = `ipc://${disk}/a.sock: NoSpace\nipc://*: NoSpace\n`
+      expect(ended).toEqual({ code: 0, signal: null, stderr: "", stdout: said + said })
+    }).pipe(Effect.runPromise)
+  )
+})
+
+describe("over ws", () => {
+  const bind = (endpoint: string, options?: Zmq.PullOptions) => Zmq.pull({ ...options, bind: endpoint })
+  const connect = (endpoint: string, options?: Zmq.PushOptions) => Zmq.push({ ...options, connect: endpoint })
+  const reasonOf = (open: Effect.Effect<unknown, Zmq.SocketError, Scope.Scope>) =>
+    Effect.map(Effect.flip(Effect.scoped(open)), (error) => ("reason" in error ? error.reason : error._tag))
+
+  it.each([undefined, false])("libzmq's reasons are told, with monitor %s", (monitor) =>
+    Effect.gen(function* () {
+      const used = (yield* bind("ws://127.0.0.1:*")).endpoints[0]!
+      expect(used).toMatch(/^ws:\/\/127\.0\.0\.1:\d+\/$/)
+      const options = monitor === undefined ? {} : { monitor }
+      const reasons = {
+        [used]: "AddressInUse",
+        [`${used}path`]: "AddressInUse",
+        [used.slice(0, -1)]: "AddressInUse",
+        "ws://192.0.2.1:5555": "AddressNotAvailable",
+        "ws://192.0.2.1:*/path": "AddressNotAvailable",
+        "ws://nosuch0:*": "AddressNotAvailable",
+        "ws://localhost:*": "AddressNotAvailable",
+        "ws://[::1]:*": "AddressNotAvailable"
+      }
+      for (const [endpoint, reason] of Object.entries(reasons)) {
+        expect(`${endpoint} ${yield* reasonOf(bind(endpoint, options))}`).toBe(`${endpoint} ${reason}`)
+      }
+      expect(yield* reasonOf(connect("ws://no.such.host.invalid:5555/a/b", options))).toBe("HostNotFound")
+      expect(yield* reasonOf(connect("ws://[::1]:5555", options))).toBe("AddressNotAvailable")
+      expect(yield* reasonOf(Zmq.rawStream({ connect: used }))).toBe("UnsupportedTransport")
+    }).pipe(Effect.scoped, Effect.runPromise)
+  )
+
+  it("a socket is bound where it says, with the longest path, and hears who connects there", () =>
+    Effect.gen(function* () {
+      const pull = yield* bind(`ws://127.0.0.1:*/${"x".repeat(511)}`)
+      const push = yield* connect(pull.endpoints[0]!)
+      yield* push.send(["a", "b"])
+      expect(yield* pull.recvStrings).toEqual(["a", "b"])
+      yield* pull.unbind(pull.endpoints[0]!)
+      expect(pull.endpoints).toEqual([])
+    }).pipe(Effect.scoped, Effect.runPromise))
 })

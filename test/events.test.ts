@@ -1,9 +1,12 @@
 /** What becomes of connections: events, and waiting for peers and subscribers. */
 import { createConnection } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Logger, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, References, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
-import { openScripted, type ScriptedSocket } from "./support/scripted.ts"
+import { vi } from "vitest"
+import { Monitor } from "../src/internal/zeromq/monitor.ts"
+import type { ConnectionEvent } from "../src/internal/zeromq/raw.ts"
+import { openScripted, type ScriptedSocket, turns } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
 
 const fork = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.forkChild(self, { startImmediately: true })
@@ -210,7 +213,7 @@ describe("awaitSubscribers", () => {
       const isThere = (topic: string, count?: number) =>
         Effect.gen(function* () {
           const waiting = yield* fork(socket.awaitSubscribers(topic, count))
-          yield* pause(1)
+          yield* Effect.promise(() => turns(5))
           const isSo = waiting.pollUnsafe() !== undefined
           yield* Fiber.interrupt(waiting)
           return isSo
@@ -283,13 +286,131 @@ describe("awaitSubscribers", () => {
   )
 })
 
-describe("a peer that was refused", () => {
-  it.effect("is logged once until another is accepted, and at a bound port only if it speaks ZMTP", () =>
+/** What is logged, but at debug level. */
+const logged = () => {
+  const lines: Array<string> = []
+  const logger = Logger.make(({ logLevel, message }) => {
+    if (logLevel !== "Debug") lines.push(`${logLevel} ${message}`)
+  })
+  return { lines, layer: Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "All")) }
+}
+
+describe("a reader that is slow", () => {
+  it.effect("misses the oldest events, which are counted, and said once", () => {
+    const { layer, lines } = logged()
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { port, socket } = yield* Scope.provide(openScripted(Zmq.push({ connect: "tcp://127.0.0.1:1" })), scope)
+      const told = 20_000
+      const seen: Array<string> = []
+      const go = yield* Deferred.make<void>()
+      const reader = yield* fork(
+        Stream.runForEach(socket.events, ({ endpoint }) =>
+          Effect.andThen(
+            Effect.sync(() => void seen.push(endpoint)),
+            Deferred.await(go)
+          )
+        )
+      )
+      port.tell({ type: "connect:delay", address: "0" })
+      yield* until(Effect.sync(() => seen.length === 1))
+      for (const number of numbers(1, told)) port.tell({ type: "connect:delay", address: `${number}` })
+      expect(socket.stats.eventsDropped).toBeGreaterThan(told - 2 * 4096)
+      yield* Scope.close(scope, Exit.void)
+      yield* Deferred.succeed(go, undefined)
+      yield* Fiber.join(reader)
+      // In order, the newest among them, and none is missed that is not counted.
+      expect(seen.length + socket.stats.eventsDropped).toBe(told)
+      expect(seen.map(Number)).toEqual(seen.map(Number).toSorted((a, b) => a - b))
+      expect(seen.at(-1)).toBe(`${told - 1}`)
+      expect(seen.length).toBeGreaterThanOrEqual(4096)
+      expect(lines).toEqual(["Warn effect-zmq: whoever reads the events of a socket is behind, and misses the oldest"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is nobody, where nobody reads: the last 256 are kept", () =>
     Effect.gen(function* () {
-      const lines: Array<string> = []
-      const logger = Logger.make(({ logLevel, message }) => {
-        lines.push(`${logLevel} ${message}`)
-      })
+      const scope = yield* Scope.make()
+      const { port, socket } = yield* Scope.provide(openScripted(Zmq.push({ connect: "tcp://127.0.0.1:1" })), scope)
+      for (const number of numbers(0, 10_000)) port.tell({ type: "connect:delay", address: `${number}` })
+      yield* Scope.close(scope, Exit.void)
+      port.tell({ type: "connect:delay", address: "late" })
+      const events = yield* Stream.runCollect(socket.events)
+      expect(events.map(({ endpoint }) => Number(endpoint))).toEqual(numbers(10_000 - 256, 10_000))
+      expect(socket.stats.eventsDropped).toBe(0)
+    })
+  )
+})
+
+it("events are all read when the event loop has gone round without one", async () => {
+  let tell: (event: ConnectionEvent) => void = () => {}
+  const monitor = new Monitor({
+    native: { watch: (onEvent: typeof tell) => (tell = onEvent) } as never,
+    isStream: false,
+    from: undefined,
+    hasRoom: () => true,
+    connectedTo: () => [],
+    intervals: () => ({ interval: 100, maxInterval: 0 }),
+    onEvent: () => {}
+  })
+  monitor.watch()
+  let quiet = false
+  monitor.whenQuiet(() => {
+    quiet = true
+  })
+  for (let i = 0; i < 3; i++) {
+    tell({ type: "connect", address: "tcp://127.0.0.1:1" })
+    await turns()
+    expect(quiet).toBe(false)
+  }
+  await turns()
+  expect(quiet).toBe(true)
+})
+
+it.effect("events that nobody reads take no more memory than the last 256", () =>
+  Effect.gen(function* () {
+    const { port } = yield* openScripted(Zmq.push({ connect: "tcp://127.0.0.1:1" }))
+    const size = 200_000
+    const before = process.memoryUsage().arrayBuffers
+    for (let i = 0; i < 3000; i++) {
+      const error = Object.assign(new Error("no"), { data: Buffer.alloc(size) })
+      port.tell({ type: "accept:error", address: "a", error })
+    }
+    // Some of what is not held on to may still be there.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1500 * size)
+  })
+)
+
+describe("a peer that was refused", () => {
+  it.effect("is told of in a few lines, however often it comes, between others, and from wherever", () => {
+    const { layer, lines } = logged()
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    return Effect.gen(function* () {
+      const { port } = yield* openScripted(Zmq.pull({ bind: "tcp://0.0.0.0:5555" }))
+      const come = (times: number) => {
+        for (const number of numbers(0, times)) {
+          const address = `tcp://127.0.${number >> 8}.${number & 255}:5555`
+          for (const type of ["accept", "handshake:error:protocol", "disconnect", "accept", "handshake"]) {
+            port.tell({ type, address })
+          }
+        }
+      }
+      const settled = Effect.repeat(nextTurn, { times: 3 })
+      come(10_000)
+      yield* settled
+      expect(lines).toHaveLength(100)
+      come(10_000)
+      vi.advanceTimersByTime(60_000)
+      yield* settled
+      expect(lines.slice(100)).toEqual([
+        "Warn effect-zmq: a pull socket and its peers did not accept each other 19900 more times in the past minute"
+      ])
+    }).pipe(Effect.provide(layer), Effect.ensuring(Effect.sync(() => void vi.useRealTimers())))
+  })
+
+  it.effect("is logged once of each kind, and at a bound port only if it speaks ZMTP", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = logged()
       const tell = (port: ScriptedSocket, type: string) =>
         port.tell({ type, address: "tcp://127.0.0.1:5555", error: new Error("no") })
       yield* Effect.gen(function* () {
@@ -303,7 +424,7 @@ describe("a peer that was refused", () => {
         const { port: connected } = yield* openScripted(Zmq.push({ connect: "tcp://127.0.0.1:5555" }))
         tell(connected, "handshake:error:other")
         yield* until(Effect.sync(() => lines.length >= 3))
-      }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
+      }).pipe(Effect.scoped, Effect.provide(layer))
       const line = (type: string) => `Warn effect-zmq: a ${type} socket and its peer did not accept each other: no`
       expect(lines).toEqual([line("pull"), line("pull"), line("push")])
     })

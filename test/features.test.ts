@@ -113,7 +113,9 @@ const bodyOf = (text: string, name: string): string =>
   `${text}\nexport `.match(new RegExp(`^export (?:class|interface|type) ${name}\\b[\\s\\S]*?(?=^export )`, "m"))?.[0] ??
   ""
 
+/** A field, or the tag of one of several. */
 const isMember = (text: string, name: string): boolean =>
+  text.includes(`readonly _tag: "${name}"`) ||
   new RegExp(`^\\s+(?:declare |static |readonly )*${name}\\??(?:: |\\(| = )`, "m").test(text)
 
 /** `Zmq.pull`, `Zmq.SocketEvent.Closed`, `.recv`, `linger`, `"Protocol"`, `Effect.timeout` or `effect/socket`. */

@@ -123,6 +123,25 @@ for (const transport of ["tcp", "ipc"] as const) {
       })
     )
 
+    it.live.each(["sub", "xsub"] as const)("20,000 topics of a %s of ours, subscribed with XPUB of theirs", (type) =>
+      Effect.gen(function* () {
+        const subscribe = numbers(0, 20_000).map(String)
+        const sub = yield* Zmq[type]({ bind: freshEndpoint(transport), subscribe })
+        yield* endsWell(yield* peer("pubsub.py", "topics", sub), "20000\n")
+      })
+    )
+
+    it.live("PUB of ours, to which XSUB of theirs sends other things between its subscriptions", () =>
+      Effect.gen(function* () {
+        const pub = yield* Zmq.pub({ bind: freshEndpoint(transport) })
+        const python = yield* peer("pubsub.py", "flood", pub)
+        yield* pub.awaitSubscribers("499")
+        expect(pub.stats).toMatchObject({ messagesIn: 1000, dropped: 500 })
+        yield* pub.send("499 bottles")
+        yield* endsWell(python, "b'499 bottles'\n")
+      })
+    )
+
     it.live("XSUB of ours and XPUB of theirs", () =>
       Effect.gen(function* () {
         const xsub = yield* Zmq.xsub({ bind: freshEndpoint(transport), subscribe: "a" })

@@ -9,7 +9,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { constant } from "effect/Function"
 import { Zmq } from "../src/index.ts"
-import { scavengeInTime, textMade } from "../src/internal/scavenge.ts"
+import { textMade } from "../src/internal/texts.ts"
+import { scavengeInTime } from "../src/internal/zeromq/scavenge.ts"
 import { openNow, randomOf, turns } from "./support/scripted.ts"
 
 const KiB = 1024
@@ -238,8 +239,8 @@ describe("Of large messages", () => {
       setImmediate(count)
       yield* receive(socket, 2000)
       port.flooding = false
-      // And the burst that was under way.
-      expect(Math.max(...perTurn)).toBeLessThanOrEqual(512 / 5 + 64)
+      // And the burst that was under way. The first may be of two turns, as others had begun one.
+      expect(Math.max(...perTurn.slice(1))).toBeLessThanOrEqual(512 / 5 + 64)
       expect(perTurn.length).toBeGreaterThanOrEqual(12)
     })
   )

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { Line, Waiter } from "../src/internal/line.ts"
-import { type Lease, Mailbox } from "../src/internal/mailbox.ts"
+import { type Lease, Mailbox } from "../src/internal/receive/mailbox.ts"
 
 const remove = <A>(list: Array<A>, item: A): void => {
   list.splice(list.indexOf(item), 1)

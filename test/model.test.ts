@@ -8,7 +8,7 @@ import { Arbitrary, Data, Effect, Exit, Fiber, Schema, type Scope, Stream } from
 import { TestClock } from "effect/testing"
 import { Zmq } from "effect-zmq"
 import { Waiter } from "../src/internal/line.ts"
-import { type Lease, Mailbox } from "../src/internal/mailbox.ts"
+import { type Lease, Mailbox } from "../src/internal/receive/mailbox.ts"
 import { runScript } from "./support/child.ts"
 import { openScripted, turns } from "./support/scripted.ts"
 

@@ -1,14 +1,13 @@
 import { inspect } from "node:util"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { describe, expect, it } from "vitest"
 import * as Curve from "../src/Curve.ts"
 import type * as Draft from "../src/Draft.ts"
-import { openDraft } from "../src/internal/draft/native.ts"
-import { Native, openStable, sharedContext } from "../src/internal/native.ts"
-import { type DraftType, optionNames, prepare, type SocketType, table } from "../src/internal/options.ts"
 import { secured } from "../src/internal/security/security.ts"
+import { type DraftType, optionNames, prepare, type SocketType, table } from "../src/internal/socket/options.ts"
+import { openNative } from "../src/internal/zeromq/engine.ts"
+import { sharedContext } from "../src/internal/zeromq/nativeContexts.ts"
 import * as Null from "../src/Null.ts"
 import * as Plain from "../src/Plain.ts"
 import type * as Options from "../src/SocketOptions.ts"
@@ -177,7 +176,7 @@ const limit: Case = { good: [], wrongType: [true, null], wrongValue: durations()
 const cases: { readonly [Name in keyof Table]: Case } = {
   bind: endpoints,
   connect: endpoints,
-  subscribe: { good: [], wrongType: [1, true, null, {}, ["a", 1]], wrongValue: [[]] },
+  subscribe: { good: [], wrongType: [1, true, null, {}, ["a", 1]], wrongValue: [] },
   join: {
     good: [],
     wrongType: [1, true, null, Buffer.from("a"), ["a", 1]],
@@ -265,7 +264,6 @@ const cases: { readonly [Name in keyof Table]: Case } = {
   handover: boolean,
   noDrop: boolean,
   invertMatching: boolean,
-  manual: boolean,
   welcomeMessage: { good: bytes, wrongType: [1, true, null], wrongValue: ["a\0b"] },
   verbosity: {
     good: [
@@ -326,6 +324,9 @@ describe.each(types)("%s", (type) => {
     const prepared = prepare(type, required(type))
     const expected: Record<string, unknown> = { linger: ["sub", "xsub", "dish"].includes(type) ? 0 : 5000 }
     if (type === "router") expected.mandatory = true
+    if (type === "pub") expected.maxMessageSize = 640
+    if (type === "xpub") expected.receiveHighWaterMark = 2
+    if (type === "xsub") expected.sendHighWaterMark = 100_000
     if (type === "req") Object.assign(expected, { correlate: true, relaxed: true })
     expect(Object.fromEntries(prepared.settings.map(({ option, value }) => [option, value]))).toEqual(expected)
     expect(prepared).toMatchObject({
@@ -362,6 +363,7 @@ it("lists endpoints and topics", () => {
   expect(prepared.connect).toEqual(["inproc://b", "inproc://c"])
   expect(prepared.subscribe).toEqual([Buffer.from("é"), Buffer.from([0, 1])])
   expect(prepare("xsub", { subscribe: "a" }).subscribe).toEqual([Buffer.from("a")])
+  expect(prepare("sub", { subscribe: [] }).subscribe).toEqual([])
   expect(prepare("dish", { join: ["é", ""] }).subscribe).toEqual([Buffer.from("é"), Buffer.alloc(0)])
 })
 
@@ -409,7 +411,7 @@ it.each([
   expect(errorOf("pull", { [name]: 1 }).expected).toContain(`Did you mean ${meant}?`)
 })
 
-it.each(["zzzzzzzz", "vmciBufferSize", "gssapiServer", "socksProxy", "constructor"])(
+it.each(["zzzzzzzz", "vmciBufferSize", "gssapiServer", "socksProxy", "manual", "constructor"])(
   "suggests nothing for %s",
   (name) => {
     const error = errorOf("pull", { [name]: 1 })
@@ -583,14 +585,13 @@ const neverTold = new Set([
   "mandatory",
   "handover",
   "noDrop",
-  "manual",
   "welcomeMessage",
   "verbosity",
   "notify",
   "multicastLoop"
 ])
 
-const isDraft = (type: SocketType): type is DraftType =>
+const _isDraft = (type: SocketType): type is DraftType =>
   ["server", "client", "radio", "dish", "gather", "scatter", "datagram"].includes(type)
 
 /** What libzmq makes of a value: tenths of seconds, and zeromq.js of its bytes: text to the first NUL. */
@@ -602,13 +603,10 @@ const kept = (name: string, value: unknown): unknown => {
 describe.each(types)("%s: what was set comes back from libzmq", (type) => {
   const names = optionNames(type).filter((name) => !table[name as keyof Table].ours)
   it.each(names)("%s", async (name) => {
-    const { open } = await Effect.runPromise(Effect.service(Native))
     const { beside, good } = cases[name as keyof Table]
     for (const [given, value] of good) {
       const { conflate, settings } = prepare(type, { ...required(type), ...beside, [name]: given })
-      const socket = open(type, { context: sharedContext(), noDrop: false, conflate }, (_, opening) =>
-        isDraft(type) ? openDraft(type, opening) : openStable(type, opening)
-      )
+      const socket = openNative(type, { context: sharedContext(), noDrop: false, conflate })
       try {
         for (const setting of settings) socket.set(setting)
         // It has its options from when it is bound.

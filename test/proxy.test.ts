@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process"
 import { readFile } from "node:fs/promises"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Option, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Option, Scope } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
-import { coreOf } from "../src/internal/link.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
+import { longestSubscription } from "../src/internal/subscription.ts"
 import { nodeArguments, runCommand, scriptPath } from "./support/child.ts"
 import { type Opened, openNow, type Script, turns, turnsUntil } from "./support/scripted.ts"
 import {
@@ -37,7 +38,7 @@ interface Way {
 }
 interface Pairing {
   /** Everything that messages go through. */
-  readonly ways: ReadonlyArray<Way>
+  readonly ways: readonly [Way, ...ReadonlyArray<Way>]
   readonly capture: Opened<Zmq.Socket> | undefined
   readonly run: Effect.Effect<never, Proxy.ProxyError | Zmq.Closed>
   /** Messages arrive on each way: so many, of two peers. */
@@ -46,55 +47,69 @@ interface Pairing {
 }
 
 /** A pair of scripted sockets, each of which has so much room. */
+// Whether it ends by itself is for the test to say.
+type NoUntil = { readonly until?: undefined }
 const pairs = {
-  "PULL to PUSH": (room: number): Pairing => {
+  "PULL to PUSH": (room: number, options?: Proxy.Options): Pairing => {
     const from = openNow(Zmq.pull())
     const to = openNow(Zmq.push(), { admission: "writable", room })
-    return pairingOf([{ from, to }], Proxy.run(from.socket, to.socket))
+    return pairingOf([{ from, to }], Proxy.run(from.socket, to.socket, options as NoUntil))
   },
-  "PULL to PUSH, captured by a PUSH": (room: number): Pairing => {
+  "PULL to PUSH, captured by a PUSH": (room: number, options?: Proxy.Options): Pairing => {
     const from = openNow(Zmq.pull())
     const to = openNow(Zmq.push(), { admission: "writable", room })
     const capture = openNow(Zmq.push(), { admission: "writable", room })
-    return pairingOf([{ from, to }], Proxy.run(from.socket, to.socket, { capture: capture.socket }), capture)
+    return pairingOf(
+      [{ from, to }],
+      Proxy.run(from.socket, to.socket, { ...(options as NoUntil), capture: capture.socket }),
+      capture
+    )
   },
-  "PULL to PUSH, captured by a PUB": (room: number): Pairing => {
+  "PULL to PUSH, captured by a PUB": (room: number, options?: Proxy.Options): Pairing => {
     const from = openNow(Zmq.pull())
     const to = openNow(Zmq.push(), { admission: "writable", room })
     const capture = openNow(Zmq.pub(), { admission: "always" })
-    return pairingOf([{ from, to }], Proxy.run(from.socket, to.socket, { capture: capture.socket }), capture)
+    return pairingOf(
+      [{ from, to }],
+      Proxy.run(from.socket, to.socket, { ...(options as NoUntil), capture: capture.socket }),
+      capture
+    )
   },
-  "ROUTER and DEALER": (room: number): Pairing => {
+  "ROUTER and DEALER": (room: number, options?: Proxy.Options): Pairing => {
     const front = openNow(Zmq.router(), { admission: "ask", room })
     const back = openNow(Zmq.dealer(), { admission: "writable", room })
-    const ways: Array<Way> = [
+    const ways: Pairing["ways"] = [
       { from: front, to: back },
       { from: back, to: front }
     ]
-    return pairingOf(ways, Proxy.run(front.socket, back.socket))
+    return pairingOf(ways, Proxy.run(front.socket, back.socket, options as NoUntil))
   },
-  "ROUTER and DEALER, captured by a DEALER": (room: number): Pairing => {
+  "ROUTER and DEALER, captured by a DEALER": (room: number, options?: Proxy.Options): Pairing => {
     const front = openNow(Zmq.router(), { admission: "ask", room })
     const back = openNow(Zmq.dealer(), { admission: "writable", room })
     const capture = openNow(Zmq.dealer(), { admission: "writable", room })
-    const ways: Array<Way> = [
+    const ways: Pairing["ways"] = [
       { from: front, to: back },
       { from: back, to: front }
     ]
-    return pairingOf(ways, Proxy.run(front.socket, back.socket, { capture: capture.socket }), capture)
+    return pairingOf(
+      ways,
+      Proxy.run(front.socket, back.socket, { ...(options as NoUntil), capture: capture.socket }),
+      capture
+    )
   },
-  "XSUB and XPUB": (_room: number): Pairing => {
+  "XSUB and XPUB": (_room: number, options?: Proxy.Options): Pairing => {
     const front = openNow(Zmq.xsub(), { admission: "always" })
     const back = openNow(Zmq.xpub(), { admission: "always" })
-    const ways: Array<Way> = [
+    const ways: Pairing["ways"] = [
       { from: front, to: back },
       { from: back, to: front }
     ]
-    return pairingOf(ways, Proxy.run(front.socket, back.socket))
+    return pairingOf(ways, Proxy.run(front.socket, back.socket, options as NoUntil))
   }
 } as const
 
-const pairingOf = (ways: ReadonlyArray<Way>, run: Pairing["run"], capture?: Opened<Zmq.Socket>): Pairing => ({
+const pairingOf = (ways: Pairing["ways"], run: Pairing["run"], capture?: Opened<Zmq.Socket>): Pairing => ({
   ways,
   capture,
   run,
@@ -158,6 +173,10 @@ const expectRest = async (set: Pairing, where: string): Promise<void> => {
     expect({ where, captured: capture.port.sent.toSorted() }).toEqual({ where, captured: all.toSorted() })
   }
 }
+
+/** The same, in a proxy that goes on. */
+const again = ({ capture, ways: [{ from, to }] }: Pairing): Pairing["run"] =>
+  Proxy.run(from.socket as Zmq.Pull, to.socket as Zmq.Push, { capture: capture?.socket as Zmq.Push | undefined })
 
 const checks = { "what is left can be received": expectConservation, "another proxy goes on": expectRest }
 
@@ -270,6 +289,137 @@ describe("A proxy, interrupted after each microtask", () => {
       })
     )
   }
+})
+
+describe("A proxy that is told to end after each microtask", () => {
+  for (const [name, open] of Object.entries(pairs)) {
+    it.live(`${name} passes on what is on its way, takes nothing more, and succeeds`, () =>
+      Effect.promise(async () => {
+        const sentAtEnd = new Set<number>()
+        let waited = 0
+        for (const [what, check] of Object.entries(checks)) {
+          for (const room of [0, 1, 3, endless]) {
+            for (let moment = 0; moment < 120; moment++) {
+              const where = `told at ${moment}, room ${room}, ${what}`
+              const told = Deferred.makeUnsafe<void>()
+              const set = open(room, { until: Deferred.await(told) })
+              const actions = [
+                () => set.arrive("0", "1", "2"),
+                () => set.giveRoom(1),
+                () => set.arrive("3"),
+                () => set.arrive("4", "5")
+              ]
+              const fiber = Effect.runFork(set.run)
+              if (moment % 2 === 1) await turns()
+              for (let i = 0; i < moment; i++) {
+                if (i % 17 === 0) actions.shift()?.()
+                await Promise.resolve()
+              }
+              Deferred.doneUnsafe(told, Effect.void)
+              const sentBefore = set.ways.map(({ to }) => to.port.sent.length)
+              // What comes now stays.
+              set.arrive("8", "9")
+              await turns(4)
+              if (fiber.pollUnsafe() === undefined) waited++
+              set.giveRoom(endless)
+              expect([where, await turnsUntil(() => fiber.pollUnsafe() !== undefined, 500)]).toEqual([where, true])
+              expect([where, fiber.pollUnsafe()]).toEqual([where, Exit.void])
+              set.ways.forEach(({ from, to }, i) => {
+                // It has one in hand, or several for peers that have no room.
+                const most = to.socket.type === "router" ? endless : sentBefore[i]! + 1
+                expect([where, to.port.sent.length <= most]).toEqual([where, true])
+                expect([where, to.port.sent.filter((text) => /[89]$/.test(text))]).toEqual([where, []])
+                expect([where, from.socket.stats.putBack]).toEqual([where, 0])
+              })
+              const sent = set.ways.map(({ to }) => to.port.sent.length)
+              sentAtEnd.add(sent[0]!)
+              await turns(3)
+              expect(set.ways.map(({ to }) => to.port.sent.length)).toEqual(sent)
+              await check({ ...set, run: again(set) }, where)
+            }
+          }
+        }
+        expect(sentAtEnd.size).toBeGreaterThan(3)
+        // XSUB and XPUB always have room.
+        if (!name.startsWith("XSUB")) expect(waited).toBeGreaterThan(10)
+      })
+    )
+  }
+
+  it.live("passes on the one that waits for its capture, and none of those behind it", () =>
+    Effect.promise(async () => {
+      const front = openNow(Zmq.pull())
+      const back = openNow(Zmq.push(), { admission: "writable", room: endless })
+      const capture = openNow(Zmq.push(), { admission: "writable", room: 0 })
+      const told = Deferred.makeUnsafe<void>()
+      // So that all are in the mailbox.
+      front.port.arrive("before", "0", "1", "2")
+      await Effect.runPromise(front.socket.recv)
+      const fiber = Effect.runFork(
+        Proxy.run(front.socket, back.socket, { capture: capture.socket, until: Deferred.await(told) })
+      )
+      await turns(3)
+      Deferred.doneUnsafe(told, Effect.void)
+      await turns(3)
+      expect(fiber.pollUnsafe()).toBeUndefined()
+      capture.port.giveRoom(endless)
+      expect(await turnsUntil(() => fiber.pollUnsafe() !== undefined, 500)).toBe(true)
+      expect(fiber.pollUnsafe()).toEqual(Exit.void)
+      expect([capture.port.sent, back.port.sent, await drainNow(front.socket)]).toEqual([["0"], ["0"], ["1", "2"]])
+    })
+  )
+
+  it.live("takes nothing if that has happened before", () =>
+    Effect.promise(async () => {
+      const set = pairs["PULL to PUSH"](endless, { until: Effect.void })
+      set.arrive("0")
+      await turns(3)
+      const fiber = Effect.runFork(set.run)
+      await turns(3)
+      expect(fiber.pollUnsafe()).toEqual(Exit.void)
+      await expectConservation(set, "before")
+      expect(set.ways[0]!.to.port.sent).toEqual([])
+    })
+  )
+
+  it.live("ends at once in a pause, and when it is paused while it ends", () =>
+    Effect.promise(async () => {
+      for (const when of ["before", "after"] as const) {
+        const front = openNow(Zmq.pull())
+        const back = openNow(Zmq.push(), { admission: "writable", room: 1 })
+        const told = Deferred.makeUnsafe<void>()
+        const { proxy } = makeNow(Proxy.make(front.socket, back.socket, { until: Deferred.await(told) }))
+        front.port.arrive("0", "1", "2")
+        await turns(3)
+        if (when === "before") await Effect.runPromise(proxy.pause)
+        Deferred.doneUnsafe(told, Effect.void)
+        const ended = Effect.runFork(proxy.await)
+        await turns(3)
+        expect(ended.pollUnsafe() === undefined).toBe(when === "after")
+        await Effect.runPromise(proxy.pause)
+        await turns(1)
+        expect(ended.pollUnsafe()).toEqual(Exit.void)
+        expect([...back.port.sent, ...(await drainNow(front.socket))]).toEqual(["0", "1", "2"])
+      }
+    })
+  )
+
+  it.live("fails with Closed when a socket closes before it has ended", () =>
+    Effect.promise(async () => {
+      const front = openNow(Zmq.pull())
+      const back = openNow(Zmq.push(), { admission: "writable", room: 0 })
+      const told = Deferred.makeUnsafe<void>()
+      const fiber = Effect.runFork(Proxy.run(front.socket, back.socket, { until: Deferred.await(told) }))
+      front.port.arrive("0")
+      await turns(3)
+      Deferred.doneUnsafe(told, Effect.void)
+      await turns(3)
+      await back.close()
+      await turns(3)
+      expect(failureOf(fiber.pollUnsafe()!)).toMatchObject({ _tag: "Closed", operation: "Proxy: backend" })
+      expect(await drainNow(front.socket)).toEqual(["0"])
+    })
+  )
 })
 
 describe("When a proxy has stopped, the fate of each message is settled", () => {
@@ -842,6 +992,22 @@ describe("Proxy.queue", () => {
 })
 
 describe("Proxy.forwarder", () => {
+  it.live("cuts off who subscribes to more than a topic may be, unless told otherwise", () =>
+    Effect.gen(function* () {
+      for (const options of [{}, { maxMessageSize: undefined }]) {
+        const proxy = yield* Proxy.forwarder({
+          frontend: { bind: freshEndpoint("tcp") },
+          backend: { bind: freshEndpoint("tcp"), ...options }
+        })
+        // An XSUB passes on what a SUB would refuse.
+        const subscriber = yield* Zmq.xsub({ connect: boundTo(proxy.backend), subscribe: [] })
+        yield* subscriber.awaitConnected
+        yield* subscriber.send(Buffer.alloc(longestSubscription + 1, 1))
+        yield* until(Effect.map(proxy.backend.status, ({ peers }) => peers === 0))
+      }
+    }).pipe(Effect.scoped)
+  )
+
   for (const transport of transports) {
     it.live(`passes on what is subscribed to over ${transport}`, () =>
       Effect.gen(function* () {
@@ -939,7 +1105,7 @@ describe("Many proxies", () => {
         // Each of these needs a thread of libuv, and there are 4.
         yield* Effect.promise(() => readFile(new URL(import.meta.url)))
         const host = boundTo(proxy.frontend).replace("127.0.0.1", "localhost")
-        const client = yield* Zmq.req({ connect: host, receiveTimeout: "10 seconds" })
+        const client = yield* Zmq.req({ connect: host, receiveTimeout: "1 minute" })
         yield* Zmq.pull({ bind: freshEndpoint("tcp") })
         expect(texts(yield* client.request(`${number}`))).toEqual([`${number}`])
       }

@@ -1,7 +1,7 @@
 /** The scenario this library was made for, and a storm of everything that could lose a message. */
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Option, Ref, type Scope, Stream } from "effect"
-import { Zmq } from "effect-zmq"
+import { Effect, Exit, Fiber, Option, Ref, Schedule, type Scope, Stream } from "effect"
+import { Codec, Zmq } from "effect-zmq"
 import { boundTo, freshEndpoint, nextTurn, numbers, randomFrom, transports, until } from "./support/sockets.ts"
 
 let complaints: Array<unknown> = []
@@ -114,6 +114,38 @@ const consumers: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
     (pull, handled) => pull.runForEach(([frame]) => Effect.sync(() => handled(`${frame}`)), { concurrency: 3 })
   ],
   [
+    "runForEach, until",
+    (pull, handled) =>
+      Effect.forever(
+        pull.runForEach(([frame]) => Effect.sync(() => handled(`${frame}`)), { concurrency: 3, until: nextTurn })
+      )
+  ],
+  [
+    "runForEach, retry",
+    (pull, handled) => {
+      let count = 0
+      return pull.runForEach(
+        ([frame]) => (count++ % 3 === 0 ? Effect.fail("again") : Effect.sync(() => handled(`${frame}`))),
+        { concurrency: 3, retry: Schedule.spaced("1 millis") }
+      )
+    }
+  ],
+  [
+    "runForEachBatch",
+    (pull, handled) =>
+      pull.runForEachBatch(
+        (batch) =>
+          Effect.sync(() => {
+            for (const [frame] of batch) handled(`${frame}`)
+          }),
+        { max: 7, within: "1 millis", concurrency: 2 }
+      )
+  ],
+  [
+    "runForEachAs",
+    (pull, handled) => pull.runForEachAs(Codec.string, (text) => Effect.sync(() => handled(text)), { concurrency: 3 })
+  ],
+  [
     "tryRecv",
     (pull, handled) =>
       Effect.forever(
@@ -143,6 +175,15 @@ const consumers: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
 /** A stream that is interrupted after its handler and before it asks for more gives its element back. */
 const lenders: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
   ["stream", (pull, handled) => Stream.runForEach(pull.strings, (text) => Effect.sync(() => handled(text)))],
+  [
+    "batches",
+    (pull, handled) =>
+      Stream.runForEach(pull.batches({ max: 7, within: "1 millis" }), (batch) =>
+        Effect.sync(() => {
+          for (const [frame] of batch) handled(`${frame}`)
+        })
+      )
+  ],
   [
     "stream, take",
     (pull, handled) =>

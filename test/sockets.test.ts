@@ -161,13 +161,51 @@ for (const transport of transports) {
       Effect.gen(function* () {
         const router = yield* Zmq.router({ bind: freshEndpoint(transport) })
         yield* Effect.forkScoped(
-          router.serve((request, routingId) => Effect.succeed([`${routingId}`, ...request]), { concurrency: 4 })
+          router.serve((request, { routingId }) => Effect.succeed([`${routingId}`, ...request]), { concurrency: 4 })
         )
         const clients = yield* Effect.forEach(["ann", "bob"], (routingId) =>
           Zmq.req({ connect: boundTo(router), routingId })
         )
         expect(texts(yield* clients[0]!.request("one"))).toEqual(["ann", "one"])
         expect(texts(yield* clients[1]!.request(["two", ""]))).toEqual(["bob", "two", ""])
+      })
+    )
+
+    it.effect("DEALER to ROUTER: served whatever the envelope, which goes back with the reply", () =>
+      Effect.gen(function* () {
+        const router = yield* Zmq.router({ bind: freshEndpoint(transport) })
+        const dealer = yield* Zmq.dealer({ connect: boundTo(router), routingId: "ann" })
+        const served: Array<unknown> = []
+        yield* Effect.forkScoped(
+          router.serve((request, { routingId }) => {
+            served.push([`${routingId}`, ...texts(request)])
+            return Effect.succeed(["re", ...request])
+          })
+        )
+        // [the envelope, the request]: without an empty frame before it, all is the request.
+        const requests: ReadonlyArray<readonly [Array<string>, Array<string>]> = [
+          [[], ["question"]],
+          [[], [""]],
+          [[], ["question", ""]],
+          [[], ["a", "longer", "question", ""]],
+          [[""], ["question"]],
+          [[""], [""]],
+          [[""], ["", ""]],
+          [[""], ["question", "", "more", ""]],
+          [["hop", ""], ["question"]],
+          [["hop", ""], [""]],
+          [
+            ["hop", ""],
+            ["question", ""]
+          ],
+          [["hop", "hop", ""], ["question"]]
+        ]
+        for (const [envelope, request] of requests) {
+          yield* dealer.send([...envelope, ...request] as [string, ...Array<string>])
+          expect(texts(yield* dealer.recv)).toEqual([...envelope, "re", ...request])
+          expect(served.pop()).toEqual(["ann", ...request])
+        }
+        expect(served).toEqual([])
       })
     )
 
@@ -606,7 +644,7 @@ describe("request and reply", () => {
   it.live("a request that was given up does not answer the next one", () =>
     Effect.gen(function* () {
       const rep = yield* Zmq.rep({ bind: freshEndpoint("tcp") })
-      const req = yield* Zmq.req({ connect: boundTo(rep), receiveTimeout: "10 seconds" })
+      const req = yield* Zmq.req({ connect: boundTo(rep), receiveTimeout: "1 minute" })
       const first = yield* Effect.forkChild(req.request("first"))
       expect(yield* rep.recvString).toBe("first")
       yield* Fiber.interrupt(first)
@@ -777,15 +815,6 @@ describe("endpoints", () => {
       expect(push.endpoints).toEqual([pull.endpoints[0], pull.endpoints[2]])
       yield* push.sendAll(numbers(0, 10).map(String))
       expect((yield* Stream.runCollect(Stream.take(pull.strings, 10))).length).toBe(10)
-    })
-  )
-
-  it.effect("a scoped bind that was undone by hand does not undo another one", () =>
-    Effect.gen(function* () {
-      const pull = yield* Zmq.pull()
-      const endpoint = freshEndpoint("inproc")
-      yield* Effect.scoped(Effect.andThen(pull.bind(endpoint), pull.unbind(endpoint)))
-      expect(pull.endpoints).toEqual([])
     })
   )
 })
@@ -985,6 +1014,53 @@ describe("layer and accessors", () => {
     )
   })
 
+  it.effect("on a PeerSender, to who sent something", () =>
+    Effect.gen(function* () {
+      const bind = freshEndpoint("inproc")
+      const program = Effect.gen(function* () {
+        const peers = yield* Zmq.PeerSender
+        const dealer = yield* Zmq.dealer({ connect: bind })
+        yield* dealer.send("?")
+        const [peer, ...body] = yield* Zmq.recv
+        yield* peers.send([peer, "re", ...body])
+        expect(texts(yield* dealer.recv)).toEqual(["re", "?"])
+        expect(yield* outcome(peers.send(["nobody", ""]))).toBe("Unroutable")
+      })
+      yield* program.pipe(Effect.provide(Zmq.layer(Zmq.router({ bind }))))
+    })
+  )
+
+  it.effect("of two sockets do what only one of them can, and never guess which is meant", () =>
+    Effect.gen(function* () {
+      const bind = freshEndpoint("inproc")
+      const both = Layer.mergeAll(Zmq.layer(Zmq.push({ bind })), Zmq.layer(Zmq.pull()))
+      const program = Effect.gen(function* () {
+        const whose: ReadonlyArray<Effect.Effect<unknown, unknown, Zmq.Socket>> = [
+          Zmq.endpoints,
+          Zmq.stats,
+          Zmq.status,
+          Zmq.awaitConnected,
+          Zmq.awaitConnected({ whileRefused: "wait" }),
+          Effect.scoped(Zmq.bind("inproc://whose")),
+          Zmq.disconnect("inproc://whose"),
+          Stream.runDrain(Zmq.events),
+          Stream.runDrain(Zmq.statusChanges)
+        ]
+        for (const one of whose) {
+          const defect = yield* Effect.catchDefect(Effect.orDie(one), Effect.succeed)
+          expect(defect).toMatchObject({ _tag: "InvalidState", message: expect.stringMatching(/a pu.. and a pu../) })
+        }
+        yield* Effect.forkScoped(Zmq.send("a"))
+        const receiver = (yield* Zmq.Receiver) as Zmq.Pull
+        yield* receiver.connect(bind)
+        expect(yield* Zmq.recvString).toBe("a")
+      })
+      yield* program.pipe(Effect.scoped, Effect.provide(both))
+      // One by itself is meant.
+      expect(yield* Zmq.endpoints.pipe(Effect.provide(Zmq.layer(Zmq.pull({ bind }))))).toEqual([bind])
+    })
+  )
+
   const asked = freshEndpoint("inproc")
   it.layer(Zmq.layer(Zmq.dealer({ connect: asked })))("on a Requester", (it) => {
     it.effect("request, and serve on a Responder", () =>
@@ -1029,11 +1105,11 @@ describe("layer and accessors", () => {
         [yield* Zmq.req(), ["Requester"]],
         [yield* Zmq.rep(), ["Responder"]],
         [yield* Zmq.dealer(), ["Receiver", "Requester", "Sender"]],
-        [yield* Zmq.router(), ["Receiver", "Responder", "Sender"]],
+        [yield* Zmq.router(), ["Receiver", "Responder", "Sender", "PeerSender"]],
         [yield* Zmq.pair(), ["Receiver", "Sender"]],
         [yield* Zmq.xpub(), ["Receiver", "Sender", "Publisher"]],
         [yield* Zmq.xsub(), ["Receiver", "Sender", "Subscriber"]],
-        [yield* Zmq.rawStream(), ["Receiver", "Sender"]]
+        [yield* Zmq.rawStream(), ["Receiver", "Sender", "PeerSender"]]
       ]
       for (const [socket, names] of opened) {
         const context = yield* Effect.scoped(Layer.build(Zmq.layer(Effect.succeed(socket))))

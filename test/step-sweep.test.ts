@@ -7,7 +7,8 @@ import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Codec, Zmq } from "effect-zmq"
-import { type Opened, openNow, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
+import { messageOf, type Opened, openNow, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
+import { failureOf } from "./support/sockets.ts"
 import { sweep } from "./support/sweep.ts"
 
 const textOf = (message: Zmq.Message): string => message.map((frame) => frame.toString()).join("|")
@@ -193,7 +194,7 @@ describe("A receive, interrupted at each of its steps", () => {
         const refused: Array<string> = []
         const other = Effect.runFork(
           Effect.map(Effect.flip(socket.recvSchema(Schema.Boolean)), (error) => {
-            if (error._tag === "DecodeError") refused.push(textOf(error.message))
+            if (error._tag === "DecodeError") refused.push(textOf(error.frames))
           })
         )
         return {
@@ -584,6 +585,142 @@ describe("A send, interrupted at each of its steps", () => {
       })
     })
   )
+})
+
+// -----------------------------------------------------------------------------
+// closing
+// -----------------------------------------------------------------------------
+
+const untilItFails = <E>(self: Effect.Effect<unknown, E>): Effect.Effect<never, E> =>
+  Effect.forever(Effect.andThen(self, Effect.yieldNow))
+
+const receiverEnds: {
+  readonly [name: string]: (socket: Zmq.Pull) => Effect.Effect<unknown, { readonly _tag: string }>
+} = {
+  recv: ({ recv }) => untilItFails(recv),
+  "recv in a timeout": ({ recv }) => untilItFails(Effect.timeout(recv, "1 hour")),
+  recvSchema: ({ recvSchema }) => untilItFails(recvSchema(Schema.Number)),
+  tryRecv: ({ tryRecv }) => untilItFails(tryRecv),
+  drain: ({ drain }) => untilItFails(drain),
+  messages: ({ messages }) => Stream.runDrain(messages),
+  runForEach: ({ runForEach }) => runForEach(() => Effect.void),
+  "runForEach, 3 at a time": ({ runForEach }) => runForEach(() => Effect.void, { concurrency: 3 })
+}
+
+const senderEnds: {
+  readonly [name: string]: (socket: Zmq.Push) => Effect.Effect<unknown, { readonly _tag: string }>
+} = {
+  send: ({ send }) => untilItFails(send("a")),
+  "send in a timeout": ({ send }) => untilItFails(Effect.timeout(send("a"), "1 hour")),
+  trySend: ({ trySend }) => untilItFails(trySend("a")),
+  sendAll: ({ sendAll }) => untilItFails(sendAll(["a", "b", "c"])),
+  sink: ({ sink }) => untilItFails(Stream.run(Stream.make("a", "b"), sink))
+}
+
+/** Closes the socket at each step of a program, and looks that it ends with that by itself. */
+const closing = <S>(
+  open: () => Opened<S> & { readonly close: () => Promise<void> },
+  run: (socket: S) => Effect.Effect<unknown, { readonly _tag: string }>,
+  script: (port: ScriptedSocket) => Promise<void>
+): Promise<number> =>
+  sweep(() => {
+    const { close, port, socket } = open()
+    let closed: Promise<void> | undefined
+    const closeNow = () => {
+      closed ??= close()
+    }
+    let ended = ""
+    return {
+      program: Effect.onExit(run(socket), (exit) =>
+        Effect.sync(() => {
+          ended = Exit.isSuccess(exit) ? "success" : (failureOf(exit)?._tag ?? "interrupted")
+        })
+      ),
+      all: true,
+      instead: closeNow,
+      script: async () => {
+        await script(port)
+        closeNow()
+      },
+      check: async ({ step }) => {
+        await closed
+        expect({ step, ended }).toEqual({ step, ended: "Closed" })
+        expect(port.violations).toEqual([])
+      }
+    }
+  })
+
+describe("A socket that closes at each step of what is done with it", () => {
+  for (const [name, run] of Object.entries(receiverEnds)) {
+    for (const receiveTimeout of ["Infinity", "1 hour", 0] as const) {
+      // With a limit of 0 these end with Again.
+      if (receiveTimeout === 0 && !["tryRecv", "drain"].includes(name)) continue
+      for (const texts of [[], ["0", "1", "2"]]) {
+        it.live(`ends ${name} with Closed, in a time of ${receiveTimeout}, after ${texts.length} messages`, () =>
+          Effect.promise(async () => {
+            const steps = await closing(
+              () => openNow(Zmq.pull({ receiveTimeout })),
+              run,
+              async (port) => {
+                for (const text of texts) {
+                  port.arrive(text)
+                  await turns()
+                }
+              }
+            )
+            expect(steps).toBeGreaterThan(3)
+          })
+        )
+      }
+    }
+  }
+
+  for (const [name, run] of Object.entries(senderEnds)) {
+    for (const room of [0, 4]) {
+      it.live(`ends ${name} with Closed, with room for ${room}`, () =>
+        Effect.promise(async () => {
+          const steps = await closing(
+            () => openNow(Zmq.push(), { admission: "writable", room }),
+            run,
+            async (port) => {
+              await turns(2)
+              port.giveRoom(1)
+            }
+          )
+          expect(steps).toBeGreaterThan(3)
+        })
+      )
+    }
+  }
+
+  for (const type of ["req", "dealer"] as const) {
+    it.live(`ends a request with Closed (${type})`, () =>
+      Effect.promise(async () => {
+        const steps = await closing(
+          () => openNow<Zmq.Requester, unknown>(Zmq[type]()),
+          (socket) => socket.request("a"),
+          () => turns(2)
+        )
+        expect(steps).toBeGreaterThan(3)
+      })
+    )
+  }
+
+  for (const type of ["rep", "router"] as const) {
+    it.live(`ends serve with Closed (${type})`, () =>
+      Effect.promise(async () => {
+        const steps = await closing(
+          () => openNow<Zmq.Responder, unknown>(Zmq[type]()),
+          (socket) => socket.serve((request) => Effect.succeed(request)),
+          async (port) => {
+            port.arriveMessage(type === "rep" ? messageOf("a") : messageOf("peer", "", "a"))
+            await turns(2)
+          }
+        )
+        expect(steps).toBeGreaterThan(3)
+      })
+    )
+  }
 })
 
 // -----------------------------------------------------------------------------

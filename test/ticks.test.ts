@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { Zmq } from "effect-zmq"
 import {
-  messageOf,
+  floor,
   openNow,
   openScripted,
   outcome,
@@ -178,7 +178,7 @@ describe("In one tick", () => {
     })
   )
 
-  it.live("a woken receive that is interrupted leaves its message to the next in line", () =>
+  it.live.skipIf(floor === "port")("a woken receive that is interrupted leaves its message to the next in line", () =>
     Effect.gen(function* () {
       const { port, socket } = yield* openScripted(Zmq.pull())
       const first = yield* Effect.forkChild(socket.recvString)
@@ -192,30 +192,32 @@ describe("In one tick", () => {
     })
   )
 
-  it.live("a receive interrupted by the one before it, as that one goes on, loses nothing", () =>
-    Effect.promise(async () => {
-      const { port, socket } = openNow(Zmq.pull())
-      const got: Array<string> = []
-      const fibers: Array<Fiber.Fiber<void, unknown>> = []
-      for (let i = 0; i < 4; i++) {
-        fibers.push(
-          Effect.runFork(
-            Effect.gen(function* () {
-              got.push(yield* socket.recvString)
-              // 0 interrupts 1, and 2 interrupts 3, who were woken together with them
-              if (i % 2 === 0) fibers[i + 1]!.interruptUnsafe()
-            })
+  it.live.skipIf(floor === "port")(
+    "a receive interrupted by the one before it, as that one goes on, loses nothing",
+    () =>
+      Effect.promise(async () => {
+        const { port, socket } = openNow(Zmq.pull())
+        const got: Array<string> = []
+        const fibers: Array<Fiber.Fiber<void, unknown>> = []
+        for (let i = 0; i < 4; i++) {
+          fibers.push(
+            Effect.runFork(
+              Effect.gen(function* () {
+                got.push(yield* socket.recvString)
+                // 0 interrupts 1, and 2 interrupts 3, who were woken together with them
+                if (i % 2 === 0) fibers[i + 1]!.interruptUnsafe()
+              })
+            )
           )
-        )
-      }
-      await turns(2)
-      port.arriveUnnoticed("0", "1", "2", "3")
-      port.recheck()
-      await turns(4)
-      const left = await Effect.runPromise(drain(socket))
-      expect([...got, ...left]).toEqual(["0", "1", "2", "3"])
-      expect(got).toEqual(["0", "1"])
-    })
+        }
+        await turns(2)
+        port.arriveUnnoticed("0", "1", "2", "3")
+        port.recheck()
+        await turns(4)
+        const left = await Effect.runPromise(drain(socket))
+        expect([...got, ...left]).toEqual(["0", "1", "2", "3"])
+        expect(got).toEqual(["0", "1"])
+      })
   )
 })
 
@@ -346,7 +348,50 @@ describe("Closing", () => {
     })
   )
 
-  it.live("keeps the message that a pending receive ends with", () =>
+  it.live("is told with a time limit of 0, too", () =>
+    Effect.promise(async () => {
+      const pull = openNow(Zmq.pull({ receiveTimeout: 0 }))
+      const push = openNow(Zmq.push({ sendTimeout: 0 }), { admission: "writable", room: 0 })
+      const start = () =>
+        [
+          pull.socket.recv,
+          pull.socket.recvString,
+          Stream.runDrain(pull.socket.messages),
+          pull.socket.runForEach(() => Effect.void),
+          push.socket.send("a"),
+          push.socket.sendAll(["a"])
+        ].map((effect) => Effect.runFork<unknown, { readonly _tag: string }>(effect))
+      const before = start()
+      await turns(3)
+      expect(new Set(before.map(outcome))).toEqual(new Set(["Again"]))
+      await Promise.all([pull.close(), push.close()])
+      const after = start()
+      await turns(3)
+      const ends = after.map(outcome)
+      for (const fiber of after) fiber.interruptUnsafe()
+      expect(new Set(ends)).toEqual(new Set(["Closed"]))
+    })
+  )
+
+  it.live.skipIf(floor === "port")("is told to one who only looks, if it comes meanwhile", () =>
+    Effect.promise(async () => {
+      const { close, port, socket } = openNow(Zmq.dealer({ receiveTimeout: 0 }))
+      // leaves a native receive, which those who look have to wait for
+      const request = Effect.runFork(socket.request("a"))
+      expect(await turnsUntil(() => outcome(request) === "Again")).toBe(true)
+      expect(port.isReceiving).toBe(true)
+      const fibers = [socket.recv, socket.tryRecv, socket.drain].map((receive) =>
+        Effect.runFork<unknown, { readonly _tag: string }>(receive)
+      )
+      await close()
+      await turns(3)
+      const ends = fibers.map(outcome)
+      for (const fiber of fibers) fiber.interruptUnsafe()
+      expect(ends).toEqual(["Closed", "Closed", "Closed"])
+    })
+  )
+
+  it.live.skipIf(floor === "port")("keeps the message that a pending receive ends with", () =>
     Effect.promise(async () => {
       const { close, port, socket } = openNow(Zmq.pull())
       const fiber = Effect.runFork(socket.recvString)
@@ -506,6 +551,34 @@ describe("Many fibers on one socket", () => {
     })
   )
 
+  // On an odd port who waits is told now and then, and may be before.
+  it.live.skipIf(process.env.SCRIPTED === "odd")(
+    "take turns: who has just sent, and tries, does not overtake who waits for room",
+    () =>
+      Effect.promise(async () => {
+        const { port, socket } = openNow(Zmq.push(), { admission: "writable", room: 1 })
+        let waiting: Fiber.Fiber<void, { readonly _tag: string }> | undefined
+        const tried = Effect.runFork(
+          Effect.gen(function* () {
+            // A fiber that has rested: nothing stands between it and the next message.
+            const first = yield* socket.trySend("0")
+            waiting = Effect.runFork(socket.send("1"))
+            yield* hop(2)
+            const none = yield* socket.trySend("never")
+            yield* hop()
+            port.giveRoom(2)
+            return [first, none, yield* socket.trySend("never"), yield* socket.trySend("never")]
+          })
+        )
+        await turns(6)
+        expect(outcome(tried)).toBe("true,false,false,false")
+        expect(outcome(waiting!)).toBe("undefined")
+        expect(port.sent).toEqual(["0", "1"])
+        expect(await Effect.runPromise(socket.trySend("2"))).toBe(true)
+        expect(port.sent).toEqual(["0", "1", "2"])
+      })
+  )
+
   it.live("leave the line when it is not their turn any more, and the next may send", () =>
     Effect.promise(async () => {
       const { port, socket } = openNow(Zmq.req(), { room: 0 })
@@ -627,20 +700,22 @@ describe("A late reply", () => {
     })
   )
 
-  it.live("does not answer the next request that is sent in the tick in which it comes (REQ)", () =>
-    Effect.promise(async () => {
-      const { port, socket } = openNow(Zmq.req())
-      // The peer answers before the send has returned.
-      port.answer = (message) => {
-        port.arriveUnnoticed(`reply to ${message}`)
-        return "sent"
-      }
-      const first = Effect.runFork(socket.request("a"))
-      first.interruptUnsafe()
-      const second = Effect.runFork(Effect.map(socket.request("b"), textOf))
-      await turns(4)
-      expect([outcome(first), outcome(second)]).toEqual(["interrupted", "reply to b"])
-    })
+  it.live.skipIf(floor === "port")(
+    "does not answer the next request that is sent in the tick in which it comes (REQ)",
+    () =>
+      Effect.promise(async () => {
+        const { port, socket } = openNow(Zmq.req())
+        // The peer answers before the send has returned.
+        port.answer = (message) => {
+          port.arriveUnnoticed(`reply to ${message}`)
+          return "sent"
+        }
+        const first = Effect.runFork(socket.request("a"))
+        first.interruptUnsafe()
+        const second = Effect.runFork(Effect.map(socket.request("b"), textOf))
+        await turns(4)
+        expect([outcome(first), outcome(second)]).toEqual(["interrupted", "reply to b"])
+      })
   )
 
   it.live("does not answer the next request, interrupted at whatever moment (REQ)", () =>
@@ -900,11 +975,68 @@ describe("What a stream has lent", () => {
 })
 
 // -----------------------------------------------------------------------------
+// the newest only
+// -----------------------------------------------------------------------------
+
+describe("With CONFLATE", () => {
+  const consumers: {
+    readonly [name: string]: (
+      socket: Zmq.Pull,
+      handle: (text: string) => Effect.Effect<void>
+    ) => Effect.Effect<unknown, unknown>
+  } = {
+    recv: (socket, handle) => Effect.forever(Effect.flatMap(socket.recvString, handle)),
+    tryRecv: (socket, handle) =>
+      Effect.forever(
+        Effect.flatMap(
+          socket.tryRecv,
+          Option.match({ onNone: () => Effect.yieldNow, onSome: (one) => handle(`${one}`) })
+        )
+      ),
+    drain: (socket, handle) =>
+      Effect.forever(Effect.flatMap(socket.drain, (all) => Effect.forEach(all, (one) => handle(`${one}`)))),
+    strings: (socket, handle) => Stream.runForEach(socket.strings, handle),
+    messages: (socket, handle) => Stream.runForEach(socket.messages, (message) => handle(`${message}`)),
+    runForEach: (socket, handle) => socket.runForEach((message) => handle(`${message}`))
+  }
+  for (const [name, consume] of Object.entries(consumers)) {
+    it.live(`what is held is out of date when there is something newer: ${name}`, () =>
+      Effect.promise(async () => {
+        const { port, socket } = openNow(Zmq.pull({ conflate: true }))
+        // One message is in the mailbox, as a receive was given up, and another with libzmq.
+        const bring = async (number: number) => {
+          const givenUp = Effect.runFork(socket.recv)
+          await turns()
+          givenUp.interruptUnsafe()
+          expect(port.isReceiving).toBe(true)
+          port.arrive(`old ${number}`)
+          await turns()
+          port.arriveUnnoticed(`new ${number}`)
+        }
+        const got: Array<string> = []
+        await bring(0)
+        const consumer = Effect.runFork(
+          consume(socket, (text) =>
+            Effect.promise(async () => {
+              got.push(text)
+              if (got.length < 5) await bring(got.length)
+            })
+          )
+        )
+        expect(await turnsUntil(() => got.length === 5)).toBe(true)
+        consumer.interruptUnsafe()
+        expect(got).toEqual(["new 0", "new 1", "new 2", "new 3", "new 4"])
+      })
+    )
+  }
+})
+
+// -----------------------------------------------------------------------------
 // messages that libzmq gives back
 // -----------------------------------------------------------------------------
 
 describe("A message that libzmq takes back", () => {
-  it.live("is sent again before all others, once", () =>
+  it.live.skipIf(floor === "port")("is sent again before all others, once", () =>
     Effect.promise(async () => {
       const { port, socket } = openNow(Zmq.push(), { admission: "writable", room: 1 })
       await Effect.runPromise(socket.send("a"))
@@ -1036,7 +1168,6 @@ describe("Under a flood that never ends", () => {
       expect(await Effect.runPromise(small.socket.recvString)).toBe("0")
       await turns(20)
       expect(small.port.handedOver).toBeLessThanOrEqual(3)
-      expect(messageOf("0")[0].toString()).toBe("0")
     })
   )
 })

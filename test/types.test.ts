@@ -2,7 +2,18 @@
  * The types of the public interface. What is stated here is checked by `tsc`,
  * in `npm run check`; what can be seen at run time is checked by vitest as well.
  */
-import { Effect, type Layer, type Option, type Redacted, Schema, type Scope, type Sink, type Stream } from "effect"
+import {
+  type Cause,
+  Effect,
+  type Layer,
+  type Option,
+  type Redacted,
+  Schedule,
+  Schema,
+  type Scope,
+  type Sink,
+  type Stream
+} from "effect"
 import { Curve, Null, Plain, Zmq } from "effect-zmq"
 import { describe, expect, expectTypeOf, it } from "vitest"
 
@@ -14,11 +25,31 @@ type SocketOperation =
   | "unbind"
   | "disconnect"
   | "events"
+  | "status"
+  | "statusChanges"
   | "awaitConnected"
   | "awaitPeers"
   | "stats"
-type ReceivesOperation = "recv" | "recvString" | "recvStrings" | "recvJson" | "recvSchema" | "recvAs" | "tryRecv"
-type ReceiverOperation = ReceivesOperation | "drain" | "messages" | "strings" | "stream" | "streamAs" | "runForEach"
+type ReceivesOperation =
+  | "recvWithPeer"
+  | "recv"
+  | "recvString"
+  | "recvStrings"
+  | "recvJson"
+  | "recvSchema"
+  | "recvAs"
+  | "tryRecv"
+type ReceiverOperation =
+  | ReceivesOperation
+  | "drain"
+  | "messages"
+  | "strings"
+  | "stream"
+  | "streamAs"
+  | "runForEach"
+  | "runForEachAs"
+  | "batches"
+  | "runForEachBatch"
 type SendsOperation = "send" | "sendJson" | "sendSchema" | "sendAs" | "trySend"
 type SenderOperation = SendsOperation | "sendAll" | "sink"
 type SubscriberOperation = "subscribe" | "unsubscribe"
@@ -31,12 +62,34 @@ const socketOperations = [
   "unbind",
   "disconnect",
   "events",
+  "status",
+  "statusChanges",
   "awaitConnected",
   "awaitPeers",
   "stats"
 ]
-const receivesOperations = ["recv", "recvString", "recvStrings", "recvJson", "recvSchema", "recvAs", "tryRecv"]
-const receiverOperations = [...receivesOperations, "drain", "messages", "strings", "stream", "streamAs", "runForEach"]
+const receivesOperations = [
+  "recv",
+  "recvWithPeer",
+  "recvString",
+  "recvStrings",
+  "recvJson",
+  "recvSchema",
+  "recvAs",
+  "tryRecv"
+]
+const receiverOperations = [
+  ...receivesOperations,
+  "drain",
+  "messages",
+  "strings",
+  "stream",
+  "streamAs",
+  "runForEach",
+  "runForEachAs",
+  "batches",
+  "runForEachBatch"
+]
 const sendsOperations = ["send", "sendJson", "sendSchema", "sendAs", "trySend"]
 const senderOperations = [...sendsOperations, "sendAll", "sink"]
 
@@ -46,10 +99,18 @@ describe("each socket type has exactly its operations", () => {
     expectTypeOf<keyof Zmq.Push>().toEqualTypeOf<SocketOperation | SenderOperation>()
     expectTypeOf<keyof Zmq.Pub>().toEqualTypeOf<SocketOperation | SenderOperation | "awaitSubscribers">()
     expectTypeOf<keyof Zmq.Sub>().toEqualTypeOf<SocketOperation | ReceiverOperation | SubscriberOperation>()
-    expectTypeOf<keyof Zmq.Req>().toEqualTypeOf<SocketOperation | ReceivesOperation | SendsOperation | "request">()
-    expectTypeOf<keyof Zmq.Rep>().toEqualTypeOf<SocketOperation | ReceivesOperation | SendsOperation | "serve">()
-    expectTypeOf<keyof Zmq.Dealer>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation | "request">()
-    expectTypeOf<keyof Zmq.Router>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation | "serve">()
+    expectTypeOf<keyof Zmq.Req>().toEqualTypeOf<
+      SocketOperation | ReceivesOperation | SendsOperation | "request" | "requestAs"
+    >()
+    expectTypeOf<keyof Zmq.Rep>().toEqualTypeOf<
+      SocketOperation | ReceivesOperation | SendsOperation | "serve" | "serveAs"
+    >()
+    expectTypeOf<keyof Zmq.Dealer>().toEqualTypeOf<
+      SocketOperation | ReceiverOperation | SenderOperation | "request" | "requestAs"
+    >()
+    expectTypeOf<keyof Zmq.Router>().toEqualTypeOf<
+      SocketOperation | ReceiverOperation | SenderOperation | "serve" | "serveAs"
+    >()
     expectTypeOf<keyof Zmq.Pair>().toEqualTypeOf<SocketOperation | ReceiverOperation | SenderOperation>()
     expectTypeOf<keyof Zmq.XPub>().toEqualTypeOf<
       SocketOperation | ReceiverOperation | SenderOperation | "awaitSubscribers"
@@ -65,10 +126,10 @@ describe("each socket type has exactly its operations", () => {
     [Zmq.push(), senderOperations],
     [Zmq.pub(), [...senderOperations, "awaitSubscribers"]],
     [Zmq.sub({ subscribe: "" }), [...receiverOperations, "subscribe", "unsubscribe"]],
-    [Zmq.req(), [...receivesOperations, ...sendsOperations, "request"]],
-    [Zmq.rep(), [...receivesOperations, ...sendsOperations, "serve"]],
-    [Zmq.dealer(), [...receiverOperations, ...senderOperations, "request"]],
-    [Zmq.router(), [...receiverOperations, ...senderOperations, "serve"]],
+    [Zmq.req(), [...receivesOperations, ...sendsOperations, "request", "requestAs"]],
+    [Zmq.rep(), [...receivesOperations, ...sendsOperations, "serve", "serveAs"]],
+    [Zmq.dealer(), [...receiverOperations, ...senderOperations, "request", "requestAs"]],
+    [Zmq.router(), [...receiverOperations, ...senderOperations, "serve", "serveAs"]],
     [Zmq.pair(), [...receiverOperations, ...senderOperations]],
     [Zmq.xpub(), [...receiverOperations, ...senderOperations, "awaitSubscribers"]],
     [Zmq.xsub(), [...receiverOperations, ...senderOperations, "subscribe", "unsubscribe"]],
@@ -121,6 +182,9 @@ describe("each socket type has exactly its operations", () => {
     const provideWrong = Zmq.send("to whom?").pipe(
       Effect.provide(Zmq.layer(Zmq.pull({ connect: "tcp://127.0.0.1:5555" })))
     )
+    const sendUnrouted = Zmq.send("to whom?").pipe(Effect.provide(Zmq.layer(Zmq.router())))
+    // Nor does a ROUTER, which may know no such peer.
+    expectTypeOf<Effect.Services<typeof sendUnrouted>>().toEqualTypeOf<Zmq.Sender>()
     // The PULL does not stand in for a sender.
     expectTypeOf<Effect.Services<typeof provideWrong>>().toEqualTypeOf<Zmq.Sender>()
     expect([nonsense, openWrong, sendWrong]).toHaveLength(3)
@@ -160,6 +224,29 @@ describe("the error channel lists what an operation can fail with", () => {
     >()
     const handled = (pull: Zmq.Pull) => pull.runForEach(() => Effect.fail("no" as const))
     expectTypeOf<ReturnType<typeof handled>>().toEqualTypeOf<Effect.Effect<never, Zmq.Again | Zmq.Closed | "no">>()
+    const stopped = (pull: Zmq.Pull, until: Effect.Effect<number, "late", Zmq.Sender>) =>
+      pull.runForEach(() => Effect.fail("no" as const), { until, concurrency: 2 })
+    expectTypeOf<ReturnType<typeof stopped>>().toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | "no" | "late", Zmq.Sender>
+    >()
+    const settled = (pull: Zmq.Pull, dead: Zmq.Push) =>
+      pull.runForEach(() => Effect.fail("no" as const), {
+        retry: Schedule.recurs(1),
+        orElse: (message, cause) => {
+          expectTypeOf(message).toEqualTypeOf<Zmq.Message>()
+          expectTypeOf(cause).toEqualTypeOf<Cause.Cause<"no">>()
+          return dead.send(message)
+        }
+      })
+    expectTypeOf<ReturnType<typeof settled>>().toEqualTypeOf<
+      Effect.Effect<never, Zmq.Again | Zmq.Closed | Zmq.EncodeError>
+    >()
+    const retried = (pull: Zmq.Pull) => pull.runForEach(() => Effect.fail("no" as const), { retry: Schedule.recurs(1) })
+    expectTypeOf<ReturnType<typeof retried>>().toEqualTypeOf<Effect.Effect<never, Zmq.Again | Zmq.Closed | "no">>()
+    const here = Zmq.runForEach(() => Effect.void, { concurrency: 2 })
+    expectTypeOf(here).toEqualTypeOf<Effect.Effect<never, Zmq.Again | Zmq.Closed, Zmq.Receiver>>()
+    const hereUntil = Zmq.runForEach(() => Effect.void, { until: Effect.void })
+    expectTypeOf(hereUntil).toEqualTypeOf<Effect.Effect<void, Zmq.Again | Zmq.Closed, Zmq.Receiver>>()
   })
 
   it("sending", () => {
@@ -189,6 +276,20 @@ describe("the error channel lists what an operation can fail with", () => {
     const served = (rep: Zmq.Rep) => rep.serve(() => Effect.fail("no" as const))
     expectTypeOf<ReturnType<typeof served>>().toEqualTypeOf<
       Effect.Effect<never, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState | "no">
+    >()
+    const gaveUp = Zmq.serve(() => Effect.fail("no" as const), {
+      orElse: (_, cause) => {
+        expectTypeOf(cause).toEqualTypeOf<Cause.Cause<"no" | Zmq.EncodeError>>()
+        return Effect.logWarning(cause)
+      },
+      until: Effect.void
+    })
+    expectTypeOf(gaveUp).toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState, Zmq.Responder>
+    >()
+    const stopped = Zmq.serve(() => Effect.succeed("yes"), { until: Effect.void })
+    expectTypeOf(stopped).toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState, Zmq.Responder>
     >()
   })
 
@@ -296,13 +397,25 @@ describe("accessors need what they use, and no more", () => {
 
   it("the others", () => {
     expectTypeOf(Zmq.send).returns.toEqualTypeOf<
-      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.Unroutable, Zmq.Sender>
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError, Zmq.Sender>
     >()
     expectTypeOf(Zmq.request).returns.toEqualTypeOf<
       Effect.Effect<Zmq.Message, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.InvalidState, Zmq.Requester>
     >()
     expectTypeOf(Zmq.subscribe).returns.toEqualTypeOf<Effect.Effect<void, Zmq.Closed, Zmq.Subscriber | Scope.Scope>>()
     expectTypeOf(Zmq.endpoints).toEqualTypeOf<Effect.Effect<ReadonlyArray<string>, never, Zmq.Socket>>()
+  })
+
+  it("a send of a PUSH cannot fail as that of a ROUTER can", () => {
+    const sent = () => Effect.provide(Zmq.send("a"), Zmq.layer(Zmq.push()))
+    expectTypeOf<ReturnType<typeof sent>>().toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.SocketError>
+    >()
+    const toPeer = Zmq.PeerSender.use((peers) => peers.send(["a", "b"]))
+    const routed = () => Effect.provide(toPeer, Zmq.layer(Zmq.router()))
+    expectTypeOf<ReturnType<typeof routed>>().toEqualTypeOf<
+      Effect.Effect<void, Zmq.Again | Zmq.Closed | Zmq.EncodeError | Zmq.Unroutable | Zmq.SocketError>
+    >()
   })
 
   it("a layer provides what its socket can do, and asks for no scope", () => {
@@ -320,7 +433,7 @@ describe("accessors need what they use, and no more", () => {
     >()
     const router = () => Zmq.layer(Zmq.router())
     expectTypeOf<ReturnType<typeof router>>().toEqualTypeOf<
-      Layer.Layer<Zmq.Socket | Zmq.Receiver | Zmq.Sender | Zmq.Responder, Zmq.SocketError>
+      Layer.Layer<Zmq.Socket | Zmq.Receiver | Zmq.PeerSender | Zmq.Responder, Zmq.SocketError>
     >()
     const req = () => Zmq.layer(Zmq.req())
     expectTypeOf<ReturnType<typeof req>>().toEqualTypeOf<Layer.Layer<Zmq.Socket | Zmq.Requester, Zmq.SocketError>>()

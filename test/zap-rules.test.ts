@@ -5,7 +5,7 @@ import { Zap, type Zmq } from "effect-zmq"
 import { expectTypeOf } from "vitest"
 import { encode } from "../src/internal/security/z85.ts"
 import { matches, originOf, parseRule } from "../src/internal/zap/address.ts"
-import { check } from "../src/internal/zap/policy.ts"
+import { attempt, type Checked, check } from "../src/internal/zap/policy.ts"
 import { accepted, denied, isMalformed, parse } from "../src/internal/zap/protocol.ts"
 import { OptionError } from "../src/ZmqError.ts"
 import { numbers, randomFrom } from "./support/sockets.ts"
@@ -256,25 +256,144 @@ it("a layer needs what its authenticators need, and fails with what makes them f
   expect(wrong).toHaveLength(0)
 })
 
-describe("peers without credentials", () => {
-  const judge = (options: Zap.Options) =>
-    Effect.gen(function* () {
-      const { policies } = yield* check(options)
-      const request = { domain: "", address: "127.0.0.1", identity: Buffer.alloc(0), mechanism: "NULL" } as const
-      return policies.judge(request)._tag
-    })
-  const key = encode(Buffer.alloc(32, 1)) as never
+const judging = (options: Zap.Options) =>
+  Effect.map(check(options) as Effect.Effect<Checked, OptionError>, ({ policies }) => {
+    /** What is said of a request from there, in a word or two. */
+    const judge = (address: string, domain = "", mechanism: "NULL" | "PLAIN" = "NULL"): string => {
+      const peer = { domain, address, identity: Buffer.alloc(0) }
+      const judgement = policies.judge(
+        mechanism === "NULL"
+          ? { ...peer, mechanism }
+          : { ...peer, mechanism, username: "ann", password: Redacted.make("hush") }
+      )
+      return judgement._tag === "Deny" ? `Deny ${judgement.reason}` : judgement._tag
+    }
+    return { judge, policies }
+  })
 
-  it.effect(
-    "are let in by an address that is allowed, and by one that is not denied if nothing asks for more",
-    () =>
-      Effect.gen(function* () {
-        expect(yield* judge({})).toBe("Deny")
-        expect(yield* judge({ allow: ["127.0.0.1"] })).toBe("Accept")
-        expect(yield* judge({ deny: ["192.0.2.1"] })).toBe("Accept")
-        expect(yield* judge({ deny: ["192.0.2.1"], curve: [key] })).toBe("Deny")
-        expect(yield* judge({ deny: ["192.0.2.1"], plain: Zap.anybody })).toBe("Deny")
-        expect(yield* judge({ allow: ["127.0.0.1"], curve: [key] })).toBe("Accept")
-      }).pipe(Effect.scoped) as Effect.Effect<void, OptionError>
+describe("peers without credentials", () => {
+  const judge = (options: Zap.Options) => Effect.map(judging(options), ({ judge }) => judge("127.0.0.1").split(" ")[0])
+  const publicKey = encode(key)!
+
+  it.effect("are let in by an address that is allowed, and by one that is not denied if nothing asks for more", () =>
+    Effect.gen(function* () {
+      expect(yield* judge({})).toBe("Deny")
+      expect(yield* judge({ allow: ["127.0.0.1"] })).toBe("Accept")
+      expect(yield* judge({ deny: ["192.0.2.1"] })).toBe("Accept")
+      expect(yield* judge({ deny: ["192.0.2.1"], curve: [publicKey] })).toBe("Deny")
+      expect(yield* judge({ deny: ["192.0.2.1"], plain: Zap.anybody })).toBe("Deny")
+      expect(yield* judge({ allow: ["127.0.0.1"], curve: [publicKey] })).toBe("Accept")
+    })
   )
 })
+
+describe("an address", () => {
+  const all = ["0.0.0.0/0", "::/0", "ipc"]
+  const peers = ["127.0.0.1", "10.1.2.3", "::1", "localhost:1000:1000:4711"]
+  const rules = ["127.0.0.0/8", "10.1.2.3", "::1", "ipc"]
+
+  it.effect.each(peers.map((peer, index) => [peer, rules[index]!] as const))(
+    "that is denied is denied, whatever is allowed: %s",
+    ([peer, rule]) =>
+      Effect.gen(function* () {
+        const users = {
+          allow: [...all, peer.startsWith("local") ? "ipc" : peer],
+          null: Zap.anybody,
+          plain: Zap.anybody
+        }
+        const denying: ReadonlyArray<readonly [string, Zap.Options]> = [
+          ["", { ...users, deny: [rule] }],
+          ["users", { domains: { users: { ...users, deny: [rule] } } }],
+          // The `deny` of the layer counts in all domains.
+          ["users", { deny: [rule], domains: { users } }],
+          ["users", { ...users, deny: [rule], domains: { users } }]
+        ]
+        for (const [domain, options] of denying) {
+          const { judge } = yield* judging(options)
+          for (const other of peers) {
+            const expected = other === peer ? "Deny Address" : "Ask"
+            expect([other, judge(other, domain)]).toEqual([other, expected])
+            expect([other, judge(other, domain, "PLAIN")]).toEqual([other, expected])
+          }
+        }
+      })
+  )
+
+  // libzmq could not tell, or told what nobody can read.
+  it.effect.each(["", "unknown", "127.0.0.1:5555"])(
+    "that is unknown is denied wherever there are rules: %j",
+    (address) =>
+      Effect.gen(function* () {
+        const users = { null: Zap.anybody, plain: Zap.anybody }
+        const [allow, deny] = [all, ["192.0.2.1"]]
+        const ruled: ReadonlyArray<readonly [string, Zap.Options]> = [
+          ["", { ...users, allow }],
+          ["", { ...users, deny }],
+          ["users", { domains: { users: { ...users, allow } } }],
+          ["users", { domains: { users: { ...users, deny } } }],
+          ["users", { deny, domains: { users } }]
+        ]
+        for (const [domain, options] of ruled) {
+          const { judge } = yield* judging(options)
+          for (const mechanism of ["NULL", "PLAIN"] as const) {
+            expect(judge(address, domain, mechanism)).toBe("Deny Address")
+            expect(judge("127.0.0.1", domain, mechanism)).toBe("Ask")
+          }
+        }
+        const { judge } = yield* judging({ ...users, domains: { others: { allow, deny } } })
+        expect(judge(address)).toBe("Ask")
+      })
+  )
+
+  it.effect("is judged by the rules that were set last, and misspelt ones change nothing", () =>
+    Effect.gen(function* () {
+      const { judge, policies } = yield* judging({ null: Zap.anybody, domains: { users: { null: Zap.anybody } } })
+      for (const domain of [undefined, "users"]) {
+        policies.setRules({ deny: ["127.0.0.1"] }, domain)
+        for (const [wrong, option] of [
+          [{ denny: ["10.1.2.3"] }, "rules.denny"],
+          [{ allow: all, Deny: [] }, "rules.Deny"],
+          [{ null: Zap.anybody }, "rules.null"],
+          [["127.0.0.1"], "rules"],
+          ["allow", "rules"],
+          [null, "rules"],
+          [undefined, "rules"],
+          [{ allow: ["localhost"] }, "allow"],
+          [{ allow: all, deny: "ipc" }, "deny"]
+        ] as const) {
+          const set = attempt(() => policies.setRules(wrong as never, domain))
+          expect([option, (yield* Effect.flip(set)).option]).toEqual([option, option])
+        }
+        expect(judge("127.0.0.1", domain)).toBe("Deny Address")
+        expect(judge("10.1.2.3", domain)).toBe("Ask")
+        policies.setRules({}, domain)
+        expect(judge("127.0.0.1", domain)).toBe("Ask")
+      }
+    })
+  )
+})
+
+it.effect("a table of passwords lets in whom it has, with the right one, and nobody without one", () =>
+  Effect.gen(function* () {
+    const names = ["ann", "bob", "Ann", "", "nobody", "__proto__", "constructor"]
+    const passwords = ["hush", "hash", "Hush", "", "hush\0", "undefined"]
+    const tables: ReadonlyArray<Readonly<Record<string, string>>> = [{ ann: "hush", bob: "hash" }, { ann: "hash" }, {}]
+    for (const table of tables) {
+      const plain = Object.fromEntries(Object.entries(table).map(([name, text]) => [name, Redacted.make(text)]))
+      const { policies } = yield* judging({ plain })
+      for (const username of names) {
+        for (const text of passwords) {
+          const password = Redacted.make(text)
+          const peer = { domain: "", address: "127.0.0.1", identity: Buffer.alloc(0) }
+          const request: Zap.PlainRequest = { ...peer, mechanism: "PLAIN", username, password }
+          const judgement = policies.judge(request)
+          if (judgement._tag !== "Ask") return expect.fail(`${username} is not asked for a password`)
+          const decide = judgement.decider as Zap.Authenticator<Zap.PlainRequest, never, never>
+          const verdict = (yield* decide(request))._tag
+          const expected = Object.hasOwn(table, username) && table[username] === text ? "Accept" : "Deny"
+          expect([username, text, verdict]).toEqual([username, text, expected])
+        }
+      }
+    }
+  })
+)

@@ -9,6 +9,8 @@ export class Ledger {
   /** The numbers that were still in a queue at the end. */
   private readonly inQueue: Uint8Array
 
+  /** Grows with each entry, so that one sees whether anything still moves. */
+  entries = 0
   handled = 0
   twice = 0
   redelivered = 0
@@ -23,6 +25,7 @@ export class Ledger {
   }
 
   reachedSink(number: number): void {
+    this.entries++
     if (this.atSink[number]!++ === 0) this.handled++
     // A handler that was interrupted runs again, so that only the others count.
     else if (this.started[number] === 0) this.twice++
@@ -33,11 +36,17 @@ export class Ledger {
   }
 
   foundInQueue(number: number): void {
+    this.entries++
     this.inQueue[number]!++
   }
 
   get queued(): number {
     return this.count((number) => this.atSink[number] === 0 && this.inQueue[number]! > 0)
+  }
+
+  /** Those that reached the sink, and those that were in a queue. */
+  get found(): number {
+    return this.handled + this.queued
   }
 
   /** Sent, and now neither handled nor in a queue. */

@@ -1,9 +1,12 @@
 /** A ventilator, six workers and a sink, and the weather they work in. */
-import { Effect, Fiber, Option, Random, Schedule } from "effect"
+import { Data, Effect, Fiber, Option, Random, Schedule } from "effect"
 import { Zmq } from "effect-zmq"
 import type { Jobs, OpenJobs } from "./jobs.ts"
 import { Ledger } from "./ledger.ts"
 import type { Storm } from "./progress.ts"
+
+/** The books cannot be made up: messages are still on their way somewhere, and do not move. */
+export class Unsettled extends Data.TaggedError("Unsettled")<{ readonly found: number; readonly sent: number }> {}
 
 /** What a worker has: jobs, the way to the sink, and the ledger. */
 interface Desk {
@@ -74,23 +77,65 @@ const ventilate = (out: Zmq.Push, messages: number, ledger: Ledger) =>
     }
   })
 
-const collect = (sink: Zmq.Pull, ledger: Ledger) =>
-  Effect.forever(Effect.map(sink.recvString, (job) => ledger.reachedSink(Number(job))))
+/** Not a number: the last message on a connection. Whoever has it has all that was sent before it. */
+const end = "end"
 
-/** What the next receives get: all that is still there, until nothing came for a second. */
+const collect = (sink: Zmq.Pull, ledger: Ledger) =>
+  Effect.gen(function* () {
+    // An end for each worker: each has a connection of its own.
+    let open = workers.length
+    while (open > 0) {
+      const job = yield* sink.recvString
+      if (job === end) open--
+      else ledger.reachedSink(Number(job))
+    }
+  })
+
+/** What the next receives get: all that is still there. */
 const drain = (jobs: Jobs, ledger: Ledger) =>
-  jobs.recvString.pipe(
-    Effect.retry(Schedule.spaced("1 millis")),
-    Effect.timeout("1 second"),
-    Effect.map((job) => ledger.foundInQueue(Number(job))),
-    Effect.forever,
-    Effect.ignore
-  )
+  Effect.gen(function* () {
+    // The wrapper's receives fail as long as one that was interrupted is pending.
+    const receive = Effect.retry(jobs.recvString, Schedule.spaced("1 millis"))
+    for (let job = yield* receive; job !== end; job = yield* receive) ledger.foundInQueue(Number(job))
+  })
+
+/**
+ * Counts until nothing can move any more, however slow the machine is. A
+ * connection keeps its order: so an end is sent behind the jobs, and then one
+ * behind the results. What nobody has got by then, nobody gets any more.
+ */
+const settle = (ventilator: Zmq.Push, desks: ReadonlyArray<Desk>, sink: Fiber.Fiber<void, unknown>, ledger: Ledger) =>
+  Effect.gen(function* () {
+    // Again and again: a receive of the wrapper that was interrupted swallows one.
+    const anEndForEach = ventilator.sendAll(workers.map(() => end))
+    const sendEnds = Effect.forever(Effect.andThen(anEndForEach, Effect.sleep("20 millis")))
+    const drainAll = Effect.forEach(desks, (desk) => drain(desk.jobs, ledger), { concurrency: "unbounded" })
+    yield* Effect.raceFirst(drainAll, sendEnds)
+    for (const desk of desks) yield* desk.results.send(end)
+    yield* Fiber.join(sink)
+  })
+
+/**
+ * Fails when nothing has been sent, handled or found for a minute, or longer
+ * where this process hardly gets its turn: it has to look so often.
+ */
+const giveUp = (ledger: Ledger) =>
+  Effect.gen(function* () {
+    let before = 0
+    for (let looks = 0; looks < 600; looks++) {
+      yield* Effect.sleep("100 millis")
+      const now = ledger.sent + ledger.entries
+      if (now !== before) looks = 0
+      before = now
+    }
+    return yield* new Unsettled({ found: ledger.found, sent: ledger.sent })
+  })
 
 export const storm = (openJobs: OpenJobs, messages: number): Storm => {
   const ledger = new Ledger(messages)
   const run = Effect.gen(function* () {
-    const ventilator = yield* Zmq.push({ bind: "tcp://127.0.0.1:*" })
+    // What it has left in the end are ends that nobody waits for.
+    const ventilator = yield* Zmq.push({ bind: "tcp://127.0.0.1:*", linger: 0 })
     const sink = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
     const desks: Array<Desk> = []
     for (const _ of workers) {
@@ -100,14 +145,14 @@ export const storm = (openJobs: OpenJobs, messages: number): Storm => {
         ledger
       })
     }
-    yield* Effect.forkScoped(collect(sink, ledger))
+    const collecting = yield* Effect.forkScoped(collect(sink, ledger))
     const weather = yield* Effect.forkScoped(
       Effect.forEach(workers, (worker, i) => restartForever(worker(desks[i]!), ledger), { concurrency: "unbounded" })
     )
     yield* ventilate(ventilator, messages, ledger)
     // The last numbers are still on their way. The storm ends where it stands.
     yield* Fiber.interrupt(weather)
-    yield* Effect.forEach(desks, (desk) => drain(desk.jobs, ledger), { concurrency: "unbounded" })
+    yield* settle(ventilator, desks, collecting, ledger)
   })
-  return { ledger, run: Effect.scoped(run) }
+  return { ledger, run: Effect.raceFirst(Effect.scoped(run), giveUp(ledger)) }
 }

@@ -1,7 +1,7 @@
 import * as Fiber from "effect/Fiber"
 import { microtask } from "./microtask.ts"
 
-// How many fibers may rest for a microtask before the event loop gets its turn (P8).
+// How many fibers may rest for a microtask before the event loop gets its turn (docs/guarantees.md, P8).
 const restsPerTurn = 64
 
 /**

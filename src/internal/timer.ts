@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -8,9 +9,14 @@ import * as Fiber from "effect/Fiber"
  * Returns what stops it. Call it only from within a fiber.
  */
 export const startTimer = (millis: number, expired: () => void): (() => void) => {
-  const fiber = Fiber.getCurrent()!
-  const sleep = fiber.getRef(Clock.Clock).sleep(Duration.millis(millis))
-  const sleeper = Effect.runForkWith(fiber.context)(sleep)
+  const { context } = Fiber.getCurrent()!
+  return startTimerWith(context, millis, expired)
+}
+
+/** The same by the clock of a context, from wherever. */
+export const startTimerWith = (context: Context.Context<never>, millis: number, expired: () => void): (() => void) => {
+  const sleep = Effect.flatMap(Clock.Clock, (clock) => clock.sleep(Duration.millis(millis)))
+  const sleeper = Effect.runForkWith(context)(sleep)
   sleeper.addObserver((exit) => {
     if (exit._tag === "Success") expired()
   })

@@ -1,6 +1,6 @@
 /**
  * What all sockets and proxies together may do in one turn of the event loop
- * (P8). Then everything else has its turn.
+ * (docs/guarantees.md, P8). Then everything else has its turn.
  */
 export class Turn {
   private readonly most: number

@@ -101,7 +101,7 @@ const round = Effect.gen(function* () {
   }
   for (const scope of chance(0.5) ? scopes : scopes.toReversed()) yield* Scope.close(scope, Exit.void)
   for (const fiber of fibers) {
-    const ended = yield* Effect.raceFirst(Effect.asSome(Fiber.await(fiber)), Effect.as(pause(10_000), Option.none()))
+    const ended = yield* Effect.raceFirst(Effect.asSome(Fiber.await(fiber)), Effect.as(pause(60_000), Option.none()))
     if (Option.isNone(ended)) console.log("stuck")
     else if (Exit.isFailure(ended.value) && Cause.hasDies(ended.value.cause)) {
       console.log(Cause.pretty(ended.value.cause))

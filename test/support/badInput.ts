@@ -283,7 +283,7 @@ const refusedContent = (
     const sent = typeof message === "string" || message instanceof Uint8Array ? [message] : message
     const hex = (frames: ReadonlyArray<string | Uint8Array>) =>
       frames.map((frame) => Buffer.from(frame as string).toString("hex")).join()
-    if (hex(failure.message) !== hex(sent)) return "another message"
+    if (hex(failure.frames) !== hex(sent)) return "another message"
     return (yield* pull.recvString) === "next" ? "DecodeError" : "lost the next message"
   })
 })

@@ -8,8 +8,6 @@ export interface Ended {
   readonly signal: string | null
   readonly stdout: string
   readonly stderr: string
-  /** Milliseconds from the first output to the end. */
-  readonly afterOutput: number
 }
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
@@ -28,9 +26,7 @@ export const runCommand = (command: string, args: ReadonlyArray<string>): Effect
     const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] })
     let stdout = ""
     let stderr = ""
-    let firstOutput: number | undefined
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      firstOutput ??= performance.now()
       stdout += text
     })
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -38,8 +34,7 @@ export const runCommand = (command: string, args: ReadonlyArray<string>): Effect
     })
     child.on("error", (error) => resume(Effect.die(error)))
     child.on("close", (code, signal) => {
-      const afterOutput = firstOutput === undefined ? 0 : performance.now() - firstOutput
-      resume(Effect.succeed({ code, signal, stdout, stderr, afterOutput }))
+      resume(Effect.succeed({ code, signal, stdout, stderr }))
     })
     return Effect.sync(() => {
       child.kill("SIGKILL")

@@ -8,8 +8,12 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import { type ConnectionEvent, Native, type NativeSocket, type Offer, type Source } from "../../src/internal/native.ts"
+import type { Offer, Source } from "../../src/internal/engine.ts"
+import type { NativeSocket } from "../../src/internal/zeromq/native.ts"
+import type { ConnectionEvent } from "../../src/internal/zeromq/raw.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
+import { CurrentEngine, engineOn } from "./engine.ts"
+import { ScriptedPort } from "./scriptedPort.ts"
 
 /**
  * How the socket knows that there is room: it has always (PUB), it can tell
@@ -30,7 +34,7 @@ export interface Script {
 export const messageOf = (...frames: [string | Buffer, ...Array<string | Buffer>]): Message =>
   frames.map((frame) => (typeof frame === "string" ? Buffer.from(frame) : frame)) as unknown as Message
 
-const textOf = (message: Outgoing): string =>
+export const textOf = (message: Outgoing): string =>
   (typeof message === "string" || message instanceof Uint8Array ? [message] : message)
     .map((frame) => Buffer.from(frame as Uint8Array).toString("latin1"))
     .join("|")
@@ -70,6 +74,8 @@ export class ScriptedSocket implements NativeSocket {
   readonly receivesAtOnce = true
   /** Tells of a connection. */
   tell: (event: ConnectionEvent) => void = () => {}
+  /** libzmq has done with it. */
+  ended: () => void = () => {}
   closed = false
   space: number
   flooding: boolean
@@ -144,7 +150,7 @@ export class ScriptedSocket implements NativeSocket {
   }
 
   // ---------------------------------------------------------------------------
-  // the port
+  // what the engine asks
   // ---------------------------------------------------------------------------
 
   receive(): Promise<Message> {
@@ -228,16 +234,22 @@ export class ScriptedSocket implements NativeSocket {
     this.log.push(`connect ${endpoint}`)
   }
 
+  connectOnceReady(endpoint: string): void {
+    this.log.push(`connect ${endpoint} once ready`)
+  }
+
   disconnect(endpoint: string): void {
     this.log.push(`disconnect ${endpoint}`)
+    this.tell({ type: "close", address: endpoint })
   }
 
   attend(): void {
     if (this.receiving !== undefined || this.bursting > 0) this.violations.push("attend() while a receive is pending")
   }
 
-  watch(onEvent: (event: ConnectionEvent) => void): void {
+  watch(onEvent: (event: ConnectionEvent) => void, onEnd: () => void): void {
     this.tell = onEvent
+    this.ended = onEnd
   }
 
   close(): void {
@@ -250,6 +262,7 @@ export class ScriptedSocket implements NativeSocket {
     if (message !== undefined) receiving?.resolve(message)
     else receiving?.reject(errorOf("EAGAIN"))
     this.endWait()
+    this.ended()
   }
 
   private next(): Message | undefined {
@@ -272,17 +285,23 @@ export interface Opened<S> {
   readonly port: ScriptedSocket
 }
 
+/**
+ * Whether tests with a scripted socket have it below the engine on zeromq.js, or at
+ * the port, in the place of an engine: see `port.test.ts`.
+ */
+export const floor: "binding" | "port" = process.env.SCRIPTED === undefined ? "binding" : "port"
+
 /** Opens a socket over a scripted one. */
 export const openScripted = <S, E>(
   open: Effect.Effect<S, E, Scope.Scope>,
   script?: Script
 ): Effect.Effect<Opened<S>, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const port = new ScriptedSocket(script)
-    return Effect.map(Effect.provideService(Effect.orDie(open), Native, { open: () => port }), (socket) => ({
-      socket,
-      port
-    }))
+    const atPort = floor === "port" ? new ScriptedPort(script) : undefined
+    // What is not there at the port is for tests of the binding.
+    const port = (atPort ?? new ScriptedSocket(script)) as ScriptedSocket
+    const engine = atPort?.engine ?? engineOn(() => port)
+    return Effect.map(Effect.provideService(Effect.orDie(open), CurrentEngine, engine), (socket) => ({ socket, port }))
   })
 
 /** As `openScripted`, at once and without a scope. */

@@ -79,14 +79,6 @@ export const outcome = <A, E extends { readonly _tag: string }, R>(
 /** How many files this process has open. */
 export const openFiles = (): number => readdirSync("/proc/self/fd").length
 
-export const percentile = (values: ReadonlyArray<number>, share: number): number => {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)]!
-}
-
-/** Whether a bound on time may be held to: machines that run CI are often busy with something else. */
-export const timeFactor = process.env.CI === "true" ? 2 : 1
-
 /** Random numbers that a failing run can be repeated with. */
 export const randomFrom = (seed: number) => {
   let state = seed >>> 0

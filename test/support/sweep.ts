@@ -1,6 +1,7 @@
 /**
  * The step sweep: runs a program again and again, and interrupts it at its
- * first operation, at its second, and so on until it gets no further.
+ * first operation, at its second, and so on until it gets no further. Or does
+ * something else there, such as closing its socket.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -20,6 +21,8 @@ class InterruptAt implements Scheduler.Scheduler {
   target: Fiber.Fiber<unknown, unknown> | undefined
   /** Whether the steps of all fibers count, and not just those of the target. */
   all = false
+  /** What happens at the step. */
+  act = (target: Fiber.Fiber<unknown, unknown>): void => target.interruptUnsafe()
   hit = false
   private count = 0
   private readonly step: number
@@ -36,8 +39,8 @@ class InterruptAt implements Scheduler.Scheduler {
     const { target } = this
     if (target === undefined || (fiber !== target && !this.all) || ++this.count !== this.step) return false
     this.hit = true
-    if (this.moment === "running") target.interruptUnsafe()
-    else queueMicrotask(() => target.interruptUnsafe())
+    if (this.moment === "running") this.act(target)
+    else queueMicrotask(() => this.act(target))
     return true
   }
 }
@@ -54,6 +57,8 @@ export interface Trial {
   readonly program: Effect.Effect<unknown, unknown>
   /** Whether to interrupt it at the steps of the fibers it has forked, too. */
   readonly all?: boolean
+  /** What to do at the step, when it has yielded there, instead of interrupting it. */
+  readonly instead?: () => void
   /** What happens while it runs, from its start on. */
   readonly script: () => Promise<void>
   /** Looks at what became of it. The fiber has ended. */
@@ -67,7 +72,10 @@ export const sweep = async (trial: () => Trial | Promise<Trial>, most = 2_000): 
     for (let step = 1; ; step++) {
       if (step > most) throw new Error(`the program has no end after ${most} steps`)
       const scheduler = new InterruptAt(step, moment)
-      const { all, check, program, script } = await trial()
+      const { all, check, instead, program, script } = await trial()
+      // What is done instead comes from elsewhere, while the fiber is suspended.
+      if (instead !== undefined && moment === "running") break
+      if (instead !== undefined) scheduler.act = instead
       scheduler.all = all === true
       const fiber = Effect.runFork(
         Effect.withFiber((fiber) => {

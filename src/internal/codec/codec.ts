@@ -6,12 +6,14 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Codec, FrameCodec } from "../../Codec.ts"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
-import { DecodeError, EncodeError } from "../../ZmqError.ts"
-import type { Decode } from "../receive.ts"
-import { textMade } from "../scavenge.ts"
-import { isFrame } from "../send.ts"
-import { decodeMsgpack, encodeMsgpack } from "./msgpack.ts"
+import { DecodeError, EncodeError, OptionError } from "../../ZmqError.ts"
+import type { Decode } from "../receive/receive.ts"
+import { isFrame } from "../send/send.ts"
+import { textMade } from "../texts.ts"
+import { decodeMsgpack, defaultMaxValues, encodeMsgpack, mostMaxValues, TooManyValues } from "./msgpack.ts"
 import { toCodecMsgpack } from "./msgpackSchema.ts"
+
+export type { Codec, FrameCodec }
 
 /** Why a value or a message is refused: what was expected instead. */
 export class Refusal {
@@ -81,8 +83,17 @@ export const bytesFormat: FrameFormat<Uint8Array> = {
 
 const parseJson = (frame: Buffer): unknown => {
   const string = text(frame)
-  return string === undefined ? new Refusal("JSON") : attempt(() => JSON.parse(string), "JSON")
+  if (string === undefined) return new Refusal("JSON")
+  try {
+    return JSON.parse(string)
+  } catch (cause) {
+    return new Refusal("JSON", withoutQuote(cause as SyntaxError))
+  }
 }
+
+// V8 quotes the text that it stopped at, and the log is no place for what peers send.
+const withoutQuote = (error: SyntaxError): SyntaxError =>
+  new SyntaxError(error.message.replace(/^Unexpected token .*(?= is not valid JSON$)|".*"/s, "this"))
 
 /** The JSON text of a value, or why it has none. */
 const writeJson = (value: unknown): string | Refusal => {
@@ -92,6 +103,9 @@ const writeJson = (value: unknown): string | Refusal => {
 
 export const jsonFormat: FrameFormat<unknown> = { name: "JSON", encode: writeJson, decode: parseJson }
 
+// How many characters of what a schema has to say are told.
+const longestIssue = 300
+
 // Of a schema that does what it should not, as one that waits, the cause is a defect.
 const through = <A>(run: (input: unknown) => Exit.Exit<A, unknown>, input: unknown, expected: string): A | Refusal => {
   try {
@@ -99,7 +113,12 @@ const through = <A>(run: (input: unknown) => Exit.Exit<A, unknown>, input: unkno
     if (Exit.isSuccess(exit)) return exit.value
     const reason = exit.cause.reasons[0]
     const cause = reason?._tag === "Fail" ? reason.error : reason?._tag === "Die" ? reason.defect : undefined
-    return new Refusal(`${expected}: ${cause}`, cause)
+    // The path to what is wrong has the keys of a record in it, which a peer can make as long as it likes.
+    const message = Schema.isSchemaError(cause) ? cause.message : `${cause}`
+    if (message.length <= longestIssue) return new Refusal(`${expected}: ${cause}`, cause)
+    const short = `${message.slice(0, longestIssue)}…`
+    if (Schema.isSchemaError(cause)) Object.defineProperty(cause, "message", { value: short })
+    return new Refusal(`${expected}: ${short}`, cause)
   } catch (cause) {
     return new Refusal(expected, cause)
   }
@@ -134,10 +153,19 @@ const schemaFormat = <A>(wire: Schema.Codec<A, unknown>, notation: Notation): Fr
 
 const json: Notation = { name: "JSON", write: writeJson, read: parseJson }
 
-const msgpack: Notation = {
-  name: "MessagePack",
-  write: (wire) => attempt(() => encodeMsgpack(wire), "a value that MessagePack can hold"),
-  read: (frame) => attempt(() => decodeMsgpack(frame), "MessagePack")
+const msgpack = (maxValues: number): Notation => {
+  const few = `MessagePack of at most ${maxValues} values (Codec.msgpack has the option maxValues, for peers that you trust with more)`
+  return {
+    name: "MessagePack",
+    write: (wire) => attempt(() => encodeMsgpack(wire), "a value that MessagePack can hold"),
+    read: (frame) => {
+      try {
+        return decodeMsgpack(frame, maxValues)
+      } catch (cause) {
+        return new Refusal(cause instanceof TooManyValues ? few : "MessagePack", cause)
+      }
+    }
+  }
 }
 
 const binary: Notation = {
@@ -149,8 +177,17 @@ const binary: Notation = {
 export const jsonSchemaFormat = <A>(schema: Schema.Codec<A, unknown>): FrameFormat<A> =>
   schemaFormat(Schema.toCodecJson(schema), json)
 
-export const msgpackFormat = <A>(schema: Schema.Codec<A, unknown>): FrameFormat<A> =>
-  schemaFormat(toCodecMsgpack(schema), msgpack)
+/** Throws OptionError. */
+export const msgpackFormat = <A>(
+  schema: Schema.Codec<A, unknown>,
+  { maxValues = defaultMaxValues }: { readonly maxValues?: number | undefined } = {}
+): FrameFormat<A> => {
+  if (!Number.isInteger(maxValues) || maxValues < 1 || maxValues > mostMaxValues) {
+    const expected = `a whole number of values from 1 to ${mostMaxValues}`
+    throw new OptionError({ option: "maxValues", value: maxValues, expected })
+  }
+  return schemaFormat(toCodecMsgpack(schema), msgpack(maxValues))
+}
 
 export const binaryFormat = <A>(schema: Schema.Codec<A, unknown>, options?: SchemaBinary.Options): FrameFormat<A> =>
   schemaFormat(SchemaBinary.toCodec(schema, options), binary)
@@ -245,7 +282,7 @@ const decoder =
   <A>(operation: string, { decode }: Format<A>): Decode<A> =>
   (message) => {
     const value = decode(message)
-    return value instanceof Refusal ? new DecodeError({ operation, message, ...value }) : value
+    return value instanceof Refusal ? new DecodeError({ operation, frames: message, ...value }) : value
   }
 
 const encoder =
@@ -267,7 +304,7 @@ export const decodeStrings =
     for (const frame of message) {
       const string = text(frame)
       if (string === undefined) {
-        return new DecodeError({ operation, message, expected: "frames of UTF-8 text (for bytes use recv)" })
+        return new DecodeError({ operation, frames: message, expected: "frames of UTF-8 text (for bytes use recv)" })
       }
       strings.push(string)
     }
@@ -296,7 +333,7 @@ export const encodeAs = <A>(operation: string, codec: Codec<A>) => encoder(opera
 // codecs
 // -----------------------------------------------------------------------------
 
-class CodecImpl<A> implements Codec<A> {
+export class CodecImpl<A> implements Codec<A> {
   declare readonly "~effect-zmq/Codec": Codec<A>["~effect-zmq/Codec"]
   readonly format: Format<A>
 
@@ -325,7 +362,7 @@ class FrameCodecImpl<A> extends CodecImpl<A> implements FrameCodec<A> {
   }
 }
 
-const formatOf = <A>(codec: Codec<A>): Format<A> => (codec as CodecImpl<A>).format
+export const formatOf = <A>(codec: Codec<A>): Format<A> => (codec as CodecImpl<A>).format
 const frameOf = <A>(codec: FrameCodec<A>): FrameFormat<A> => (codec as FrameCodecImpl<A>).frame
 
 /** A codec of one frame. */

@@ -3,8 +3,8 @@
  *
  * Integers are integers whatever their size, as typed peers want them: those
  * beyond 2^53 are a bigint here. Text is strict UTF-8. What a frame claims is
- * never believed before the bytes are there, and a frame has ten million values
- * at most, so that none takes more memory than its size accounts for.
+ * never believed before the bytes are there, and a frame has a limit on how many
+ * values it may be decoded to: one of a single byte takes up to two hundred.
  */
 import { isUtf8 } from "node:buffer"
 
@@ -13,9 +13,14 @@ export class MsgpackError extends Error {
   override readonly name = "MsgpackError"
 }
 
-// A value may take fifty times the bytes of its frame. V8 ends the process when
-// a list grows beyond a hundred million of them.
-const mostValues = 10_000_000
+/** A frame has more values than it may have. Thrown. */
+export class TooManyValues extends MsgpackError {}
+
+/** How many values a frame may have unless told otherwise. They take 200 MB at most. */
+export const defaultMaxValues = 1_000_000
+
+/** V8 ends the process when a list grows beyond a hundred million values. */
+export const mostMaxValues = 10_000_000
 
 // As PyZMQ's users know it from `msgpack`. A value that holds itself ends here.
 const deepest = 512
@@ -251,17 +256,19 @@ class Reader {
   private readonly frame: Buffer
   private at = 0
   private depth = 0
+  private readonly maxValues: number
   private values = 0
 
-  constructor(frame: Buffer) {
+  constructor(frame: Buffer, maxValues: number) {
     this.frame = frame
+    this.maxValues = maxValues
   }
 
   /** As many values are to come, of at least a byte each. */
   private expect(count: number): void {
     if (count > this.frame.length - this.at) throw cutOff()
     this.values += count
-    if (this.values > mostValues) throw new MsgpackError(`more than ${mostValues} values in a frame`)
+    if (this.values > this.maxValues) throw new TooManyValues(`more than ${this.maxValues} values`)
   }
 
   decode(): unknown {
@@ -403,7 +410,7 @@ class Reader {
 
   private map(count: number): Record<string, unknown> {
     if (++this.depth > deepest) throw tooDeep()
-    this.expect(2 * count)
+    this.expect(count)
     const record: Record<string, unknown> = {}
     for (let i = 0; i < count; i++) {
       const key = this.read()
@@ -443,4 +450,5 @@ class Reader {
 }
 
 /** Decodes a frame, or throws. Bytes in it are views of the frame. */
-export const decodeMsgpack = (frame: Buffer): unknown => new Reader(frame).decode()
+export const decodeMsgpack = (frame: Buffer, maxValues: number = defaultMaxValues): unknown =>
+  new Reader(frame, maxValues).decode()

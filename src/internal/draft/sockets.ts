@@ -1,32 +1,33 @@
-/**
- * The draft socket types: which operations each has, and how they are made.
- * They receive and send as all the others do.
- */
-import { createSocket } from "node:dgram"
-import { readFileSync } from "node:fs"
 import { isIPv4 } from "node:net"
-import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
-import type { FrameCodec } from "../../Codec.ts"
 import type * as Draft from "../../Draft.ts"
 import type { Frame, Message, Outgoing } from "../../Message.ts"
 import type * as Zmq from "../../Zmq.ts"
-import { BindError, DecodeError, EncodeError, OptionError, type SocketError } from "../../ZmqError.ts"
-import { decodeAs, decodeJson, decodeSchema, decodeString, encodeAs, encodeJson, encodeSchema } from "../codec/codec.ts"
-import { checkBind, faultOf, isMulticast, udpTarget } from "../endpoint.ts"
-import { serve } from "../exchange.ts"
-import { forEachMessage } from "../handlers.ts"
-import { type DraftType, longestGroup, toGroup } from "../options.ts"
-import { sizeOf } from "../outbox.ts"
-import type { Decode, Receiving } from "../receive.ts"
-import { isFrame, noRule, Sending } from "../send.ts"
-import { openSocket, type SocketCore, whenOpen } from "../socket.ts"
-import { inSpan, receiverOf, receivingOf, senderOf, socketOf } from "../sockets.ts"
-import { makeStream } from "../stream.ts"
-import { openDraft } from "./native.ts"
+import { DecodeError, EncodeError, OptionError, type SocketError } from "../../ZmqError.ts"
+import {
+  decodeAs,
+  decodeJson,
+  decodeSchema,
+  decodeString,
+  encodeAs,
+  encodeJson,
+  encodeSchema,
+  type FrameCodec
+} from "../codec/codec.ts"
+import type { Decode, Receiving } from "../receive/receive.ts"
+import { makeStream } from "../receive/stream.ts"
+import { sizeOf } from "../send/outbox.ts"
+import { isFrame, noRule, type SendError, Sending } from "../send/send.ts"
+import { socketOf } from "../socket/common.ts"
+import { openSocket, whenOpen } from "../socket/open.ts"
+import { type DraftType, longestGroup, toGroup } from "../socket/options.ts"
+import { type AnyOptions, handlersOf, receiverOf, receivingOf } from "../socket/receiver.ts"
+import { responderOf } from "../socket/responder.ts"
+import { senderOf } from "../socket/sender.ts"
+import type { SocketCore } from "../socket/socket.ts"
 
 /** What heads a message: whom it is from or for. It is the first frame inside. */
 interface Heading<H> {
@@ -73,15 +74,16 @@ const address: Heading<Draft.Address> = {
 // receiving
 // -----------------------------------------------------------------------------
 
-const headedReceiverOf = <H>(receiving: Receiving, heading: Heading<H>) => {
+const headedReceiverOf = <H>(receiving: Receiving, type: DraftType, heading: Heading<H>) => {
   type Headed<A> = H & Draft.Data<A>
+  const { batches, runForEach, runForEachAs, runForEachBatch } = handlersOf(receiving, type)
   const whole = (message: Message): Headed<Buffer> => ({ ...heading.read(message[0]), data: message[1]! })
   const headed =
     <A>(decode: Decode<A>): Decode<Headed<A>> =>
     (message) => {
       const data = decode([message[1]!])
       // The error owns the message, and not just what could not be decoded.
-      if (data instanceof DecodeError) return Object.defineProperty(data, "message", { value: message })
+      if (data instanceof DecodeError) return Object.defineProperty(data, "frames", { value: message })
       return { ...heading.read(message[0]), data }
     }
   return {
@@ -97,15 +99,14 @@ const headedReceiverOf = <H>(receiving: Receiving, heading: Heading<H>) => {
     strings: makeStream(receiving, "strings", headed(decodeString("strings"))),
     stream: <A>(schema: Schema.Decoder<A>) => makeStream(receiving, "stream", headed(decodeSchema("stream", schema))),
     streamAs: <A>(codec: FrameCodec<A>) => makeStream(receiving, "streamAs", headed(decodeAs("streamAs", codec))),
-    runForEach: <E, R>(
-      handler: (message: Headed<Buffer>) => Effect.Effect<unknown, E, R>,
-      options?: Zmq.HandlerOptions
-    ) =>
-      forEachMessage(
-        receiving,
-        { operation: "runForEach", decode: whole, concurrency: options?.concurrency },
-        inSpan(options?.span, "process", handler)
-      )
+    batches: batches(whole),
+    runForEach: runForEach(whole),
+    runForEachBatch: runForEachBatch(whole),
+    runForEachAs: <A, E, R>(
+      codec: FrameCodec<A>,
+      handler: (message: Headed<A>, peer: Zmq.Peer) => Effect.Effect<unknown, E, R>,
+      options?: AnyOptions<Headed<A>, unknown, E, R>
+    ) => runForEachAs(headed(decodeAs("runForEachAs", codec)), handler, options)
   }
 }
 
@@ -191,106 +192,6 @@ const fitsRadio =
 
 const isUdp = (endpoint: unknown): endpoint is string => typeof endpoint === "string" && endpoint.startsWith("udp://")
 
-/**
- * Binds, and sees to it that udp endpoints among the given are bound then. libzmq
- * binds them in another thread, some time later, and tells nobody when that fails.
- */
-const bindingUdp = <A, E, R>(
-  type: DraftType,
-  endpoints: ReadonlyArray<unknown>,
-  bind: Effect.Effect<A, E, R>,
-  undo: (bound: A) => Effect.Effect<unknown, unknown>
-) =>
-  Effect.suspend((): Effect.Effect<A, E | BindError, R> => {
-    const udp = endpoints.filter(isUdp).filter((endpoint) => checkBind(endpoint, type) === undefined)
-    if (udp.length === 0) return bind
-    const before = listeners()
-    return Effect.flatMap(Effect.forEach(udp, tryBind), (listed) =>
-      Effect.tap(bind, (bound) =>
-        Effect.onError(
-          Effect.forEach(udp, (endpoint, i) => awaitListener(endpoint, listed[i] ? before : undefined)),
-          () => Effect.ignore(undo(bound))
-        )
-      )
-    )
-  })
-
-const bindError = (endpoint: string, cause: unknown): BindError =>
-  new BindError({ operation: "bind", endpoint, ...faultOf("bind", endpoint, cause), cause })
-
-/** Binds for a moment, and says whether the system lists it then. */
-const tryBind = (endpoint: string): Effect.Effect<boolean, BindError> =>
-  Effect.callback((resume) => {
-    const { host, port } = udpTarget(endpoint)
-    const any = host === "*" || isMulticast(host)
-    const local = any ? "0.0.0.0" : isIPv4(host) ? host : addressOf(host)
-    if (local === undefined) {
-      const cause = Object.assign(new Error(`no interface ${host}`), { code: "ENODEV" })
-      return resume(Effect.fail(bindError(endpoint, cause)))
-    }
-    // As libzmq does it: those who all set the option may share an address.
-    const socket = createSocket({ type: "udp4", reuseAddr: true })
-    socket.once("error", (cause) => {
-      socket.close()
-      resume(Effect.fail(bindError(endpoint, cause)))
-    })
-    socket.bind({ address: local, port, exclusive: true }, () => {
-      const listed = [...(listeners()?.values() ?? [])].includes(port)
-      socket.close(() => resume(Effect.succeed(listed)))
-    })
-    return Effect.sync(() => {
-      socket.removeAllListeners("error").on("error", () => {})
-      try {
-        socket.close()
-      } catch {
-        // closed already
-      }
-    })
-  })
-
-/** The udp sockets there are, as Linux lists them: inodes, with their local ports. `undefined` elsewhere. */
-const listeners = (): ReadonlyMap<string, number> | undefined => {
-  try {
-    const lines = readFileSync("/proc/net/udp", "latin1").trim().split("\n").slice(1)
-    const columns = lines.map((line) => line.trim().split(/ +/))
-    return new Map(
-      columns.map(([, local, , , , , , , , inode]) => [inode!, Number.parseInt(local!.split(":")[1]!, 16)])
-    )
-  } catch {
-    return undefined
-  }
-}
-
-// By the system's time, whatever clock the program goes by.
-const pause = (millis: number): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const timer = setTimeout(() => resume(Effect.void), millis)
-    return Effect.sync(() => clearTimeout(timer))
-  })
-
-const mostPauses = 2000
-
-const awaitListener = (
-  endpoint: string,
-  before: ReadonlyMap<string, number> | undefined
-): Effect.Effect<void, BindError> => {
-  // Nothing tells. It takes less than that.
-  if (before === undefined) return pause(20)
-  const { port } = udpTarget(endpoint)
-  const isBound = () => [...(listeners() ?? [])].some(([inode, at]) => at === port && !before.has(inode))
-  const wait = (pauses: number): Effect.Effect<void, BindError> =>
-    Effect.suspend(() => {
-      if (isBound()) return Effect.void
-      if (pauses === 0)
-        return Effect.fail(bindError(endpoint, new Error("libzmq did not bind it, and does not say why")))
-      return Effect.andThen(pause(1), wait(pauses - 1))
-    })
-  return wait(mostPauses)
-}
-
-const addressOf = (nic: string): string | undefined =>
-  networkInterfaces()[nic]?.find(({ family }) => family === "IPv4")?.address
-
 // -----------------------------------------------------------------------------
 // the types
 // -----------------------------------------------------------------------------
@@ -325,27 +226,38 @@ const operations: { readonly [Type in DraftType]: (core: SocketCore) => object }
   server: (core) => {
     const receiving = receivingOf(core)
     const sending = headedSendingOf(core)
+    // Framed as the requests of a ROUTER are: the routing id, and the body.
+    const { serve, serveAs } = responderOf<Draft.Peer & Draft.Data<Buffer>, Frame | undefined>(
+      receiving,
+      sending,
+      "router",
+      ([data], id) => ({ ...peer.read(id!), data })
+    )
     return {
-      ...headedReceiverOf(receiving, peer),
+      ...headedReceiverOf(receiving, core.type as DraftType, peer),
       ...headedSenderOf(sending, peer),
-      serve: <E, R>(
-        handler: (request: Draft.Peer & Draft.Data<Buffer>) => Effect.Effect<Frame, E, R>,
-        options?: Zmq.HandlerOptions
+      serve,
+      serveAs: <Q, P, E, R>(
+        { reply, request }: { readonly request: FrameCodec<Q>; readonly reply: FrameCodec<P> },
+        handler: (message: Draft.Peer & Draft.Data<Q>, peer: Zmq.Peer) => Effect.Effect<P, E, R>,
+        options?: AnyOptions<Draft.Peer & Draft.Data<Q>, P | undefined, E | SendError, R>
       ) => {
-        const spanned = inSpan(options?.span, "respond", handler)
-        // Framed as the requests of a ROUTER are: the routing id, and the body.
-        const ofRouter = ([data]: Message, id: Buffer | undefined) => spanned({ ...peer.read(id!), data })
-        return serve(receiving, sending, "router", ofRouter, options?.concurrency)
+        const decode = decodeAs("serveAs", request)
+        const decodeHeaded = (body: Message, id: Buffer | undefined) => {
+          const data = decode(body)
+          return data instanceof DecodeError ? data : { ...peer.read(id!), data }
+        }
+        return serveAs(decodeHeaded, encodeAs("serveAs", reply), handler, options)
       }
     }
   },
-  client: (core) => ({ ...receiverOf(receivingOf(core)), ...senderOf(singleSendingOf(core)) }),
+  client: (core) => ({ ...receiverOf(receivingOf(core), core.type), ...senderOf(singleSendingOf(core)) }),
   radio: (core) => headedSenderOf(headedSendingOf(core), group, fitsRadio(core)),
-  dish: (core) => ({ ...headedReceiverOf(receivingOf(core), group), ...groupsOf(core) }),
-  gather: (core) => receiverOf(receivingOf(core)),
+  dish: (core) => ({ ...headedReceiverOf(receivingOf(core), core.type as DraftType, group), ...groupsOf(core) }),
+  gather: (core) => receiverOf(receivingOf(core), core.type),
   scatter: (core) => senderOf(singleSendingOf(core)),
   datagram: (core) => ({
-    ...headedReceiverOf(receivingOf(core), address),
+    ...headedReceiverOf(receivingOf(core), core.type as DraftType, address),
     ...headedSenderOf(headedSendingOf(core), address, fitsDatagram)
   })
 }
@@ -354,21 +266,8 @@ type AnyDraft = Draft.Server | Draft.Client | Draft.Radio | Draft.Dish | Draft.G
 
 const open =
   <S extends AnyDraft>(type: S["type"]) =>
-  (options?: object): Effect.Effect<S, SocketError, Scope.Scope> => {
-    const given: unknown = (options as { readonly bind?: unknown } | undefined)?.bind
-    const opening = openSocket<DraftType>(type, options, openDraft)
-    const binds: ReadonlyArray<unknown> = Array.isArray(given) ? given : [given]
-    return Effect.map(
-      bindingUdp(type, binds, opening, (core) => core.shut),
-      (core) => {
-        const socket = socketOf<S>(core, operations[type](core))
-        const { bind, unbind } = socket
-        return Object.assign(socket, {
-          bind: (endpoint: string) => bindingUdp(type, [endpoint], bind(endpoint), unbind)
-        })
-      }
-    )
-  }
+  (options?: object): Effect.Effect<S, SocketError, Scope.Scope> =>
+    Effect.map(openSocket(type, options), (core) => socketOf<S>(core, operations[type](core)))
 
 export const server = open<Draft.Server>("server")
 export const client = open<Draft.Client>("client")

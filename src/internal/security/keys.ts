@@ -2,6 +2,8 @@
 import { createPrivateKey, createPublicKey, randomBytes } from "node:crypto"
 import { decode, encode } from "./z85.ts"
 
+export type { PublicKey } from "../../Curve.ts"
+
 export const expectedKey = "a CURVE key of 40 Z85 characters, as Curve.generate and curveKeyPair make them"
 
 // CZMQ writes a key of zeros where it has none. As a public key it would be

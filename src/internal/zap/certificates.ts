@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import type { Authenticator, CurveRequest } from "../../Zap.ts"
 import { OptionError } from "../../ZmqError.ts"
 import { read } from "../security/certificate.ts"
+import { warnIfExposed } from "../security/exposed.ts"
 import { accept } from "./model.ts"
 import { unknownKey } from "./policy.ts"
 
@@ -41,6 +42,7 @@ export const watchCertificates = (
       const certificate = text === undefined ? undefined : read(text)
       if (certificate !== undefined && Result.isSuccess(certificate)) {
         faulty.delete(name)
+        if (certificate.success.secretKey !== undefined) yield* warnIfExposed(fs, path)
         return certificate.success.publicKey
       }
       // Once for each fault, and not at each rescan. A fault never quotes the file.

@@ -8,14 +8,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Message, Outgoing } from "../../Message.ts"
-import type * as Zmq from "../../Zmq.ts"
 import { BindError, type SocketError } from "../../ZmqError.ts"
-import type { ContextCore } from "../context.ts"
-import * as sockets from "../sockets.ts"
+import type { ContextCore } from "../socket/context.ts"
+import * as sockets from "../socket/sockets.ts"
 import { zapEndpoint as endpoint } from "./reliance.ts"
 
 interface Handler {
-  readonly router: Zmq.Router
+  readonly router: Effect.Success<ReturnType<typeof sockets.router>>
   readonly scope: Scope.Closeable
   held: boolean
   /** Waits for the authenticator to end, and denies from then on. */
@@ -71,7 +70,12 @@ const take = (context: ContextCore): Effect.Effect<Handler, SocketError> =>
     }
     handlers.set(context, "opening")
     return open.pipe(
-      Effect.tap((handler) => Effect.sync(() => handlers.set(context, handler))),
+      Effect.tap((handler) =>
+        Effect.sync(() => {
+          handlers.set(context, handler)
+          context.zap.tells = true
+        })
+      ),
       Effect.onError(() => Effect.sync(() => handlers.delete(context)))
     )
   })
@@ -102,6 +106,7 @@ const giveBack = (context: ContextCore, handler: Handler): Effect.Effect<void> =
     return context.zap.afterAll(
       Effect.suspend(() => {
         handlers.delete(context)
+        context.zap.tells = false
         return Scope.close(handler.scope, Exit.void)
       })
     )

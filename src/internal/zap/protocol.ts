@@ -1,14 +1,14 @@
 /** The frames of ZAP 1.0 (RFC 27): what libzmq asks, and what it is answered. */
 import * as Redacted from "effect/Redacted"
-import type { PublicKey } from "../../Curve.ts"
 import type { Message, Outgoing } from "../../Message.ts"
 import type { Request } from "../../Zap.ts"
+import type { PublicKey } from "../security/keys.ts"
 import { isKey } from "../security/keys.ts"
 import { encode } from "../security/z85.ts"
 
 /**
  * What RFC 27 has for a refusal. libzmq passes 400 and 500 on to the peer, whose
- * libzmq then gives the connection up for good. Of 300 it says nothing, so that
+ * libzmq then gives the connection up for good (see `reconnect.ts`). Of 300 it says nothing, so that
  * the peer tries again when its handshake has run out of time.
  */
 export type Status = 300 | 400 | 500

@@ -11,7 +11,8 @@ import * as Stream from "effect/Stream"
 import type * as Take from "effect/Take"
 import type { Message, Outgoing } from "../../Message.ts"
 import type { Authenticator, DecidedPeer, Decision, Options, Reason, Request, Verdict, Zap } from "../../Zap.ts"
-import { Context as ZmqContext } from "../../ZmqContext.ts"
+import { CurrentContext } from "../socket/context.ts"
+import { inThePast, Warnings } from "../socket/warnings.ts"
 import { runHandler } from "./handler.ts"
 import * as model from "./model.ts"
 import { attempt, check, type Policies } from "./policy.ts"
@@ -35,6 +36,10 @@ export const makeZap = (options: Options): Effect.Effect<Zap["Service"], unknown
     const decisions = yield* PubSub.sliding<Take.Take<Decision>>(mostBehind)
     yield* Effect.addFinalizer(() => PubSub.end(decisions, Exit.void))
     const ask = asker(services, scope, decisionTimeout)
+    const denials = new Warnings((count, minutes) => {
+      const line = Effect.logWarning(`effect-zmq: ZAP denied peers ${count} more times ${inThePast(minutes)}`)
+      Effect.runForkWith(services)(Effect.annotateLogs(line, { count }))
+    })
 
     const answerWith =
       (decide: (request: Request) => Effect.Effect<string | Denial>) =>
@@ -49,12 +54,14 @@ export const makeZap = (options: Options): Effect.Effect<Zap["Service"], unknown
               ? model.Decision.Accepted({ ...peer, userId: result })
               : model.Decision.Denied({ ...peer, ...result, cause: result.cause })
           yield* PubSub.publish(decisions, [decision])
-          // A logger that fails must not be the end of the authenticator.
-          yield* Effect.ignoreCause(log(decision))
+          if (decision._tag === "Accepted" || denials.isNew(kindOf(decision))) {
+            // A logger that fails must not be the end of the authenticator.
+            yield* Effect.ignoreCause(log(decision))
+          }
           return typeof result === "string" ? accepted(requestId, result) : denied(requestId, result.status)
         })
 
-    yield* runHandler(yield* ZmqContext, {
+    yield* runHandler(yield* CurrentContext, {
       concurrency,
       answer: answerWith((request) => decide(policies, ask, request)),
       deny: answerWith(() => Effect.succeed(ended))
@@ -130,6 +137,9 @@ const peerOf = (of: Request | Malformed): DecidedPeer => ({
   username: "username" in of ? of.username : undefined,
   publicKey: "publicKey" in of ? of.publicKey : undefined
 })
+
+const kindOf = ({ address, domain, mechanism, reason }: Extract<Decision, { readonly _tag: "Denied" }>): string =>
+  [domain, mechanism, reason, address].join("\n")
 
 const log = (decision: Decision): Effect.Effect<void> => {
   // A name may be a password that was typed in the wrong place.

@@ -1,0 +1,34 @@
+/**
+ * What sockets are made by. An engine speaks ZeroMQ's protocol (ZMTP, RFC 23) with
+ * the peers of a program; all that this library promises is built above it.
+ *
+ * The engine is a choice of the whole program, and there is one today: libzmq, by
+ * way of the package `zeromq`. Importing `effect-zmq` loads no native code: that
+ * package is loaded when the first socket is opened. Where it cannot be, that fails
+ * with an `OpenError` of the reason `EngineMissing`.
+ *
+ * @since 0.1.0
+ */
+import * as Layer from "effect/Layer"
+import { CurrentEngine } from "./internal/currentEngine.ts"
+import { zeromqEngine } from "./internal/zeromq/engine.ts"
+
+/**
+ * Sockets of libzmq, by way of the package `zeromq`. The default: to be provided
+ * only where another engine was.
+ *
+ * **Example** (Said out loud)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Engine, Zmq } from "effect-zmq"
+ *
+ * export const program = Effect.scoped(
+ *   Effect.flatMap(Zmq.pull({ bind: "tcp://127.0.0.1:*" }), (pull) => pull.recvString)
+ * ).pipe(Effect.provide(Engine.layerZeromq))
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerZeromq: Layer.Layer<never> = Layer.succeed(CurrentEngine, zeromqEngine)

@@ -1,0 +1,101 @@
+import type { Message } from "../../Message.ts"
+import { peerOf } from "../lane.ts"
+import type { Outbox } from "../send/outbox.ts"
+import type { Inbox } from "./inbox.ts"
+import type { Lease } from "./mailbox.ts"
+
+/** How many messages of a peer wait at the most, each way, while it does not read what was sent to it. */
+export const mostPerPeer = 1000
+
+/**
+ * Messages of peers that do not read what was sent to them. They wait until
+ * their peer has room, so that whoever handles messages goes on with those of
+ * the others. What such a peer sends beyond the bound is dropped.
+ */
+export class Held {
+  readonly outbox: Outbox
+  private readonly inbox: Inbox
+  private readonly pieces: "told" | "untold" | undefined
+  private readonly onDropped: () => void
+  private readonly held = new Map<string, Array<Lease<Message>>>()
+  private readonly cutOff = new Set<string>()
+  size = 0
+  /** How many were dropped. */
+  dropped = 0
+
+  /**
+   * Of a STREAM each message is a piece of what its peer says: without one of them
+   * the rest means nothing. `pieces` says whether it is told that a peer has left.
+   */
+  constructor(inbox: Inbox, outbox: Outbox, pieces: "told" | "untold" | undefined, onDropped: () => void) {
+    this.inbox = inbox
+    this.outbox = outbox
+    this.pieces = pieces
+    this.onDropped = onDropped
+    outbox.onRoom = this.release
+  }
+
+  /** Keeps a message that was lent, or drops it, if it is not its time yet. */
+  keep(lease: Lease<Message>): boolean {
+    if (!this.outbox.hasFull && this.cutOff.size === 0) return false
+    const peer = peerOf(lease.message)
+    if (this.cutOff.has(peer) && this.keepFromCutOff(peer, lease)) return true
+    // The end of a peer, too, waits until those who send to it know.
+    if (!this.outbox.isFull(peer)) return false
+    const held = this.held.get(peer) ?? []
+    if (held.length >= mostPerPeer) {
+      this.drop()
+      if (this.pieces !== undefined) this.hangUp(peer)
+      return true
+    }
+    held.push(lease)
+    this.held.set(peer, held)
+    this.size++
+    return true
+  }
+
+  /** Gives back all that waits: nobody handles messages any more. */
+  releaseAll(): void {
+    this.inbox.mailbox.restore([...this.held.values()].flat())
+    this.held.clear()
+    this.size = 0
+  }
+
+  /** Counts one that is dropped. */
+  drop(): void {
+    this.dropped++
+    this.onDropped()
+  }
+
+  // As soon as it has room for that. Nothing of what it has said is of use.
+  private hangUp(peer: string): void {
+    this.cutOff.add(peer)
+    for (let i = this.forget(peer).length; i > 0; i--) this.drop()
+    const id = Buffer.from(peer, "latin1")
+    this.outbox.post([id, ""], (offer) => {
+      if (offer === "unroutable" && this.pieces === "told") return
+      // The engine tells that a peer has hung up, and not that we have. It may hand over
+      // one more piece, which comes before.
+      this.inbox.poll(1, () => this.inbox.put([id, Buffer.alloc(0)]))
+    })
+  }
+
+  // Its last word is told, that it has left.
+  private keepFromCutOff(peer: string, { message }: Lease<Message>): boolean {
+    const hasLeft = message[1]?.length === 0
+    if (hasLeft) this.cutOff.delete(peer)
+    else this.drop()
+    return !hasLeft || this.pieces === "untold"
+  }
+
+  private readonly release = (peer: string): void => {
+    this.inbox.mailbox.restore(this.forget(peer))
+  }
+
+  private forget(peer: string): ReadonlyArray<Lease<Message>> {
+    const held = this.held.get(peer) ?? []
+    this.held.delete(peer)
+    this.size -= held.length
+    return held
+  }
+}

@@ -1,0 +1,12 @@
+/** What `port.test.ts` does, on an engine that makes use of all that the port leaves to it. */
+import "./support/atOddPort.ts"
+import "./step-sweep.test.ts"
+import "./ticks.test.ts"
+import "./requests.test.ts"
+import "./endings.test.ts"
+import "./by-peer.test.ts"
+import "./send-all.test.ts"
+import "./until.test.ts"
+import "./retry.test.ts"
+import "./batches.test.ts"
+import "./handlers-codec.test.ts"

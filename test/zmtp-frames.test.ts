@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
-import { Memory } from "../src/internal/zmtp/bytes.ts"
-import { FrameDecoder } from "../src/internal/zmtp/decoder.ts"
-import { FrameEncoder } from "../src/internal/zmtp/encoder.ts"
-import { defaultLimits } from "../src/internal/zmtp/limits.ts"
+import { Memory } from "../src/internal/zmtp/protocol/bytes.ts"
+import { FrameDecoder } from "../src/internal/zmtp/protocol/decoder.ts"
+import { FrameEncoder } from "../src/internal/zmtp/protocol/encoder.ts"
+import { defaultLimits } from "../src/internal/zmtp/protocol/limits.ts"
 import { randomFrom } from "./support/sockets.ts"
 import { feed, frame, inTraffic, longFrame, nullSecurity, Side } from "./support/zmtpSides.ts"
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
-import { mayTalk, socketTypes } from "../src/internal/zmtp/connection.ts"
-import { hsalsa20 } from "../src/internal/zmtp/hsalsa.ts"
-import { encodeProperties } from "../src/internal/zmtp/metadata.ts"
-import { Counter } from "../src/internal/zmtp/sealing.ts"
+import { mayTalk, socketTypes } from "../src/internal/zmtp/protocol/connection.ts"
+import { hsalsa20 } from "../src/internal/zmtp/protocol/hsalsa.ts"
+import { encodeProperties } from "../src/internal/zmtp/protocol/metadata.ts"
+import { Counter } from "../src/internal/zmtp/protocol/sealing.ts"
 import { randomFrom } from "./support/sockets.ts"
 import {
   accepts,

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import * as zmq from "zeromq"
 import { encode } from "../src/internal/security/z85.ts"
-import type { Security } from "../src/internal/zmtp/connection.ts"
+import type { Security } from "../src/internal/zmtp/protocol/connection.ts"
 import { randomFrom } from "./support/sockets.ts"
 import {
   clientKeys,

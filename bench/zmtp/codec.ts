@@ -6,7 +6,7 @@
  * rounds. Messages are decoded from chunks of 64 KiB, as they are read.
  */
 import { nativeBoxes, wrapperBoxes } from "../../proof/conformance/sodium.ts"
-import { Connection, type Events, type Message, type Security } from "../../src/internal/zmtp/connection.ts"
+import { Connection, type Events, type Message, type Security } from "../../src/internal/zmtp/protocol/connection.ts"
 
 const rounds = 5
 

@@ -1,7 +1,7 @@
 /** CURVE by hand (RFC 26): each command made and opened on its own, so that each can be made wrong. */
 import { randomBytes } from "node:crypto"
 import { decode } from "../../src/internal/security/z85.ts"
-import type { Boxes, KeyPair } from "../../src/internal/zmtp/boxes.ts"
+import type { Boxes, KeyPair } from "../../src/internal/zmtp/protocol/boxes.ts"
 import { keys } from "./subject.ts"
 import { command, commandBody, type Frame, frame, property } from "./wire.ts"
 

@@ -1,5 +1,5 @@
 /** RFC 26: CURVE. */
-import type { Boxes } from "../../src/internal/zmtp/boxes.ts"
+import type { Boxes } from "../../src/internal/zmtp/protocol/boxes.ts"
 import { Curve, clientPublic, serverPublic } from "./curve.ts"
 import { check, type Rule, same, type Trial } from "./rules.ts"
 import { command, frame, greeting, properties, property, type Wire } from "./wire.ts"

@@ -2,7 +2,7 @@
  * The rules: each has where it stands, what it says, and how it is tried. A
  * rule that a library is known to break says so, with how.
  */
-import type { Boxes } from "../../src/internal/zmtp/boxes.ts"
+import type { Boxes } from "../../src/internal/zmtp/protocol/boxes.ts"
 import type { Kind, Spec } from "./subject.ts"
 import type { Listener, Wire } from "./wire.ts"
 

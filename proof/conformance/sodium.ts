@@ -1,7 +1,7 @@
 /** The cryptography, from here or from where `SODIUM_FROM` says that it is installed. */
 import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
-import { type Boxes, type Import, loadNativeBoxes, loadWrapperBoxes } from "../../src/internal/zmtp/boxes.ts"
+import { type Boxes, type Import, loadNativeBoxes, loadWrapperBoxes } from "../../src/internal/zmtp/protocol/boxes.ts"
 
 const from = process.env.SODIUM_FROM
 

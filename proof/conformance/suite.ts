@@ -1,5 +1,5 @@
 /** All rules, and how one is tried on subjects. */
-import type { Boxes } from "../../src/internal/zmtp/boxes.ts"
+import type { Boxes } from "../../src/internal/zmtp/protocol/boxes.ts"
 import { curveRules } from "./curveRules.ts"
 import { nullRules } from "./nullRules.ts"
 import { patternRules } from "./patternRules.ts"

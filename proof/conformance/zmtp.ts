@@ -1,7 +1,7 @@
 /** The subjects on the connection of `src/internal/zmtp` alone: a socket of node:net, and no pattern. */
 import { connect, createServer, type Socket } from "node:net"
 import { decode } from "../../src/internal/security/z85.ts"
-import type { Boxes } from "../../src/internal/zmtp/boxes.ts"
+import type { Boxes } from "../../src/internal/zmtp/protocol/boxes.ts"
 import {
   Connection,
   type Introduced,
@@ -9,7 +9,7 @@ import {
   type Message,
   type Progress,
   type Security
-} from "../../src/internal/zmtp/connection.ts"
+} from "../../src/internal/zmtp/protocol/connection.ts"
 import { credentials, keys, type Library, type Spec } from "./subject.ts"
 
 const security = (boxes: Boxes, { endpoint, mechanism }: Spec, asks: boolean): Security => {

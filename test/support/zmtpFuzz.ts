@@ -2,9 +2,9 @@
  * What a peer could say that is mad or malicious, made of what an honest one
  * says. Repeatable: by the name of a target and a seed.
  */
-import { blockSize, type Message, type Security } from "../../src/internal/zmtp/connection.ts"
-import { FrameEncoder } from "../../src/internal/zmtp/encoder.ts"
-import type { Sealing } from "../../src/internal/zmtp/sealing.ts"
+import { blockSize, type Message, type Security } from "../../src/internal/zmtp/protocol/connection.ts"
+import { FrameEncoder } from "../../src/internal/zmtp/protocol/encoder.ts"
+import type { Sealing } from "../../src/internal/zmtp/protocol/sealing.ts"
 import {
   accepts,
   command,

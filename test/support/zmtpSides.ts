@@ -10,7 +10,7 @@ import {
   type Security,
   type SocketType,
   type ZapRequest
-} from "../../src/internal/zmtp/connection.ts"
+} from "../../src/internal/zmtp/protocol/connection.ts"
 
 export { nativeBoxes, wrapperBoxes }
 

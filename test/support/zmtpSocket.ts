@@ -1,6 +1,6 @@
 /** A connection of ZMTP over a socket of node:net: as little as it takes to talk to others. */
 import { connect, createServer, type Server, type Socket } from "node:net"
-import { blockSize, type Progress } from "../../src/internal/zmtp/connection.ts"
+import { blockSize, type Progress } from "../../src/internal/zmtp/protocol/connection.ts"
 import { Side, type SideOptions } from "./zmtpSides.ts"
 
 export class WiredSide extends Side {

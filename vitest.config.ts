@@ -18,6 +18,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     pool: "forks",
+    setupFiles: ["test/support/useEngine.ts"],
     // Tests open many descriptors and processes: one file at a time.
     fileParallelism: false,
     // For what hangs. A test that passes takes seconds, on a busy machine some times as long.

@@ -260,14 +260,21 @@ export type SocketError = OptionError | BindError | ConnectError | OpenError
  * The socket itself could not be made: the context or the process has no more
  * room for sockets (EMFILE), the scope of its context has closed, or this version
  * of Node is not one that the package is for (`UnsupportedRuntime`): of a socket
- * that asks libzmq about each message it would not be known whether it was sent.
+ * that asks libzmq about each message it would not be known whether it was sent. Or
+ * its engine has no sockets of that type (`UnsupportedType`).
  *
  * @category errors
  * @since 0.1.0
  */
 export class OpenError extends Data.TaggedError("OpenError")<{
   readonly socketType: string
-  readonly reason: "TooManySockets" | "ContextClosed" | "EngineMissing" | "UnsupportedRuntime" | "Unknown"
+  readonly reason:
+    | "TooManySockets"
+    | "ContextClosed"
+    | "EngineMissing"
+    | "UnsupportedRuntime"
+    | "UnsupportedType"
+    | "Unknown"
   readonly cause?: unknown
 }> {
   override get message(): string {
@@ -276,11 +283,13 @@ export class OpenError extends Data.TaggedError("OpenError")<{
         ? "Open sockets within the scope of their context's layer"
         : this.reason === "UnsupportedRuntime"
           ? `effect-zmq cannot read from ${process.version} of Node whether a message was sent. Update effect-zmq, or run Node 20, 22 or 24`
-          : this.reason === "EngineMissing"
-            ? "The package zeromq cannot be loaded here: install it with `npm install zeromq`, on a platform that it has a binary for or can be built on. The cause says more"
-            : this.reason === "Unknown"
-              ? `libzmq said: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}. Close scopes that are done, and try again`
-              : "A context has a limit (maxSockets), and each socket takes three of its places and file descriptors: close scopes that are done, or raise the limits"
+          : this.reason === "UnsupportedType"
+            ? "Drafts of ZeroMQ are on the engine Engine.layerZeromq alone: use that, or another type of socket"
+            : this.reason === "EngineMissing"
+              ? "The package zeromq cannot be loaded here: install it with `npm install zeromq`, on a platform that it has a binary for or can be built on; or provide Engine.layerZmtp, which needs nothing native. The cause says more"
+              : this.reason === "Unknown"
+                ? `libzmq said: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}. Close scopes that are done, and try again`
+                : "A context has a limit (maxSockets), and each socket takes three of its places and file descriptors: close scopes that are done, or raise the limits"
     return `open ${this.socketType}: ${this.reason}. ${advice}`
   }
 }

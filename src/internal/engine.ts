@@ -28,7 +28,8 @@ export interface Engine {
    * Makes a socket, which tells its owner what happens. Throws an error with a
    * `code`: `EMFILE`, `ENFILE` or `ENOMEM` when there is no room for it, `ETERM` when
    * its context is closed, `ERR_ENGINE_MISSING` where the engine cannot run,
-   * `ERR_ENGINE_UNSUPPORTED` on a runtime that it does not know.
+   * `ERR_ENGINE_UNSUPPORTED` on a runtime that it does not know, `ERR_ENGINE_DRAFT` for a
+   * type that it does not have.
    */
   readonly open: (opening: Opening, owner: Owner) => EngineSocket
   /** A context with inproc names of its own, or without options that of the process. Throws as well. */
@@ -135,7 +136,7 @@ export interface EngineSocket {
 
   // Settings
 
-  /** Sets an option. Throws where it cannot be. */
+  /** Sets an option. Throws where it cannot be; what would be right may be the `expected` of what it throws. */
   set(setting: Setting): void
   subscribe(topic: Buffer): void
   unsubscribe(topic: Buffer): void

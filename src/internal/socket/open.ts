@@ -34,7 +34,8 @@ const apply = (core: SocketCore): void => {
     try {
       core.port.set(setting)
     } catch (cause) {
-      throw new OptionError({ option: setting.option, value: setting.given, expected: setting.expected, cause })
+      const { expected = setting.expected } = cause as { readonly expected?: string }
+      throw new OptionError({ option: setting.option, value: setting.given, expected, cause })
     }
   }
   for (const topic of core.options.subscribe) core.subscriptions.add(topic)

@@ -306,5 +306,6 @@ const reasons: ReadonlyMap<unknown, OpenError["reason"]> = new Map([
   ["ETERM", "ContextClosed"],
   ["EFAULT", "ContextClosed"],
   ["ERR_ENGINE_MISSING", "EngineMissing"],
-  ["ERR_ENGINE_UNSUPPORTED", "UnsupportedRuntime"]
+  ["ERR_ENGINE_UNSUPPORTED", "UnsupportedRuntime"],
+  ["ERR_ENGINE_DRAFT", "UnsupportedType"]
 ])

@@ -18,6 +18,8 @@ export const boxOverhead = 16
 export interface Boxes {
   /** The package that they come from. */
   readonly name: string
+  /** When they may be used; undefined if that is now. */
+  readonly ready: Promise<void> | undefined
   keyPair(): KeyPair
   /** The key that the owners of two key pairs have in common. `undefined` for a public key that is none. */
   agree(publicKey: Uint8Array, secretKey: Uint8Array): Uint8Array | undefined
@@ -53,6 +55,7 @@ const attempt = <A>(run: () => A): A | undefined => {
 
 const nativeBoxes = (sodium: SodiumNative): Boxes => ({
   name: "sodium-native",
+  ready: undefined,
   keyPair: () => {
     const pair = { publicKey: new Uint8Array(32), secretKey: new Uint8Array(32) }
     sodium.crypto_box_keypair(pair.publicKey, pair.secretKey)
@@ -72,6 +75,7 @@ const nativeBoxes = (sodium: SodiumNative): Boxes => ({
 
 const wrapperBoxes = (sodium: SodiumWrappers): Boxes => ({
   name: "libsodium-wrappers",
+  ready: sodium.ready,
   keyPair: () => {
     const { publicKey, privateKey } = sodium.crypto_box_keypair()
     return { publicKey, secretKey: privateKey }
@@ -86,32 +90,21 @@ const wrapperBoxes = (sodium: SodiumWrappers): Boxes => ({
   }
 })
 
-/** Imports a package by its name. */
-export type Import = (name: string) => Promise<unknown>
+/** Gives a package by its name, as `require` does. */
+export type Load = (name: string) => unknown
 
-const importPackage: Import = (name) => import(name)
+const found = <A>(load: Load, name: string): A | undefined => attempt(() => load(name) as A)
 
-const found = async <A>(load: Import, name: string): Promise<A | undefined> => {
-  try {
-    const module = (await load(name)) as { readonly default?: A }
-    return module.default ?? (module as A)
-  } catch {
-    return undefined
-  }
-}
-
-export const loadNativeBoxes = async (load: Import = importPackage): Promise<Boxes | undefined> => {
-  const sodium = await found<SodiumNative>(load, "sodium-native")
+export const findNativeBoxes = (load: Load): Boxes | undefined => {
+  const sodium = found<SodiumNative>(load, "sodium-native")
   return sodium === undefined ? undefined : nativeBoxes(sodium)
 }
 
-export const loadWrapperBoxes = async (load: Import = importPackage): Promise<Boxes | undefined> => {
-  const sodium = await found<SodiumWrappers>(load, "libsodium-wrappers")
-  if (sodium === undefined) return undefined
-  await sodium.ready
-  return wrapperBoxes(sodium)
+/** They may be used when they are `ready`. */
+export const findWrapperBoxes = (load: Load): Boxes | undefined => {
+  const sodium = found<SodiumWrappers>(load, "libsodium-wrappers")
+  return sodium === undefined ? undefined : wrapperBoxes(sodium)
 }
 
 /** The faster ones that are installed: `undefined` if none are. */
-export const loadBoxes = async (load: Import = importPackage): Promise<Boxes | undefined> =>
-  (await loadNativeBoxes(load)) ?? (await loadWrapperBoxes(load))
+export const findBoxes = (load: Load): Boxes | undefined => findNativeBoxes(load) ?? findWrapperBoxes(load)

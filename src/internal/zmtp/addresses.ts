@@ -1,0 +1,116 @@
+/** Endpoints, as node:net has them. */
+import { lookup } from "node:dns"
+import { mkdtempSync } from "node:fs"
+import type { ListenOptions, TcpNetConnectOpts } from "node:net"
+import { type AddressInfo, connect, isIP, isIPv6 } from "node:net"
+import { networkInterfaces, tmpdir } from "node:os"
+import { join } from "node:path"
+import type { GiveUp } from "../engine.ts"
+
+export const transportOf = (endpoint: string): string => endpoint.slice(0, endpoint.indexOf("://"))
+export const addressOf = (endpoint: string): string => endpoint.slice(endpoint.indexOf("://") + 3)
+
+/** An error as those of the system, by its code. */
+export const errorOf = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+
+const split = (address: string): { readonly host: string; readonly port: string } => {
+  const colon = address.lastIndexOf(":")
+  return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port: address.slice(colon + 1) }
+}
+
+/** The address of an interface by its name, or the host itself if it is none. */
+const numeric = (host: string, ipv6: boolean): string => {
+  if (isIP(host.replace(/%.*$/, "")) !== 0) return host
+  const addresses = networkInterfaces()[host]
+  if (addresses === undefined) throw errorOf("ENODEV", `no interface ${host}`)
+  const found = addresses.find(({ family }) => family === "IPv4") ?? (ipv6 ? addresses[0] : undefined)
+  if (found === undefined) throw errorOf("ENODEV", `no address of ${host}`)
+  return found.address
+}
+
+const hostPort = (host: string, port: number): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
+
+export interface BindTo {
+  readonly listen: ListenOptions
+  /** The endpoint, when it is known what the system made of it. */
+  readonly resolved: (address: AddressInfo | string | null) => string
+  /** The file that this makes, and where to look who has it. */
+  readonly path: string | undefined
+  /** The folder that was made for it. */
+  readonly folder?: string | undefined
+}
+
+/** Where to listen. Throws an error with a code. */
+export const bindTo = (endpoint: string, ipv6: boolean): BindTo => {
+  const address = addressOf(endpoint)
+  if (transportOf(endpoint) === "ipc") {
+    const folder = address === "*" ? mkdtempSync(join(tmpdir(), "tmp")) : undefined
+    const path = folder === undefined ? address : join(folder, "socket")
+    return {
+      folder,
+      listen: { path: systemPath(path) },
+      resolved: () => `ipc://${path}`,
+      path: path.startsWith("@") ? undefined : path
+    }
+  }
+  const { host, port } = split(address)
+  const wildcard = ipv6 ? "::" : "0.0.0.0"
+  const at = host === "*" ? wildcard : numeric(host, ipv6)
+  if (isIPv6(at.replace(/%.*$/, "")) && !ipv6) throw errorOf("ENODEV", "ipv6 is not set")
+  return {
+    listen: { host: at, port: port === "*" ? 0 : Number(port), ipv6Only: false },
+    resolved: (info) => {
+      const { address: bound, port } = info as AddressInfo
+      return `tcp://${hostPort(bound, port)}`
+    },
+    path: undefined
+  }
+}
+
+/** A name with an "@" in front is one of Linux' own, and no file. */
+const systemPath = (path: string): string => (path.startsWith("@") ? `\0${path.slice(1)}` : path)
+
+export type ConnectTo = { readonly path: string } | TcpNetConnectOpts
+
+/** Where to connect. Throws an error with a code. */
+export const connectTo = (endpoint: string, ipv6: boolean): ConnectTo => {
+  const address = addressOf(endpoint)
+  if (transportOf(endpoint) === "ipc") return { path: systemPath(address) }
+  const semicolon = address.lastIndexOf(";")
+  const { host, port } = split(address.slice(semicolon + 1))
+  const to = { host, port: Number(port), noDelay: true, ...(ipv6 ? {} : { family: 4 }) }
+  if (semicolon < 0) return to
+  const source = split(address.slice(0, semicolon))
+  const localPort = source.port === "*" ? 0 : Number(source.port)
+  return { ...to, localAddress: numeric(source.host, ipv6), ...(localPort === 0 ? {} : { localPort }) }
+}
+
+/** The name that has to be looked up first, or undefined. */
+export const nameIn = (endpoint: string): string | undefined => {
+  if (transportOf(endpoint) !== "tcp") return undefined
+  const address = addressOf(endpoint)
+  const { host } = split(address.slice(address.lastIndexOf(";") + 1))
+  return isIP(host.replace(/%.*$/, "")) === 0 ? host : undefined
+}
+
+/** Whether a name has an address. */
+export const resolve = (host: string, ipv6: boolean, done: (error: unknown) => void): GiveUp => {
+  let givenUp = false
+  lookup(host, ipv6 ? {} : { family: 4 }, (error) => {
+    if (!givenUp) done(error ?? undefined)
+  })
+  return () => {
+    givenUp = true
+  }
+}
+
+/** Whether anybody listens at the file of an ipc endpoint. */
+export const isInUse = (path: string, done: (inUse: boolean) => void): void => {
+  const probe = connect({ path })
+  const end = (inUse: boolean): void => {
+    probe.destroy()
+    done(inUse)
+  }
+  probe.once("connect", () => end(true))
+  probe.once("error", (error: NodeJS.ErrnoException) => end(error.code === "EAGAIN" || error.code === "EACCES"))
+}

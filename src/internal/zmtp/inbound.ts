@@ -1,0 +1,58 @@
+/** Messages that came, fairly from all peers. */
+import type { Message } from "../../Message.ts"
+import { Queue } from "../queue.ts"
+import type { Pipe } from "./pipe.ts"
+
+export class Inbound {
+  /** How many messages there are. */
+  length = 0
+  // Whose turn it is, and who comes after it.
+  private current: Pipe | undefined
+  private readonly waiting = new Queue<Pipe>()
+  /** Whether each peer gives one message in turn, or all that it has. */
+  private readonly takesTurns: boolean
+
+  constructor(takesTurns: boolean) {
+    this.takesTurns = takesTurns
+  }
+
+  append(pipe: Pipe, message: Message): void {
+    pipe.inbox.append(message)
+    if (pipe.isWaiting) return
+    this.length++
+    if (pipe.isActive) return
+    pipe.isActive = true
+    if (this.current === undefined) this.current = pipe
+    else this.waiting.append(pipe)
+  }
+
+  /** A pipe that waited for its turn may give what it has. */
+  admit(pipe: Pipe): void {
+    pipe.isWaiting = false
+    if (pipe.inbox.length === 0) return
+    this.length += pipe.inbox.length
+    pipe.isActive = true
+    if (this.current === undefined) this.current = pipe
+    else this.waiting.append(pipe)
+  }
+
+  /** Whose message is next. Only while there is one. */
+  get next(): Pipe {
+    return this.current!
+  }
+
+  /** The next message. Only while there is one. */
+  take(): Message {
+    const pipe = this.current!
+    const message = pipe.inbox.take()
+    this.length--
+    if (pipe.inbox.length === 0) {
+      pipe.isActive = false
+      this.current = this.waiting.length > 0 ? this.waiting.take() : undefined
+    } else if (this.takesTurns && this.waiting.length > 0) {
+      this.waiting.append(pipe)
+      this.current = this.waiting.take()
+    }
+    return message
+  }
+}

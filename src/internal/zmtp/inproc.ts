@@ -1,0 +1,126 @@
+/** Between the sockets of a context: what one sends is in the inbox of the other at once. */
+import type { Outgoing } from "../../Message.ts"
+import { Queue } from "../queue.ts"
+import { type Host, keep, markOf, Pipe, received } from "./pipe.ts"
+
+export class InprocPipe extends Pipe {
+  private partner: InprocPipe | undefined
+  /** What waits for a partner. */
+  private readonly outbox = new Queue<Outgoing>()
+  /** What is to be done when both know each other. */
+  private deferred: Array<() => void> | undefined
+  private isClosing: ((unsent: number) => void) | undefined
+  private readonly onLost: (wasRefused: boolean) => void
+
+  /** `onLost` is called when its partner has left, or does not want it. */
+  constructor(host: Host, endpoint: string, onLost: (wasRefused: boolean) => void) {
+    super(host, endpoint)
+    this.onLost = onLost
+  }
+
+  /** Two become partners. Says whether both may stay. */
+  join(partner: InprocPipe): boolean {
+    this.partner = partner
+    partner.partner = this
+    this.deferred = []
+    partner.deferred = []
+    const mayStay = this.host.attached(this, partner.host.introduction)
+    if (!mayStay || !partner.host.attached(partner, this.host.introduction)) {
+      this.partner = undefined
+      partner.partner = undefined
+      if (mayStay) this.host.detached(this)
+      this.deferred = undefined
+      partner.deferred = undefined
+      return false
+    }
+    for (const one of [this, partner]) {
+      const { deferred } = one
+      one.deferred = undefined
+      for (const run of deferred!) run()
+      one.flush()
+    }
+    return true
+  }
+
+  get queued(): number {
+    return this.outbox.length + (this.partner?.inbox.length ?? 0)
+  }
+
+  /** That of the sender and that of the receiver together. */
+  get mark(): number {
+    const { conflate, sendHighWaterMark } = this.host.settings
+    if (conflate) return Number.MAX_SAFE_INTEGER
+    if (this.partner === undefined) return this.host.settings.immediate ? 0 : markOf(sendHighWaterMark)
+    const { receiveHighWaterMark } = this.partner.host.settings
+    return sendHighWaterMark === 0 || receiveHighWaterMark === 0
+      ? Number.MAX_SAFE_INTEGER
+      : sendHighWaterMark + receiveHighWaterMark
+  }
+
+  send(message: Outgoing): void {
+    const { partner } = this
+    if (partner !== undefined && this.deferred === undefined && this.outbox.length === 0)
+      partner.host.arrived(partner, received(message))
+    else {
+      if (this.host.settings.conflate) while (this.outbox.length > 0) this.outbox.take()
+      this.outbox.append(keep(message))
+    }
+  }
+
+  private flush(): void {
+    const { outbox } = this
+    while (outbox.length > 0 && this.partner !== undefined)
+      this.partner.host.arrived(this.partner, received(outbox.take()))
+    if (outbox.length === 0) this.isClosing?.(0)
+  }
+
+  subscribe(topic: Buffer): void {
+    this.tell(topic, true)
+  }
+  cancel(topic: Buffer): void {
+    this.tell(topic, false)
+  }
+
+  private tell(topic: Buffer, begins: boolean): void {
+    const run = (): void => {
+      const { partner } = this
+      if (partner !== undefined) partner.host.subscribed(partner, Buffer.from(topic), begins)
+    }
+    if (this.deferred === undefined) run()
+    else this.deferred.push(run)
+  }
+
+  refill(): void {
+    this.partner?.drained()
+  }
+
+  refuse(): void {
+    this.part(true)
+  }
+
+  /** Both are alone again. */
+  private part(refused: boolean): void {
+    const { partner } = this
+    if (partner === undefined) return
+    this.partner = undefined
+    partner.partner = undefined
+    this.host.detached(this)
+    partner.host.detached(partner)
+    if (!this.isOver) this.onLost(false)
+    if (!partner.isOver) partner.onLost(refused)
+  }
+
+  dismiss(): void {}
+
+  close(atOnce: boolean, done: (unsent: number) => void): void {
+    this.isOver = true
+    const end = (unsent: number): void => {
+      this.isClosing = undefined
+      this.part(false)
+      done(unsent)
+    }
+    // What its partner has is the partner's. What waits for a partner is not sent yet.
+    if (atOnce || this.outbox.length === 0) end(this.outbox.length)
+    else this.isClosing = end
+  }
+}

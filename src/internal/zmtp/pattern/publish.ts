@@ -1,0 +1,195 @@
+/** PUB, XPUB, SUB and XSUB (RFC 29): messages go to whoever wants what they begin with. */
+import type { Message, Outgoing } from "../../../Message.ts"
+import type { EngineSubscribers, Offer } from "../../engine.ts"
+import { isSubscription } from "../../subscription.ts"
+import type { Pipe } from "../pipe.ts"
+import { part } from "../protocol/bytes.ts"
+import { Counts, Topics } from "../topics.ts"
+import { type Admission, type Core, neverSent, Pattern } from "./pattern.ts"
+
+/** What a peer's topics may be together, in bytes: each counts for some more than it has. */
+const mostTopics = 64 * 1024 * 1024
+const perTopic = 256
+
+/** What an XPUB may hold that nobody has received. */
+const mostMessages = 1000
+const mostNews = 100_000
+
+const first = (message: Outgoing): Uint8Array => {
+  const frame = typeof message === "string" || message instanceof Uint8Array ? message : message[0]!
+  return typeof frame === "string" ? Buffer.from(frame) : frame
+}
+
+export class Pub extends Pattern {
+  protected readonly topics = new Topics<Pipe>()
+  private listeners = 0
+  /** Whom the message goes to that is being sent. */
+  private matched: Array<Pipe> = []
+  private round = 0
+  private readonly rounds = new WeakMap<Pipe, number>()
+
+  override readonly subscribers: EngineSubscribers = {
+    matching: (topic) => this.matchedBy(topic).length,
+    listen: (begun) => {
+      this.listeners++
+      this.core.whenPolled(begun)
+      return () => {
+        this.listeners--
+      }
+    }
+  }
+
+  override attached(pipe: Pipe): Admission {
+    const { welcomeMessage } = this.core.settings
+    if (welcomeMessage !== undefined) pipe.send(welcomeMessage)
+    return "in"
+  }
+
+  override detached(pipe: Pipe): void {
+    this.topics.removeAll(pipe, (topic) => this.news(pipe, topic, false))
+    this.core.tellPeers()
+  }
+
+  override subscribed(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
+    const changed = begins ? this.topics.add(topic, pipe) : this.topics.remove(topic, pipe)
+    if (begins && changed !== undefined) {
+      const { bytes, count } = this.topics.sizeOf(pipe)
+      if (bytes + count * perTopic > mostTopics) {
+        pipe.refuse("it subscribes to more than it may")
+        return false
+      }
+    }
+    if (changed !== undefined && this.listeners > 0) this.core.tellPeers()
+    return this.isNews(begins, changed) ? this.news(pipe, topic, begins) : true
+  }
+
+  protected isNews(_begins: boolean, _changed: boolean | undefined): boolean {
+    return false
+  }
+
+  protected news(_: Pipe, _topic: Buffer, _begins: boolean): boolean {
+    return true
+  }
+
+  /** What subscribers say besides. */
+  override accept(_: Pipe, _message: Message): Message | undefined {
+    this.core.drop()
+    return undefined
+  }
+
+  offer(message: Outgoing): Offer {
+    const matched = this.matchedBy(first(message))
+    if (this.core.settings.noDrop) for (const pipe of matched) if (!pipe.hasRoom) return "full"
+    for (const pipe of matched) if (pipe.hasRoom) pipe.send(message)
+    matched.length = 0
+    return "sent"
+  }
+
+  private readonly found = (pipe: Pipe): void => {
+    if (this.rounds.get(pipe) === this.round) return
+    this.rounds.set(pipe, this.round)
+    this.matched.push(pipe)
+  }
+
+  private matchedBy(subject: Uint8Array): Array<Pipe> {
+    this.matched.length = 0
+    this.round++
+    this.topics.match(subject, this.found)
+    if (this.core.settings.invertMatching) {
+      const all = new Set(this.core.pipes)
+      for (const pipe of this.matched) all.delete(pipe)
+      this.matched = [...all].filter((pipe) => pipe.isThere)
+    }
+    return this.matched
+  }
+
+  isOpen(): boolean {
+    return true
+  }
+}
+
+export class Xpub extends Pub {
+  protected override isNews(begins: boolean, changed: boolean | undefined): boolean {
+    const { verbosity } = this.core.settings
+    return changed === true || verbosity === "allSubsUnsubs" || (verbosity === "allSubs" && begins)
+  }
+
+  protected override news(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
+    if (this.inbound.length >= mostNews && !this.core.isUsed) {
+      this.core.drop()
+      return true
+    }
+    this.inbound.append(pipe, [Buffer.concat([begins ? one : zero, topic])])
+    this.core.tell()
+    return !this.core.isUsed || pipe.inbox.length < mostMessages
+  }
+
+  override accept(pipe: Pipe, message: Message): Message | undefined {
+    if (this.core.isUsed || pipe.inbox.length < mostMessages) return message
+    this.core.drop()
+    return undefined
+  }
+}
+
+const one = Buffer.of(1)
+const zero = Buffer.of(0)
+
+export class Sub extends Pattern {
+  protected readonly wanted = new Counts()
+  private readonly filter = new Topics<Sub>()
+
+  override attached(pipe: Pipe): Admission {
+    for (const topic of this.wanted) pipe.subscribe(topic)
+    return "in"
+  }
+
+  override subscribe(topic: Buffer): void {
+    if (!this.wanted.add(topic)) return
+    this.filter.add(topic, this)
+    for (const pipe of this.core.pipes) if (pipe.isThere) pipe.subscribe(topic)
+  }
+
+  override unsubscribe(topic: Buffer): void {
+    if (!this.wanted.remove(topic)) return
+    this.filter.remove(topic, this)
+    for (const pipe of this.core.pipes) if (pipe.isThere) pipe.cancel(topic)
+  }
+
+  override accept(_: Pipe, message: Message): Message | undefined {
+    return this.filter.matches(message[0]) !== this.core.settings.invertMatching ? message : undefined
+  }
+
+  offer(_: Outgoing): Offer {
+    return neverSent
+  }
+  isOpen(): boolean {
+    return false
+  }
+}
+
+export class Xsub extends Sub {
+  constructor(core: Core) {
+    super(core)
+  }
+
+  override accept(_: Pipe, message: Message): Message {
+    return message
+  }
+
+  override offer(message: Outgoing): Offer {
+    const frame = typeof message === "string" || message instanceof Uint8Array ? message : message[0]
+    const isOne = frame === message || message.length === 1
+    if (isOne && isSubscription(frame as string | Uint8Array)) {
+      const bytes = Buffer.from(frame as string)
+      const topic = part(bytes, 1, bytes.length)
+      if (bytes[0] === 1) this.subscribe(topic)
+      else this.unsubscribe(topic)
+      return "sent"
+    }
+    for (const pipe of this.core.pipes) if (pipe.isThere && pipe.hasRoom) pipe.send(message)
+    return "sent"
+  }
+  override isOpen(): boolean {
+    return true
+  }
+}

@@ -1,0 +1,121 @@
+/** REQ and REP (RFC 28): a request, and its reply, in turns. */
+import { randomBytes } from "node:crypto"
+import type { Frame, Message, Outgoing } from "../../../Message.ts"
+import type { Offer } from "../../engine.ts"
+import type { Pipe } from "../pipe.ts"
+import { type Core, Pattern } from "./pattern.ts"
+import { Dealer } from "./pipeline.ts"
+
+const framesOf = (message: Outgoing): ReadonlyArray<Frame> =>
+  typeof message === "string" || message instanceof Uint8Array ? [message] : message
+
+const delimiter = Buffer.alloc(0)
+
+export class Req extends Dealer {
+  /** The request that was sent last, while its reply may come. */
+  private awaited: { readonly pipe: Pipe; readonly id: Buffer | undefined; isAnswered: boolean } | undefined
+  private lastId = randomBytes(4).readUInt32LE()
+
+  override offer(message: Outgoing): Offer {
+    const { correlate, relaxed } = this.core.settings
+    if (this.awaited !== undefined && !relaxed) return "outOfTurn"
+    const pipe = this.outbound.next
+    if (pipe === undefined) return "full"
+    const id = correlate ? this.nextId() : undefined
+    const frames = framesOf(message)
+    const offer = this.outbound.offer(
+      (id === undefined ? [delimiter, ...frames] : [id, delimiter, ...frames]) as unknown as Outgoing
+    )
+    // What is here answers an earlier one.
+    while (this.inbound.length > 0) this.inbound.take()
+    this.awaited = { pipe, id, isAnswered: false }
+    return offer
+  }
+
+  private nextId(): Buffer {
+    this.lastId = (this.lastId + 1) >>> 0
+    const id = Buffer.allocUnsafe(4)
+    id.writeUInt32LE(this.lastId)
+    return id
+  }
+
+  override ended(pipe: Pipe): void {
+    super.ended(pipe)
+    this.giveUp(pipe)
+  }
+
+  override detached(pipe: Pipe): void {
+    this.giveUp(pipe)
+  }
+
+  // As libzmq has it: from then on a reply may come from anybody, where it is correlated.
+  private giveUp(pipe: Pipe): void {
+    const { awaited } = this
+    if (awaited?.pipe === pipe && !awaited.isAnswered && awaited.id === undefined && this.core.settings.relaxed)
+      this.awaited = undefined
+  }
+
+  override accept(pipe: Pipe, message: Message): Message | undefined {
+    const { correlate } = this.core.settings
+    const { awaited } = this
+    const at = correlate ? 1 : 0
+    if (message.length < at + 2 || message[at]!.length > 0) {
+      pipe.refuse("a reply without its envelope")
+      return undefined
+    }
+    if (awaited === undefined || awaited.isAnswered) return undefined
+    if (awaited.id === undefined ? awaited.pipe !== pipe : !message[0]!.equals(awaited.id)) return undefined
+    awaited.isAnswered = true
+    return message.slice(at + 1) as unknown as Message
+  }
+
+  override take(): Message {
+    this.awaited = undefined
+    return super.take()
+  }
+}
+
+export class Rep extends Pattern {
+  /** Whom the next message goes to, with what is to stand before it. */
+  private asking: { readonly pipe: Pipe; readonly envelope: ReadonlyArray<Buffer> } | undefined
+
+  constructor(core: Core) {
+    super(core)
+  }
+
+  override accept(_: Pipe, message: Message): Message | undefined {
+    const end = message.findIndex(({ length }) => length === 0)
+    if (end >= 0 && end < message.length - 1) return message
+    this.core.drop()
+    return undefined
+  }
+
+  override get ready(): number {
+    return this.asking === undefined ? this.inbound.length : 0
+  }
+
+  override take(): Message {
+    const pipe = this.inbound.next
+    const message = this.inbound.take()
+    const end = message.findIndex(({ length }) => length === 0) + 1
+    this.asking = { pipe, envelope: message.slice(0, end) }
+    return message.slice(end) as unknown as Message
+  }
+
+  offer(message: Outgoing): Offer {
+    const { asking } = this
+    if (asking === undefined) return "outOfTurn"
+    this.asking = undefined
+    const { envelope, pipe } = asking
+    // As libzmq has it: nobody waits for one client.
+    if (pipe.isThere && pipe.hasRoom) pipe.send([...envelope, ...framesOf(message)] as unknown as Outgoing)
+    else if (pipe.isThere) this.core.drop()
+    // The next request was here already.
+    if (this.inbound.length > 0) this.core.tell()
+    return "sent"
+  }
+
+  isOpen(): boolean {
+    return true
+  }
+}

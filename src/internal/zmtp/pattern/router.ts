@@ -1,0 +1,128 @@
+/** ROUTER (RFC 28): each message begins with the name of its peer. */
+import { randomBytes } from "node:crypto"
+import type { Message, Outgoing } from "../../../Message.ts"
+import type { Lane, Offer } from "../../engine.ts"
+import { peerOf } from "../../lane.ts"
+import type { Introduction, Pipe } from "../pipe.ts"
+import { type Admission, Pattern } from "./pattern.ts"
+
+/** Names for those who have none: of five bytes, of which the first is zero. */
+export class Names {
+  private last = randomBytes(4).readUInt32BE()
+
+  next(): Buffer {
+    this.last = (this.last + 1) >>> 0
+    const name = Buffer.alloc(5)
+    name.writeUInt32BE(this.last, 1)
+    return name
+  }
+}
+
+export class Router extends Pattern {
+  protected readonly peers = new Map<Lane, Pipe>()
+  protected readonly names = new Names()
+  /** Those that wait for another of their name to go. */
+  private readonly waiting = new Map<Lane, Set<Pipe>>()
+
+  override attached(pipe: Pipe, { routingId }: Introduction): Admission {
+    pipe.routingId = routingId.length > 0 ? Buffer.from(routingId) : this.names.next()
+    pipe.lane = pipe.routingId.toString("latin1")
+    const there = this.peers.get(pipe.lane)
+    if (there === undefined || there === pipe) {
+      this.admit(pipe)
+      return "in"
+    }
+    if (this.core.settings.handover) {
+      this.peers.delete(pipe.lane)
+      there.refuse("another peer has taken its routing id over")
+      this.admit(pipe)
+      return "in"
+    }
+    const waiting = this.waiting.get(pipe.lane)
+    if (waiting === undefined) this.waiting.set(pipe.lane, new Set([pipe]))
+    else waiting.add(pipe)
+    return "wait"
+  }
+
+  private admit(pipe: Pipe): void {
+    this.peers.set(pipe.lane, pipe)
+    if (this.core.settings.probeRouter) pipe.send("")
+    this.core.tellRoom(pipe.lane)
+  }
+
+  override detached(pipe: Pipe): void {
+    const waiting = this.waiting.get(pipe.lane)
+    waiting?.delete(pipe)
+    if (waiting?.size === 0) this.waiting.delete(pipe.lane)
+    if (this.peers.get(pipe.lane) !== pipe) return
+    this.peers.delete(pipe.lane)
+    this.core.tellRoom(pipe.lane)
+    const [next] = waiting ?? []
+    if (next === undefined) return
+    waiting!.delete(next)
+    if (waiting!.size === 0) this.waiting.delete(next.lane)
+    this.admit(next)
+    this.inbound.admit(next)
+    this.core.tell()
+    next.refill()
+  }
+
+  override accept(pipe: Pipe, message: Message): Message {
+    return [pipe.routingId, ...message]
+  }
+
+  offer(message: Outgoing): Offer {
+    const { mandatory } = this.core.settings
+    const pipe = this.peers.get(peerOf(message))
+    if (pipe === undefined) return mandatory ? "unroutable" : "sent"
+    if (!pipe.hasRoom) return mandatory ? "full" : "sent"
+    // Only a name: there is nothing to send.
+    if (typeof message !== "string" && !(message instanceof Uint8Array) && message.length > 1)
+      pipe.send(message.slice(1) as unknown as Outgoing)
+    return "sent"
+  }
+
+  isOpen(lane: Lane): boolean {
+    const pipe = this.peers.get(lane)
+    return pipe === undefined || pipe.hasRoom
+  }
+
+  override hasRoom(pipe: Pipe): void {
+    this.core.tellRoom(pipe.lane)
+  }
+}
+
+/** STREAM: what comes is pieces of what a peer says, and an empty frame when it comes or goes. */
+export class Stream extends Router {
+  override attached(pipe: Pipe): Admission {
+    pipe.routingId = this.names.next()
+    pipe.lane = pipe.routingId.toString("latin1")
+    this.peers.set(pipe.lane, pipe)
+    this.notify(pipe)
+    this.core.tellRoom(pipe.lane)
+    return "in"
+  }
+
+  override detached(pipe: Pipe): void {
+    if (!this.peers.delete(pipe.lane)) return
+    this.core.tellRoom(pipe.lane)
+    this.notify(pipe)
+  }
+
+  private notify(pipe: Pipe): void {
+    if (!this.core.settings.notify) return
+    this.inbound.append(pipe, [pipe.routingId, Buffer.alloc(0)])
+    this.core.tell()
+  }
+
+  override offer(message: Outgoing): Offer {
+    const pipe = this.peers.get(peerOf(message))
+    if (pipe === undefined) return "unroutable"
+    if (!pipe.hasRoom) return "full"
+    const frames = typeof message === "string" || message instanceof Uint8Array ? [] : message.slice(1)
+    // One empty frame hangs up.
+    if (frames.length === 1 && frames[0]!.length === 0) pipe.close(false, () => {})
+    else for (const frame of frames) if (frame.length > 0) pipe.send(frame)
+    return "sent"
+  }
+}

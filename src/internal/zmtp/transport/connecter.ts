@@ -1,0 +1,119 @@
+/** Makes a connection, and makes it again when it is lost. */
+import { connect, type Socket } from "node:net"
+import { SocketEvent } from "../../../SocketEvent.ts"
+import { connectTo } from "../addresses.ts"
+import type { Failure } from "../protocol/connection.ts"
+import type { Settings } from "../settings.ts"
+import { retried } from "./networkPipe.ts"
+
+export interface Connecting {
+  readonly endpoint: string
+  readonly settings: Settings
+  readonly tell: (event: SocketEvent, connectedTo: string | undefined) => void
+  readonly established: (socket: Socket) => void
+}
+
+// How long to wait at most for a peer that refuses us, in milliseconds, where there is
+// no `reconnectMaxInterval`.
+const longestDelay = 10_000
+
+export class Connecter {
+  private readonly options: Connecting
+  private socket: Socket | undefined
+  private timer: NodeJS.Timeout | undefined
+  private delay = 0
+  private since = 0
+  private isOver = false
+
+  constructor(options: Connecting) {
+    this.options = options
+  }
+
+  /** Begins. */
+  readonly attempt = (): void => {
+    if (this.isOver) return
+    const { endpoint, settings } = this.options
+    const { waitsFor } = settings
+    if (waitsFor !== undefined) void waitsFor.then(this.dial)
+    else this.dial()
+    this.tell(SocketEvent.ConnectDelayed({ endpoint }))
+  }
+
+  private readonly dial = (): void => {
+    if (this.isOver) return
+    const { endpoint, established, settings } = this.options
+    let socket: Socket
+    try {
+      socket = connect(connectTo(endpoint, settings.ipv6))
+    } catch (error) {
+      return this.failed(error)
+    }
+    this.socket = socket
+    let limit: NodeJS.Timeout | undefined
+    if (settings.connectTimeout > 0) limit = setTimeout(() => socket.destroy(), settings.connectTimeout)
+    const failed = (error?: unknown): void => {
+      clearTimeout(limit)
+      if (this.socket !== socket) return
+      this.socket = undefined
+      this.failed(error)
+    }
+    socket.once("error", ignore)
+    socket.once("close", failed)
+    socket.once("connect", () => {
+      clearTimeout(limit)
+      socket.off("close", failed)
+      socket.off("error", ignore)
+      this.socket = undefined
+      if (this.isOver) {
+        socket.destroy()
+        return
+      }
+      this.since = performance.now()
+      this.tell(SocketEvent.Connected({ endpoint }))
+      established(socket)
+    })
+  }
+
+  private failed(_: unknown): void {
+    if (this.isOver) return
+    this.tell(SocketEvent.Closed({ endpoint: this.options.endpoint }))
+    this.again(false)
+  }
+
+  /** The connection is lost. */
+  lost(failure: Failure | undefined, wasReady: boolean): void {
+    if (this.isOver) return
+    // Whoever refuses us may think better of it, but not soon.
+    const isRefused = failure !== undefined && failure.kind !== "timeout"
+    const { reconnectInterval, reconnectMaxInterval } = this.options.settings
+    const most = Math.max(reconnectInterval, reconnectMaxInterval > 0 ? reconnectMaxInterval : longestDelay)
+    if (!isRefused && (wasReady || this.delay === 0)) this.delay = 0
+    else if (isRefused && performance.now() - this.since > most) this.delay = 0
+    this.again(isRefused)
+  }
+
+  private again(isRefused: boolean): void {
+    const { endpoint, settings } = this.options
+    const { reconnectInterval: first, reconnectMaxInterval: max } = settings
+    if (first <= 0) return
+    const most = Math.max(first, max > 0 ? max : isRefused ? longestDelay : first)
+    this.delay = this.delay === 0 ? first : Math.min(most, this.delay * 2)
+    // Spread out, as libzmq does, for those who were lost at the same time.
+    const interval = Math.round(this.delay + (max > 0 && !isRefused ? 0 : Math.random() * first))
+    this.tell(retried(endpoint, interval))
+    this.timer = setTimeout(this.attempt, interval)
+  }
+
+  private tell(event: SocketEvent): void {
+    this.options.tell(event, this.options.endpoint)
+  }
+
+  close(): void {
+    this.isOver = true
+    clearTimeout(this.timer)
+    this.socket?.destroy()
+    this.socket = undefined
+  }
+}
+
+const ignore = (): void => {}

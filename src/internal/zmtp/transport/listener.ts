@@ -1,0 +1,98 @@
+/** Listens at an endpoint of tcp or ipc. */
+import { rmdir, unlink } from "node:fs"
+import { createServer, type Server, type Socket } from "node:net"
+import { SocketEvent } from "../../../SocketEvent.ts"
+import type { Done, GiveUp } from "../../engine.ts"
+import { type BindTo, bindTo, errorOf, isInUse } from "../addresses.ts"
+import type { Settings } from "../settings.ts"
+
+export interface Listening {
+  readonly settings: Settings
+  readonly tell: (event: SocketEvent, connectedTo: string | undefined) => void
+  readonly accepted: (socket: Socket, endpoint: string) => void
+}
+
+export class Listener {
+  private readonly options: Listening
+  private readonly server: Server
+  /** As it was resolved. */
+  endpoint = ""
+  private isOver = false
+  private to: BindTo | undefined
+
+  constructor(options: Listening) {
+    this.options = options
+    this.server = createServer({ noDelay: true }, (socket) => this.accept(socket))
+  }
+
+  /** Binds. Given up, it has never been. */
+  listen(endpoint: string, done: Done<string>): GiveUp {
+    let to: BindTo
+    try {
+      to = bindTo(endpoint, this.options.settings.ipv6)
+    } catch (error) {
+      done(error)
+      return ignore
+    }
+    this.to = to
+    const failed = (error: unknown): void => {
+      if (this.isOver) return
+      this.isOver = true
+      this.options.tell(SocketEvent.BindFailed({ endpoint, error: error as Error }), undefined)
+      done(error)
+    }
+    const bind = (): void => {
+      if (this.isOver) return
+      this.server.once("error", failed)
+      this.server.listen({ ...to.listen, backlog: this.options.settings.backlog, exclusive: true }, () => {
+        this.server.off("error", failed)
+        this.server.on("error", (error) =>
+          this.options.tell(SocketEvent.AcceptFailed({ endpoint: this.endpoint, error }), undefined)
+        )
+        this.endpoint = to.resolved(this.server.address())
+        if (this.isOver) return
+        this.options.tell(SocketEvent.Listening({ endpoint: this.endpoint }), undefined)
+        done(undefined, this.endpoint)
+      })
+    }
+    const { path } = to
+    if (path === undefined) bind()
+    else
+      isInUse(path, (inUse) => {
+        if (inUse) failed(errorOf("EADDRINUSE", "somebody listens there"))
+        // What is left of one that has ended is in the way.
+        else unlink(path, bind)
+      })
+    return () => this.close(ignore)
+  }
+
+  private accept(socket: Socket): void {
+    const { accepted, settings, tell } = this.options
+    const { endpoint } = this
+    const { remoteAddress } = socket
+    if (remoteAddress !== undefined && settings.denies(remoteAddress)) {
+      socket.destroy()
+      tell(SocketEvent.AcceptFailed({ endpoint, error: new Error(`${remoteAddress} is not let in`) }), undefined)
+      return
+    }
+    tell(SocketEvent.Accepted({ endpoint }), undefined)
+    const { waitsFor } = settings
+    if (waitsFor === undefined) accepted(socket, endpoint)
+    else {
+      socket.once("error", ignore)
+      void waitsFor.then(() => accepted(socket, endpoint))
+    }
+  }
+
+  /** Calls back when the endpoint is free. */
+  close(done: () => void): void {
+    this.isOver = true
+    // Those who are there stay.
+    this.server.close()
+    if (this.to?.folder !== undefined) rmdir(this.to.folder, ignore)
+    if (this.endpoint !== "") this.options.tell(SocketEvent.Closed({ endpoint: this.endpoint }), undefined)
+    done()
+  }
+}
+
+const ignore = (): void => {}

@@ -1,0 +1,217 @@
+/** A peer over tcp or ipc. One that we connected to may come again and again. */
+
+import type { Socket } from "node:net"
+import * as Duration from "effect/Duration"
+import type { Message, Outgoing } from "../../../Message.ts"
+import { SocketEvent } from "../../../SocketEvent.ts"
+import { Queue } from "../../queue.ts"
+import { type Host, keep, markOf, Pipe } from "../pipe.ts"
+import type { ConnectionOptions, Failure, Introduced, ZapRequest } from "../protocol/connection.ts"
+import { Wire, type WireOwner } from "./wire.ts"
+
+/** The socket that has peers over a network. */
+export interface NetworkHost extends Host {
+  readonly connectionOptions: ConnectionOptions
+  tellTo(event: SocketEvent, connectedTo: string | undefined): void
+  /** ZAP is to be asked about who is at the other end. */
+  ask(request: ZapRequest, address: string | undefined, wire: Wire): void
+}
+
+/** What becomes of a session, as whoever made it wants to know. */
+export type OnEnd = (failure: Failure | undefined, wasReady: boolean) => void
+
+export class NetworkPipe extends Pipe implements WireOwner {
+  declare readonly host: NetworkHost
+  private readonly outbox = new Queue<Outgoing>()
+  private wire: Wire | undefined
+  private wasReady = false
+  private refusal: string | undefined
+  private onClosed: ((unsent: number) => void) | undefined
+  private readonly isConnecting: boolean
+  private readonly onEnd: OnEnd
+  mark: number
+
+  constructor(host: NetworkHost, endpoint: string, isConnecting: boolean, onEnd: OnEnd) {
+    super(host, endpoint)
+    this.isConnecting = isConnecting
+    this.onEnd = onEnd
+    this.mark = this.markWhile(false)
+  }
+
+  private markWhile(isThere: boolean): number {
+    const { conflate, immediate, sendHighWaterMark } = this.host.settings
+    if (immediate && !isThere) return 0
+    return conflate ? Number.MAX_SAFE_INTEGER : markOf(sendHighWaterMark)
+  }
+
+  private get connectedTo(): string | undefined {
+    return this.isConnecting ? this.endpoint : undefined
+  }
+
+  /** There is a connection. */
+  establish(socket: Socket): void {
+    this.wasReady = false
+    this.wire = new Wire(socket, this.host.connectionOptions, this.host.settings, this)
+  }
+
+  // ------------------------------------------------------------- what becomes of it
+
+  ready(peer: Introduced): void {
+    this.wasReady = true
+    const { endpoint, wire } = this
+    this.mark = this.markWhile(true)
+    const mayStay = this.host.attached(this, {
+      type: peer.socketType,
+      routingId: peer.identity,
+      address: wire!.address,
+      userId: peer.userId
+    })
+    this.host.tellTo(SocketEvent.HandshakeSucceeded({ endpoint }), this.connectedTo)
+    if (!mayStay) return this.refuse("there is another peer already")
+    this.pump()
+    this.drained()
+  }
+
+  message(message: Message): boolean {
+    return this.refusal === undefined && this.host.arrived(this, message)
+  }
+
+  subscribed(topic: Buffer, begins: boolean): boolean {
+    return this.host.subscribed(this, topic, begins)
+  }
+
+  zap(request: ZapRequest): void {
+    this.host.ask(request, this.wire!.address, this.wire!)
+  }
+
+  ended(failure: Failure | undefined, error: Error | undefined): void {
+    const { endpoint, wasReady } = this
+    this.wire = undefined
+    this.mark = this.markWhile(false)
+    if (this.isThere || this.isWaiting) this.host.detached(this)
+    if (!wasReady) {
+      // Whoever hangs up before the handshake says nothing of why.
+      if (failure !== undefined) this.host.tellTo(handshakeFailed(endpoint, failure), this.connectedTo)
+      else if (!this.isOver) this.host.tellTo(hungUp(endpoint, error), this.connectedTo)
+    }
+    this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.connectedTo)
+    if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish()
+    this.onEnd(failure, wasReady)
+  }
+
+  private finish(): void {
+    this.onClosed?.(this.outbox.length)
+    this.onClosed = undefined
+  }
+
+  // ------------------------------------------------------------- in
+
+  refill(): void {
+    this.wire?.refill()
+  }
+
+  refuse(reason: string): void {
+    this.refusal = reason
+    const { wire } = this
+    // It may be in the middle of telling us something.
+    setImmediate(() => {
+      this.refusal = undefined
+      wire?.close()
+    })
+  }
+
+  dismiss(): void {
+    this.wire?.refill()
+  }
+
+  // ------------------------------------------------------------- out
+
+  get queued(): number {
+    return this.outbox.length + (this.wire?.unwritten ?? 0)
+  }
+
+  send(message: Outgoing): void {
+    const { wire } = this
+    if (this.wasReady && wire !== undefined && this.outbox.length === 0 && this.accepts(wire)) wire.send(message)
+    else {
+      if (this.host.settings.conflate) while (this.outbox.length > 0) this.outbox.take()
+      this.outbox.append(keep(message))
+    }
+  }
+
+  private accepts(wire: Wire): boolean {
+    return this.host.settings.conflate ? wire.isIdle : wire.accepts
+  }
+
+  private pump(): void {
+    const { outbox, wire } = this
+    if (!this.wasReady || wire === undefined) return
+    while (outbox.length > 0 && this.accepts(wire)) wire.send(outbox.take())
+    if (this.isOver && outbox.length === 0) wire.close()
+  }
+
+  written(): void {
+    this.pump()
+    this.drained()
+  }
+
+  subscribe(topic: Buffer): void {
+    this.wire?.sendSubscription(topic, true)
+  }
+  cancel(topic: Buffer): void {
+    this.wire?.sendSubscription(topic, false)
+  }
+
+  close(atOnce: boolean, done: (unsent: number) => void): void {
+    const { wire } = this
+    const before = this.onClosed
+    this.isOver = true
+    this.onClosed = (unsent) => {
+      before?.(unsent)
+      done(unsent)
+    }
+    if (wire === undefined) {
+      // There may be a connection yet, for what there is to send.
+      if (atOnce || this.outbox.length === 0) this.finish()
+    } else if (atOnce) {
+      const unsent = this.queued
+      this.onClosed = () => {
+        before?.(unsent)
+        done(unsent)
+      }
+      wire.destroy()
+    } else if (!this.wasReady && this.outbox.length === 0) wire.destroy()
+    else this.pump()
+  }
+}
+
+const codes = {
+  version: "ERR_ZMTP_INVALID_VERSION",
+  mechanism: "ERR_ZMTP_MECHANISM_MISMATCH",
+  protocol: "ERR_ZMTP_PROTOCOL",
+  authentication: "ERR_ZAP_STATUS",
+  timeout: "ERR_ZMTP_TIMEOUT"
+} as const
+
+const handshakeFailed = (endpoint: string, { kind, reason, status }: Failure): SocketEvent => {
+  const code = codes[kind]
+  return SocketEvent.HandshakeFailed({
+    endpoint,
+    reason: kind === "authentication" ? "Authentication" : kind === "timeout" ? "Connection" : "Protocol",
+    code,
+    status,
+    error: Object.assign(new Error(reason), { code })
+  })
+}
+
+const hungUp = (endpoint: string, error: Error | undefined): SocketEvent =>
+  SocketEvent.HandshakeFailed({
+    endpoint,
+    reason: "Connection",
+    code: (error as NodeJS.ErrnoException | undefined)?.code ?? "EPIPE",
+    status: undefined,
+    error: error ?? new Error("the peer closed the connection before its handshake")
+  })
+
+export const retried = (endpoint: string, millis: number): SocketEvent =>
+  SocketEvent.ConnectRetried({ endpoint, interval: Duration.millis(millis) })

@@ -1,0 +1,93 @@
+/** A peer of a STREAM: the bytes of a connection, without ZMTP. */
+import type { Socket } from "node:net"
+import type { Outgoing } from "../../../Message.ts"
+import { SocketEvent } from "../../../SocketEvent.ts"
+import { markOf, Pipe } from "../pipe.ts"
+import type { NetworkHost, OnEnd } from "./networkPipe.ts"
+
+const nobody = { type: undefined, routingId: Buffer.alloc(0), userId: undefined }
+
+export class RawPipe extends Pipe {
+  declare readonly host: NetworkHost
+  private readonly isConnecting: boolean
+  private readonly onEnd: OnEnd
+  private socket: Socket | undefined
+  private onClosed: ((unsent: number) => void) | undefined
+  private unwritten = 0
+  private isPaused = false
+
+  constructor(host: NetworkHost, endpoint: string, isConnecting: boolean, onEnd: OnEnd) {
+    super(host, endpoint)
+    this.isConnecting = isConnecting
+    this.onEnd = onEnd
+  }
+
+  establish(socket: Socket): void {
+    const { endpoint } = this
+    this.socket = socket
+    this.isPaused = false
+    this.unwritten = 0
+    socket.setNoDelay(true)
+    this.host.attached(this, { ...nobody, address: socket.remoteAddress })
+    socket.on("data", (bytes: Buffer) => {
+      if (this.host.arrived(this, [bytes]) || this.isPaused) return
+      this.isPaused = true
+      socket.pause()
+    })
+    socket.on("error", () => {})
+    socket.on("close", () => {
+      this.socket = undefined
+      this.host.detached(this)
+      this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.isConnecting ? endpoint : undefined)
+      this.onClosed?.(this.unwritten)
+      this.onClosed = undefined
+      this.onEnd(undefined, true)
+    })
+  }
+
+  get queued(): number {
+    return this.unwritten
+  }
+  get mark(): number {
+    return this.socket === undefined ? 0 : markOf(this.host.settings.sendHighWaterMark)
+  }
+
+  send(message: Outgoing): void {
+    this.unwritten++
+    this.socket?.write(message as string | Uint8Array, () => {
+      this.unwritten--
+      this.drained()
+    })
+  }
+
+  refill(): void {
+    if (!this.isPaused) return
+    this.isPaused = false
+    this.socket?.resume()
+  }
+
+  subscribe(): void {}
+  cancel(): void {}
+  refuse(): void {
+    this.socket?.destroy()
+  }
+  dismiss(): void {
+    this.refill()
+  }
+
+  close(atOnce: boolean, done: (unsent: number) => void): void {
+    const before = this.onClosed
+    this.isOver = true
+    const { socket } = this
+    if (socket === undefined) return done(0)
+    this.onClosed = (unsent) => {
+      before?.(unsent)
+      done(unsent)
+    }
+    if (atOnce) socket.destroy()
+    else {
+      socket.end()
+      this.refill()
+    }
+  }
+}

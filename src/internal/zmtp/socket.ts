@@ -351,7 +351,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       return ignore
     }
     if (isInproc(endpoint)) {
-      this.bound.set(endpoint, { close: ignore, pipes: new Set() })
+      this.bound.set(endpoint, { close: (done) => done(), pipes: new Set() })
       try {
         this.context.bind(endpoint, this)
       } catch (error) {

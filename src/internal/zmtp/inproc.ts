@@ -9,7 +9,7 @@ export class InprocPipe extends Pipe {
   private readonly outbox = new Queue<Outgoing>()
   /** What is to be done when both know each other. */
   private deferred: Array<() => void> | undefined
-  private isClosing: ((unsent: number) => void) | undefined
+  private isClosing: (() => void) | undefined
   private readonly onLost: (wasRefused: boolean) => void
 
   /** `onLost` is called when its partner has left, or does not want it. */
@@ -25,7 +25,8 @@ export class InprocPipe extends Pipe {
     this.deferred = []
     partner.deferred = []
     const mayStay = this.host.attached(this, partner.host.introduction)
-    if (!mayStay || !partner.host.attached(partner, this.host.introduction)) {
+    // Whoever has closed only gives what it had sent.
+    if (!mayStay || !(partner.isOver || partner.host.attached(partner, this.host.introduction))) {
       this.partner = undefined
       partner.partner = undefined
       if (mayStay) this.host.detached(this)
@@ -71,7 +72,7 @@ export class InprocPipe extends Pipe {
     const { outbox } = this
     while (outbox.length > 0 && this.partner !== undefined)
       this.partner.host.arrived(this.partner, received(outbox.take()))
-    if (outbox.length === 0) this.isClosing?.(0)
+    if (outbox.length === 0) this.isClosing?.()
   }
 
   subscribe(topic: Buffer): void {
@@ -110,17 +111,16 @@ export class InprocPipe extends Pipe {
     if (!partner.isOver) partner.onLost(refused)
   }
 
-  dismiss(): void {}
-
+  /** What its partner has is the partner's. What waits for one goes on waiting, and need not be waited for. */
   close(atOnce: boolean, done: (unsent: number) => void): void {
     this.isOver = true
-    const end = (unsent: number): void => {
+    const unsent = this.outbox.length
+    if (atOnce || unsent === 0) {
       this.isClosing = undefined
       this.part(false)
-      done(unsent)
-    }
-    // What its partner has is the partner's. What waits for a partner is not sent yet.
-    if (atOnce || this.outbox.length === 0) end(this.outbox.length)
-    else this.isClosing = end
+    } else this.isClosing = () => this.close(true, ignore)
+    done(atOnce ? unsent : 0)
   }
 }
+
+const ignore = (): void => {}

@@ -83,8 +83,6 @@ export abstract class Pipe {
   abstract refill(): void
   /** The socket wants no more of this peer. One that we connected to is connected to again. */
   abstract refuse(reason: string): void
-  /** Nothing more is received. What was sent goes on its way. */
-  abstract dismiss(): void
   /** Ends it when all is on its way that was sent, or at once. Calls back when it has ended, with how many were not sent. */
   abstract close(atOnce: boolean, done: (unsent: number) => void): void
 }

@@ -560,8 +560,13 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       if (open > 0 || isDone) return
       isDone = true
       clearTimeout(timer)
-      for (const one of connected) one.close()
       this.context.leave()
+      const waiting = connected.filter(({ close, pipe }) => {
+        const waits = linger > 0 && isInproc(pipe.endpoint) && pipe.queued > 0
+        if (!waits) close()
+        return waits
+      })
+      if (waiting.length > 0 && Number.isFinite(linger)) setTimeout(() => giveUp(waiting), linger).unref()
       microtask(() => done({ inTime: isInTime, unsent }))
     }
     // One more, for itself.
@@ -585,6 +590,14 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
 }
 
 const ignore = (): void => {}
+
+/** Nobody has come to the names over inproc. */
+const giveUp = (waiting: ReadonlyArray<Connected>): void => {
+  for (const { close, pipe } of waiting) {
+    pipe.close(true, ignore)
+    close()
+  }
+}
 
 /** What ZAP is told of a peer over ipc, as libzmq does. */
 const localAddress = "localhost"

@@ -19,6 +19,7 @@ export class Listener {
   endpoint = ""
   private isOver = false
   private to: BindTo | undefined
+  private path: string | undefined
 
   constructor(options: Listening) {
     this.options = options
@@ -37,6 +38,7 @@ export class Listener {
     this.to = to
     const failed = (error: unknown): void => {
       if (this.isOver) return
+      this.begun()
       this.isOver = true
       this.options.tell(SocketEvent.BindFailed({ endpoint, error: error as Error }), undefined)
       done(error)
@@ -49,6 +51,7 @@ export class Listener {
         this.server.on("error", (error) =>
           this.options.tell(SocketEvent.AcceptFailed({ endpoint: this.endpoint, error }), undefined)
         )
+        this.begun()
         this.endpoint = to.resolved(this.server.address())
         if (this.isOver) return
         this.options.tell(SocketEvent.Listening({ endpoint: this.endpoint }), undefined)
@@ -57,13 +60,23 @@ export class Listener {
     }
     const { path } = to
     if (path === undefined) bind()
-    else
+    else if (binding.has(path)) failed(errorOf("EADDRINUSE", "somebody is about to listen there"))
+    else {
+      binding.add(path)
+      this.path = path
       isInUse(path, (inUse) => {
         if (inUse) failed(errorOf("EADDRINUSE", "somebody listens there"))
         // What is left of one that has ended is in the way.
         else unlink(path, bind)
       })
+    }
     return () => this.close(ignore)
+  }
+
+  /** Its path is as it will be. */
+  private begun(): void {
+    if (this.path !== undefined) binding.delete(this.path)
+    this.path = undefined
   }
 
   private accept(socket: Socket): void {
@@ -87,6 +100,7 @@ export class Listener {
   /** Calls back when the endpoint is free. */
   close(done: () => void): void {
     this.isOver = true
+    this.begun()
     // Those who are there stay.
     this.server.close()
     if (this.to?.folder !== undefined) rmdir(this.to.folder, ignore)
@@ -94,5 +108,8 @@ export class Listener {
     done()
   }
 }
+
+/** Paths of ipc that somebody of this process is about to bind: what is there is looked at first. */
+const binding = new Set<string>()
 
 const ignore = (): void => {}

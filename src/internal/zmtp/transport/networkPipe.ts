@@ -120,10 +120,6 @@ export class NetworkPipe extends Pipe implements WireOwner {
     })
   }
 
-  dismiss(): void {
-    this.wire?.refill()
-  }
-
   // ------------------------------------------------------------- out
 
   get queued(): number {

@@ -71,9 +71,6 @@ export class RawPipe extends Pipe {
   refuse(): void {
     this.socket?.destroy()
   }
-  dismiss(): void {
-    this.refill()
-  }
 
   close(atOnce: boolean, done: (unsent: number) => void): void {
     const before = this.onClosed

@@ -110,11 +110,6 @@ export class Wire implements Events {
     if (this.progress === "stopped" && !this.isOver) this.goOn(this.connection.resume())
   }
 
-  /** Nothing that comes is wanted any more. */
-  discard(): void {
-    this.isEnded = true
-  }
-
   private noMore(): void {
     this.isEnded = true
     if (this.progress === "all") this.finish()

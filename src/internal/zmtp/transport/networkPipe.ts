@@ -26,6 +26,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
   private wire: Wire | undefined
   private wasReady = false
   private refusal: string | undefined
+  /** The peer did not let us in: others that we connected to get what there is to send. */
+  private isRefused = false
   private onClosed: ((unsent: number) => void) | undefined
   private readonly isConnecting: boolean
   private readonly onEnd: OnEnd
@@ -40,7 +42,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
 
   private markWhile(isThere: boolean): number {
     const { conflate, immediate, sendHighWaterMark } = this.host.settings
-    if (immediate && !isThere) return 0
+    if ((immediate || this.isRefused) && !isThere) return 0
     return conflate ? Number.MAX_SAFE_INTEGER : markOf(sendHighWaterMark)
   }
 
@@ -87,6 +89,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
   ended(failure: Failure | undefined, error: Error | undefined): void {
     const { endpoint, wasReady } = this
     this.wire = undefined
+    this.isRefused = !wasReady && failure !== undefined && failure.kind !== "timeout"
     this.mark = this.markWhile(false)
     if (this.isThere || this.isWaiting) this.host.detached(this)
     if (!wasReady) {

@@ -110,9 +110,13 @@ export class Wire implements Events {
     if (this.progress === "stopped" && !this.isOver) this.goOn(this.connection.resume())
   }
 
+  // What is here of it already is not left behind, whatever room there is for it: less
+  // than was read at once.
   private noMore(): void {
     this.isEnded = true
+    if (this.isOver) return
     if (this.progress === "all") this.finish()
+    else if (this.progress === "stopped") this.goOn(this.connection.resume())
   }
 
   private fail(): void {
@@ -167,13 +171,13 @@ export class Wire implements Events {
     this.owner.ready(peer)
   }
   message(message: Buffer[]): boolean {
-    return this.owner.message(message as unknown as Message)
+    return this.owner.message(message as unknown as Message) || this.isEnded
   }
   subscribe(topic: Buffer): boolean {
-    return this.owner.subscribed(topic, true)
+    return this.owner.subscribed(topic, true) || this.isEnded
   }
   cancel(topic: Buffer): boolean {
-    return this.owner.subscribed(topic, false)
+    return this.owner.subscribed(topic, false) || this.isEnded
   }
   zap(request: ZapRequest): void {
     this.owner.zap(request)

@@ -52,7 +52,6 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   readonly settings: Settings
   readonly pipes = new Set<Pipe>()
   isUsed = false
-  received = { messages: 0, bytes: 0 }
   again = 0
   dropped = 0
   left = 0
@@ -101,16 +100,13 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const pattern = this.#pattern
     const pipe = pattern.inbound.next
     const message = pattern.take()
-    const { received } = this
-    received.messages++
-    for (let i = 0; i < message.length; i++) received.bytes += message[i]!.length
     turn.spend()
     // When there is room for half of what there may be, it is worth going on.
     if (pipe.inbox.length <= this.markIn >> 1) pipe.refill()
     return message
   }
 
-  private get markIn(): number {
+  get markIn(): number {
     return markOf(this.settings.receiveHighWaterMark)
   }
 
@@ -216,13 +212,12 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     }
     const { inbox } = pipe
     if (this.settings.conflate && inbox.length > 0) {
-      inbox.take()
-      inbox.append(accepted)
+      pattern.inbound.replace(pipe, accepted)
       return true
     }
     pattern.inbound.append(pipe, accepted)
     if (this.isListening && !this.willTell) this.tell()
-    return inbox.length < this.markIn
+    return pattern.mayCome(pipe)
   }
 
   subscribed(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
@@ -549,6 +544,11 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
 
   isConnected(endpoint: string): boolean {
     return this.connected.get(endpoint)?.pipe.isThere === true
+  }
+
+  get received(): { readonly messages: number; readonly bytes: number } {
+    const { bytes, messages } = this.#pattern.inbound
+    return { messages: messages + this.dropped, bytes }
   }
 
   get subscribers(): EngineSubscribers | undefined {

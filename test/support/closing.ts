@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { Effect, Exit, Fiber, References, Schedule, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
+import { threadScript } from "./child.ts"
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
@@ -27,9 +28,7 @@ const unsendable = (path: string) =>
 
 const workerThread = (task: string) =>
   Effect.callback<{ readonly worker: Worker; readonly said: unknown }>((resume) => {
-    // On Node 20 a worker thread does not inherit the loader of TypeScript.
-    const start = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(import.meta.url)}) })`
-    const worker = new Worker(start, { eval: true, workerData: { task } })
+    const worker = new Worker(threadScript(import.meta.url), { eval: true, workerData: { task } })
     worker.once("message", (said) => resume(Effect.succeed({ worker, said })))
     worker.once("error", (error) => resume(Effect.die(error)))
   })

@@ -67,6 +67,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   readonly #pattern: Pattern
   private readonly bound = new Map<string, Bound>()
   private readonly connected = new Map<string, Connected>()
+  private readonly leaving = new Set<Pipe>()
   private readonly underWay = new Set<GiveUp>()
   private readonly waiting = new Set<Lane>()
   private readonly roomIn = new Set<Lane>()
@@ -247,7 +248,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const pipes = this.bound.get(endpoint)?.pipes
     const pipe = new InprocPipe(this, endpoint, () => {
       pipes?.delete(pipe)
-      this.pipes.delete(pipe)
+      this.remove(pipe)
       this.context.retry(endpoint)
     })
     pipes?.add(pipe)
@@ -269,7 +270,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     // As libzmq has it: without an authenticator whoever has the key of a CURVE server is
     // let in, and whoever comes to a domain that is not enforced.
     if (!zap.hasHandler) {
-      if (request.mechanism === "PLAIN" || zapEnforceDomain) wire.refuse(500)
+      if (request.mechanism === "PLAIN" || zapEnforceDomain) wire.nobodyToAsk()
       else wire.accept("")
       return
     }
@@ -351,6 +352,10 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       return ignore
     }
     if (isInproc(endpoint)) {
+      if (this.bound.has(endpoint)) {
+        done(errorOf("EADDRINUSE", "bound already"))
+        return ignore
+      }
       this.bound.set(endpoint, { close: (done) => done(), pipes: new Set() })
       try {
         this.context.bind(endpoint, this)
@@ -388,11 +393,28 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     }
     const ended = (): void => {
       pipes.delete(pipe)
-      this.pipes.delete(pipe)
+      this.remove(pipe)
     }
     const pipe = this.pipeTo(endpoint, false, ended)
     pipes.add(pipe)
     pipe.establish(socket)
+  }
+
+  /** We want no more of a peer. What was sent to it goes on its way. */
+  private leave(pipe: Pipe, done: () => void): void {
+    this.leaving.add(pipe)
+    this.detached(pipe)
+    this.remove(pipe)
+    pipe.close(false, () => {
+      this.leaving.delete(pipe)
+      done()
+    })
+  }
+
+  /** There is no way to its peer any more. */
+  private remove(pipe: Pipe): void {
+    this.pipes.delete(pipe)
+    this.#pattern.ended(pipe)
   }
 
   private pipeTo(endpoint: string, connecting: boolean, onEnd: ConstructorParameters<typeof NetworkPipe>[3]) {
@@ -406,7 +428,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     if (bound === undefined) return done(errorOf("ENOENT", `not bound to ${endpoint}`))
     this.bound.delete(endpoint)
     if (isInproc(endpoint)) this.context.unbind(endpoint, this)
-    for (const pipe of bound.pipes) pipe.close(false, ignore)
+    for (const pipe of bound.pipes) this.leave(pipe, ignore)
     bound.close(() => done(undefined))
   }
 
@@ -486,11 +508,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const connected = this.connected.get(endpoint)
     if (connected === undefined) throw errorOf("ENOENT", `not connected to ${endpoint}`)
     this.connected.delete(endpoint)
-    this.#pattern.ended(connected.pipe)
-    connected.pipe.close(false, () => {
-      connected.close()
-      this.pipes.delete(connected.pipe)
-    })
+    this.leave(connected.pipe, connected.close)
   }
 
   // ---------------------------------------------------------------------------
@@ -548,7 +566,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const bound = [...this.bound.values()]
     this.connected.clear()
     this.bound.clear()
-    const pipes = new Set([...this.pipes, ...bound.flatMap(({ pipes }) => [...pipes])])
+    const pipes = new Set([...this.pipes, ...this.leaving, ...bound.flatMap(({ pipes }) => [...pipes])])
     this.pipes.clear()
     let unsent = 0
     let isInTime = true

@@ -353,6 +353,12 @@ export class Connection implements FrameSink {
     this.fail({ kind: "timeout", reason })
   }
 
+  /** There is nobody to ask about the peer. */
+  nobodyToAsk(): Progress {
+    this.fail({ kind: "nobody", reason: "there is no authenticator to ask about the peer" })
+    return this.progress
+  }
+
   private fail(fault: Fault): void {
     if (this.failure !== undefined) return
     this.failure = { ...fault, phase: this.phase }

@@ -32,6 +32,8 @@ const open = (boxes: Boxes, box: Uint8Array, nonce: Uint8Array, key: Uint8Array 
   return boxes.open(plain, box, nonce, key) ? plain : undefined
 }
 
+const cannotOpen = (reason: string): Step => ({ fault: { kind: "cryptography", reason } })
+
 const forget = (...secrets: ReadonlyArray<Uint8Array | undefined>): void => {
   for (const secret of secrets) secret?.fill(0)
 }
@@ -87,7 +89,7 @@ export class CurveClient implements Mechanism {
     if (body.length !== 168) return fails("a malformed WELCOME")
     const withServer = boxes.agree(keys.serverKey, transient.secretKey)
     const plain = open(boxes, part(body, 24, 168), nonceOf("WELCOME-", part(body, 8, 24)), withServer)
-    if (plain === undefined) return fails("a WELCOME that cannot be opened: is the key of the server right?")
+    if (plain === undefined) return cannotOpen("a WELCOME that cannot be opened: is the key of the server right?")
     const server = part(plain, 0, 32)
     const cookie = part(plain, 32, 128)
     const vouchKey = boxes.agree(server, keys.secretKey)
@@ -113,7 +115,7 @@ export class CurveClient implements Mechanism {
       nonceOf("CurveZMQREADY---", part(body, 6, 14)),
       this.key
     )
-    if (plain === undefined) return fails("a READY that cannot be opened")
+    if (plain === undefined) return cannotOpen("a READY that cannot be opened")
     this.state = "over"
     const peer = readPeer(this.local, this.limits, plain)
     if (isFault(peer)) return { fault: peer }
@@ -183,7 +185,7 @@ export class CurveServer implements Mechanism {
     const key = boxes.agree(client, keys.secretKey)
     const plain = open(boxes, part(body, 120, 200), nonceOf("CurveZMQHELLO---", part(body, 112, 120)), key)
     if (plain === undefined || key === undefined)
-      return fails("a HELLO that cannot be opened: does the client have the key of this server?")
+      return cannotOpen("a HELLO that cannot be opened: does the client have the key of this server?")
     if (!plain.every((byte) => byte === 0)) return fails("a HELLO with a bad signature")
     const transient = boxes.keyPair()
     this.cookieKey = randomBytes(32)
@@ -211,12 +213,12 @@ export class CurveServer implements Mechanism {
     const key = boxes.agree(client, secret)
     this.key = key
     const plain = open(boxes, part(body, 113, body.length), nonceOf("CurveZMQINITIATE", part(body, 105, 113)), key)
-    if (plain === undefined) return fails("an INITIATE that cannot be opened")
+    if (plain === undefined) return cannotOpen("an INITIATE that cannot be opened")
     const permanent = part(plain, 0, 32)
     const vouchKey = boxes.agree(permanent, secret)
     const vouched = open(boxes, part(plain, 48, 128), nonceOf("VOUCH---", part(plain, 32, 48)), vouchKey)
     forget(secret, vouchKey)
-    if (vouched === undefined) return fails("an INITIATE with a vouch that cannot be opened")
+    if (vouched === undefined) return cannotOpen("an INITIATE with a vouch that cannot be opened")
     if (!sameBytes(part(vouched, 0, 32), client) || !sameBytes(part(vouched, 32, 64), keys.publicKey))
       return fails("an INITIATE with a vouch for something else")
     const peer = readPeer(this.local, this.limits, part(plain, 128, plain.length))

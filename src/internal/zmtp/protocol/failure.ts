@@ -5,9 +5,18 @@
  * - `mechanism`: the peer uses another security mechanism, or the same role in it.
  * - `authentication`: the peer was not let in, or did not let us in. With a ZAP status.
  * - `protocol`: the peer sent what ZMTP does not allow, or more than the limits do, or refused what we are.
+ * - `cryptography`: the peer has other keys.
  * - `timeout`: the peer did not say in time what was to come next.
+ * - `nobody`: there is no authenticator to ask about the peer.
  */
-export type FailureKind = "protocol" | "authentication" | "version" | "mechanism" | "timeout"
+export type FailureKind =
+  | "protocol"
+  | "authentication"
+  | "version"
+  | "mechanism"
+  | "cryptography"
+  | "timeout"
+  | "nobody"
 
 export interface Fault {
   readonly kind: FailureKind

@@ -186,14 +186,16 @@ const codes = {
   mechanism: "ERR_ZMTP_MECHANISM_MISMATCH",
   protocol: "ERR_ZMTP_PROTOCOL",
   authentication: "ERR_ZAP_STATUS",
-  timeout: "ERR_ZMTP_TIMEOUT"
+  cryptography: "ERR_ZMTP_CRYPTOGRAPHIC",
+  timeout: "ERR_ZMTP_TIMEOUT",
+  nobody: "EFAULT"
 } as const
 
 const handshakeFailed = (endpoint: string, { kind, reason, status }: Failure): SocketEvent => {
   const code = codes[kind]
   return SocketEvent.HandshakeFailed({
     endpoint,
-    reason: kind === "authentication" ? "Authentication" : kind === "timeout" ? "Connection" : "Protocol",
+    reason: kind === "authentication" ? "Authentication" : kind === "timeout" || kind === "nobody" ? "Connection" : "Protocol",
     code,
     status,
     error: Object.assign(new Error(reason), { code })

@@ -212,6 +212,9 @@ export class Wire implements Events {
   accept(...answer: Parameters<Connection["accept"]>): void {
     this.goOn(this.connection.accept(...answer))
   }
+  nobodyToAsk(): void {
+    this.goOn(this.connection.nobodyToAsk())
+  }
   refuse(status: 300 | 400 | 500): void {
     this.goOn(this.connection.refuse(status))
   }

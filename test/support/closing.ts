@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { Effect, Exit, Fiber, References, Schedule, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
+import { byEngine } from "./byEngine.ts"
 import { threadScript } from "./child.ts"
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
@@ -187,7 +188,10 @@ const workerTasks: Record<string, (say: (text: string) => void) => Effect.Effect
     Effect.scoped(
       Effect.gen(function* () {
         const late = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
-        if ((yield* Effect.flip(late.awaitPeers(1)))._tag !== "InvalidState") return yield* Effect.die("not told")
+        // In another thread, libzmq is to be watched from the first endpoint on.
+        const isLate = byEngine({ zeromq: true, zmtp: false })
+        if (isLate && (yield* Effect.flip(late.awaitPeers(1)))._tag !== "InvalidState")
+          return yield* Effect.die("not told")
         const pull = yield* Zmq.pull()
         const arrived = yield* Effect.forkChild(pull.awaitPeers(1), { startImmediately: true })
         yield* pull.bind("tcp://127.0.0.1:*")

@@ -1,5 +1,4 @@
-/** The engine that the tests run on; and what the engine on zeromq.js has inside, and that engine on other native sockets. */
-import { beforeEach } from "vitest"
+/** What the engine on zeromq.js has inside, and that engine on other native sockets. */
 import { CurrentEngine } from "../../src/internal/currentEngine.ts"
 import { coreOf } from "../../src/internal/socket/socket.ts"
 import { engineOn, openNative } from "../../src/internal/zeromq/engine.ts"
@@ -16,20 +15,3 @@ export const partsOf = (socket: object) =>
     readonly incoming: Incoming
     readonly refusals: Refusals | undefined
   }
-
-/** The engine that the tests run on, which `useEngine.ts` sets. */
-export const engineName = process.env.ENGINE === "zmtp" ? "zmtp" : "zeromq"
-
-/**
- * For `skipIf`: whether tests are of the engine on zeromq.js alone, and it is another.
- * The reason says what they ask that no other engine has.
- */
-export const ofBinding = (_reason: string): boolean => engineName !== "zeromq"
-
-/** The same of a whole file. */
-export const fileOfBinding = (reason: string): void => {
-  beforeEach(({ skip }) => skip(ofBinding(reason), reason))
-}
-
-/** What is right on each engine, where that differs. */
-export const byEngine = <A>(values: { readonly zeromq: A; readonly zmtp: A }): A => values[engineName]

@@ -195,7 +195,12 @@ const handshakeFailed = (endpoint: string, { kind, reason, status }: Failure): S
   const code = codes[kind]
   return SocketEvent.HandshakeFailed({
     endpoint,
-    reason: kind === "authentication" ? "Authentication" : kind === "timeout" || kind === "nobody" ? "Connection" : "Protocol",
+    reason:
+      kind === "authentication"
+        ? "Authentication"
+        : kind === "timeout" || kind === "nobody"
+          ? "Connection"
+          : "Protocol",
     code,
     status,
     error: Object.assign(new Error(reason), { code })

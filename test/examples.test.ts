@@ -6,11 +6,12 @@ import { Effect } from "effect"
 import { expect, it } from "vitest"
 import { effectZmq, type OpenJobs } from "../examples/demo/jobs.ts"
 import { storm } from "../examples/demo/storm.ts"
+import { nodeOptions } from "./support/child.ts"
 
 const folder = new URL("../examples/", import.meta.url).pathname
 
 const run = async (file: string, env: NodeJS.ProcessEnv = {}): Promise<Array<string>> => {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--import", "tsx", folder + file], {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [...nodeOptions, folder + file], {
     cwd: new URL("..", import.meta.url).pathname,
     timeout: 60_000,
     env: { ...process.env, NODE_OPTIONS: "", ...env }

@@ -5,6 +5,7 @@ import { publicKeyOf } from "../security/keys.ts"
 import { decode } from "../security/z85.ts"
 import type { Setting, SocketType as Type } from "../socket/options.ts"
 import { mostInFront } from "../subscription.ts"
+import { errorOf } from "./addresses.ts"
 import { type Boxes, findBoxes } from "./protocol/boxes.ts"
 import type { Security } from "./protocol/connection.ts"
 
@@ -114,6 +115,8 @@ export class Settings {
         this.keepAliveIdle = value as number
         return
       case "tcpAcceptFilter":
+        // As libzmq has it.
+        if (!this.ipv6 && (value as string).includes(":")) throw errorOf("EINVAL", "an address of IPv6, without `ipv6`")
         this.acceptFilter ??= new BlockList()
         allow(this.acceptFilter, value as string)
         return

@@ -368,16 +368,17 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       tell: this.tell_,
       accepted: (socket, at) => this.welcome(socket, at, pipes)
     })
-    const giveUp = listener.listen(endpoint, (error, resolved) => {
-      this.underWay.delete(giveUp_)
-      if (error === undefined) this.bound.set(resolved!, { close: (done) => listener.close(done), pipes })
-      done(error, resolved)
-    })
+    let giveUp = ignore
     const giveUp_ = (): void => {
       this.underWay.delete(giveUp_)
       giveUp()
     }
     this.underWay.add(giveUp_)
+    giveUp = listener.listen(endpoint, (error, resolved) => {
+      this.underWay.delete(giveUp_)
+      if (error === undefined) this.bound.set(resolved!, { close: (done) => listener.close(done), pipes })
+      done(error, resolved)
+    })
     return giveUp_
   }
 

@@ -178,6 +178,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
         before?.(unsent)
         done(unsent)
       }
+      // Or it would wait for another connection.
+      while (this.outbox.length > 0) this.outbox.take()
       wire.destroy()
     } else if (!this.wasReady && this.outbox.length === 0) wire.destroy()
     else this.pump()

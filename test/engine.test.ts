@@ -2,24 +2,27 @@
 import { assert, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Engine, Zmq } from "effect-zmq"
+import { ofBinding } from "./support/byEngine.ts"
 import { runScript } from "./support/child.ts"
 import { CurrentEngine } from "./support/engine.ts"
 import { boundTo, freshEndpoint } from "./support/sockets.ts"
 
-it.live("Without the package zeromq the library is there, but for sockets, which say what to do", () =>
-  Effect.gen(function* () {
-    const { code, stderr, stdout } = yield* runScript("withoutZeromq.ts")
-    expect(stderr).toBe("")
-    expect(stdout.trim().split("\n")).toEqual([
-      "made 5 true 0",
-      "pull OpenError EngineMissing true",
-      "router OpenError EngineMissing true",
-      "client OpenError EngineMissing true",
-      "a layer OpenError EngineMissing true",
-      "a context OpenError EngineMissing true"
-    ])
-    expect(code).toBe(0)
-  })
+it.live.skipIf(ofBinding("it opens no socket on zeromq.js"))(
+  "Without the package zeromq the library is there, but for sockets, which say what to do",
+  () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* runScript("withoutZeromq.ts")
+      expect(stderr).toBe("")
+      expect(stdout.trim().split("\n")).toEqual([
+        "made 5 true 0",
+        "pull OpenError EngineMissing true",
+        "router OpenError EngineMissing true",
+        "client OpenError EngineMissing true",
+        "a layer OpenError EngineMissing true",
+        "a context OpenError EngineMissing true"
+      ])
+      expect(code).toBe(0)
+    })
 )
 
 describe("Engine.layerZeromq", () => {

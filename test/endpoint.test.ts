@@ -6,6 +6,7 @@ import { Effect, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import { afterAll, describe, expect, it } from "vitest"
 import { checkBind, checkConnect, faultOf, hostToResolve } from "../src/internal/socket/endpoint.ts"
+import { ofBinding } from "./support/byEngine.ts"
 import { nodeArguments, runCommand } from "./support/child.ts"
 
 const longest = process.platform === "linux" ? 107 : 103
@@ -292,7 +293,7 @@ describe("what libzmq does not say of ipc", () => {
   )
 })
 
-describe("over ws", () => {
+describe.skipIf(ofBinding("WebSocket is of libzmq"))("over ws", () => {
   const bind = (endpoint: string, options?: Zmq.PullOptions) => Zmq.pull({ ...options, bind: endpoint })
   const connect = (endpoint: string, options?: Zmq.PushOptions) => Zmq.push({ ...options, connect: endpoint })
   const reasonOf = (open: Effect.Effect<unknown, Zmq.SocketError, Scope.Scope>) =>

@@ -1,10 +1,10 @@
 /** Endpoints, as node:net has them. */
 import { lookup } from "node:dns"
-import { mkdtempSync } from "node:fs"
+import { existsSync, mkdtempSync } from "node:fs"
 import type { ListenOptions, TcpNetConnectOpts } from "node:net"
 import { type AddressInfo, connect, isIP, isIPv6 } from "node:net"
 import { networkInterfaces, tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import type { GiveUp } from "../engine.ts"
 
 export const transportOf = (endpoint: string): string => endpoint.slice(0, endpoint.indexOf("://"))
@@ -44,7 +44,7 @@ export interface BindTo {
 export const bindTo = (endpoint: string, ipv6: boolean): BindTo => {
   const address = addressOf(endpoint)
   if (transportOf(endpoint) === "ipc") {
-    const folder = address === "*" ? mkdtempSync(join(tmpdir(), "tmp")) : undefined
+    const folder = address === "*" ? folderFor("socket") : undefined
     const path = folder === undefined ? address : join(folder, "socket")
     return {
       folder,
@@ -66,6 +66,21 @@ export const bindTo = (endpoint: string, ipv6: boolean): BindTo => {
     path: undefined
   }
 }
+
+// As long as the path of a socket may be: longer ones are cut by node:net.
+const longestPath = process.platform === "linux" ? 107 : 103
+
+/** A folder of its own for a socket of this name. */
+const folderFor = (name: string): string => {
+  const prefix = join(tmpdir(), "tmp")
+  // Six letters come to it.
+  if (Buffer.byteLength(join(`${prefix}XXXXXX`, name)) > longestPath) throw errorOf("ENAMETOOLONG", prefix)
+  return mkdtempSync(prefix)
+}
+
+/** Why nothing can be bound at a path: node:net has one code for a folder that is missing, and one that is not ours. */
+export const pathError = (path: string, error: NodeJS.ErrnoException): Error =>
+  error.code === "EACCES" && !existsSync(dirname(path)) ? errorOf("ENOENT", `no folder ${dirname(path)}`) : error
 
 /** A name with an "@" in front is one of Linux' own, and no file. */
 const systemPath = (path: string): string => (path.startsWith("@") ? `\0${path.slice(1)}` : path)

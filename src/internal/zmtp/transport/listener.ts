@@ -3,7 +3,7 @@ import { rmdir, unlink } from "node:fs"
 import { createServer, type Server, type Socket } from "node:net"
 import { SocketEvent } from "../../../SocketEvent.ts"
 import type { Done, GiveUp } from "../../engine.ts"
-import { type BindTo, bindTo, errorOf, isInUse } from "../addresses.ts"
+import { type BindTo, bindTo, errorOf, isInUse, pathError } from "../addresses.ts"
 import type { Settings } from "../settings.ts"
 
 export interface Listening {
@@ -36,11 +36,12 @@ export class Listener {
       return ignore
     }
     this.to = to
-    const failed = (error: unknown): void => {
+    const failed = (cause: Error): void => {
       if (this.isOver) return
       this.begun()
       this.isOver = true
-      this.options.tell(SocketEvent.BindFailed({ endpoint, error: error as Error }), undefined)
+      const error = to.path === undefined ? cause : pathError(to.path, cause)
+      this.options.tell(SocketEvent.BindFailed({ endpoint, error }), undefined)
       done(error)
     }
     const bind = (): void => {

@@ -1,5 +1,4 @@
 /** A socket of this engine, as the port wants it. */
-import type { Socket } from "node:net"
 import type { Message, Outgoing } from "../../Message.ts"
 import { SocketEvent } from "../../SocketEvent.ts"
 import type {
@@ -36,6 +35,7 @@ import { Connecter } from "./transport/connecter.ts"
 import { Listener } from "./transport/listener.ts"
 import { type NetworkHost, NetworkPipe } from "./transport/networkPipe.ts"
 import { RawPipe } from "./transport/rawPipe.ts"
+import type { Readable } from "./transport/reading.ts"
 import type { Wire } from "./transport/wire.ts"
 
 interface Bound {
@@ -366,7 +366,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const listener = new Listener({
       settings: this.settings,
       tell: this.tell_,
-      accepted: (socket, at) => this.welcome(socket, at, pipes)
+      welcome: (readable, at) => this.welcome(readable, at, pipes)
     })
     let giveUp = ignore
     const giveUp_ = (): void => {
@@ -382,9 +382,9 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     return giveUp_
   }
 
-  private welcome(socket: Socket, endpoint: string, pipes: Set<Pipe>): void {
+  private welcome(readable: Readable, endpoint: string, pipes: Set<Pipe>): void {
     if (this.isDismissed) {
-      socket.destroy()
+      readable.socket.destroy()
       return
     }
     const ended = (): void => {
@@ -393,7 +393,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     }
     const pipe = this.pipeTo(endpoint, false, ended)
     pipes.add(pipe)
-    pipe.establish(socket)
+    pipe.establish(readable)
   }
 
   /** We want no more of a peer. What was sent to it goes on its way. */
@@ -487,7 +487,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       endpoint,
       settings: this.settings,
       tell: this.tell_,
-      established: (socket) => pipe.establish(socket)
+      established: (readable) => pipe.establish(readable)
     })
     this.connected.set(endpoint, { pipe, close: () => connecter.close() })
     if (this.open(pipe)) connecter.attempt()

@@ -1,12 +1,12 @@
 /** A peer over tcp or ipc. One that we connected to may come again and again. */
 
-import type { Socket } from "node:net"
 import * as Duration from "effect/Duration"
 import type { Message, Outgoing } from "../../../Message.ts"
 import { SocketEvent } from "../../../SocketEvent.ts"
 import { Queue } from "../../queue.ts"
 import { type Host, keep, markOf, Pipe } from "../pipe.ts"
 import type { ConnectionOptions, Failure, Introduced, ZapRequest } from "../protocol/connection.ts"
+import type { Readable } from "./reading.ts"
 import { Wire, type WireOwner } from "./wire.ts"
 
 /** The socket that has peers over a network. */
@@ -51,9 +51,9 @@ export class NetworkPipe extends Pipe implements WireOwner {
   }
 
   /** There is a connection. */
-  establish(socket: Socket): void {
+  establish(readable: Readable): void {
     this.wasReady = false
-    this.wire = new Wire(socket, this.host.connectionOptions, this.host.settings, this)
+    this.wire = new Wire(readable, this.host.connectionOptions, this.host.settings, this)
   }
 
   // ------------------------------------------------------------- what becomes of it

@@ -27,12 +27,19 @@ export interface Script {
   /** How many messages it takes before it is full. */
   readonly room?: number
   /** Makes a message whenever there is none left: a peer that never stops. */
-  readonly flood?: (number: number) => string | Buffer
+  readonly flood?: (number: number) => string | Buffer | readonly [string, ...Array<string>]
 }
 
 /** A message of these frames. */
-export const messageOf = (...frames: [string | Buffer, ...Array<string | Buffer>]): Message =>
-  frames.map((frame) => (typeof frame === "string" ? Buffer.from(frame) : frame)) as unknown as Message
+export const messageOf = (
+  ...frames: readonly [string | Buffer, ...Array<string | Buffer>] | readonly [...Array<Buffer>, string]
+): Message => frames.map((frame) => (typeof frame === "string" ? Buffer.from(frame) : frame)) as unknown as Message
+
+/** The message that a script floods a socket with. */
+export const floodOf = (script: Script, number: number): Message => {
+  const flood = script.flood!(number)
+  return typeof flood === "string" || Buffer.isBuffer(flood) ? messageOf(flood) : messageOf(...flood)
+}
 
 export const textOf = (message: Outgoing): string =>
   (typeof message === "string" || message instanceof Uint8Array ? [message] : message)
@@ -112,6 +119,11 @@ export class ScriptedSocket implements NativeSocket {
   /** Messages arrive, and the notification gets lost. */
   arriveUnnoticed(...texts: Array<string>): void {
     for (const text of texts) this.arriveMessage(messageOf(text), false)
+  }
+
+  /** What has arrived and was not received is gone: a REQ has asked again. */
+  forget(): void {
+    this.queue.length = 0
   }
 
   /** Whether a receive waits natively. */
@@ -266,8 +278,7 @@ export class ScriptedSocket implements NativeSocket {
   }
 
   private next(): Message | undefined {
-    const message =
-      this.flooding && this.queue.length === 0 ? messageOf(this.script.flood!(this.flooded++)) : this.queue.shift()
+    const message = this.flooding && this.queue.length === 0 ? floodOf(this.script, this.flooded++) : this.queue.shift()
     if (message !== undefined) this.handedOver++
     return message
   }

@@ -18,7 +18,7 @@ import type {
 import type { Setting } from "../../src/internal/socket/options.ts"
 import { turn } from "../../src/internal/turn.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
-import { messageOf, type Script, textOf } from "./scripted.ts"
+import { floodOf, messageOf, type Script, textOf } from "./scripted.ts"
 
 const ignore = (): void => {}
 
@@ -91,6 +91,10 @@ export class ScriptedPort implements EngineSocket {
     this.tellLater()
   }
 
+  forget(): void {
+    this.queue.length = 0
+  }
+
   get isReceiving(): boolean {
     return this.listening
   }
@@ -118,7 +122,7 @@ export class ScriptedPort implements EngineSocket {
   // ---------------------------------------------------------------------------
 
   get ready(): number {
-    if (this.flooding && this.queue.length === 0) this.queue.push(messageOf(this.script.flood!(this.flooded++)))
+    if (this.flooding && this.queue.length === 0) this.queue.push(floodOf(this.script, this.flooded++))
     return this.queue.length
   }
 

@@ -8,9 +8,9 @@
  */
 import type { Message } from "../../Message.ts"
 import type { Offer, Source } from "../engine.ts"
+import { mostPerPeer } from "../lane.ts"
 import { Waiter } from "../line.ts"
 import { microtask } from "../microtask.ts"
-import { mostPerPeer } from "../receive/held.ts"
 import type { Inbox } from "../receive/inbox.ts"
 import type { Lease } from "../receive/mailbox.ts"
 import { type Outbox, Posted } from "../send/outbox.ts"

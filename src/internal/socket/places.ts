@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import { BindError, Closed, ConnectError } from "../../ZmqError.ts"
 import type { Done, GiveUp } from "../engine.ts"
-import { zapEndpoint } from "../zap/reliance.ts"
 import { checkBind, checkConnect, type EndpointFault, faultOf } from "./endpoint.ts"
+import { zapEndpoint } from "./reliance.ts"
 import type { SocketCore } from "./socket.ts"
 import type { Links } from "./status.ts"
 

@@ -10,8 +10,8 @@ import * as Scope from "effect/Scope"
 import type { Message, Outgoing } from "../../Message.ts"
 import { BindError, type SocketError } from "../../ZmqError.ts"
 import type { ContextCore } from "../socket/context.ts"
+import { zapEndpoint as endpoint } from "../socket/reliance.ts"
 import * as sockets from "../socket/sockets.ts"
-import { zapEndpoint as endpoint } from "./reliance.ts"
 
 interface Handler {
   readonly router: Effect.Success<ReturnType<typeof sockets.router>>

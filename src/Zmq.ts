@@ -56,8 +56,8 @@ import type {
 } from "./Handlers.ts"
 import { callable } from "./internal/callable.ts"
 import { isInside, provided } from "./internal/socket/nearest.ts"
-import type { SocketType } from "./internal/socket/options.ts"
 import * as sockets from "./internal/socket/sockets.ts"
+import type { SocketType } from "./internal/socketTypes.ts"
 import type { Message, Outgoing, Peer } from "./Message.ts"
 import type { SocketEvent } from "./SocketEvent.ts"
 import type * as Options from "./SocketOptions.ts"
@@ -78,7 +78,7 @@ import type {
 import { InvalidState } from "./ZmqError.ts"
 
 export * from "./Handlers.ts"
-export type { SocketType } from "./internal/socket/options.ts"
+export type { SocketType } from "./internal/socketTypes.ts"
 export * from "./Message.ts"
 export * from "./SocketEvent.ts"
 export * from "./SocketOptions.ts"

@@ -21,7 +21,7 @@
  */
 import type { Message, Outgoing } from "../Message.ts"
 import type { SocketEvent } from "../SocketEvent.ts"
-import type { Setting, SocketType } from "./socket/options.ts"
+import type { SocketType } from "./socketTypes.ts"
 
 export interface Engine {
   /**
@@ -42,6 +42,15 @@ export type ContextSettings = Readonly<Record<string, boolean | number | undefin
 export interface EngineContext {
   /** To be called when all its sockets are closed. */
   close(): void
+}
+
+/** One option as it is set: by the name that zeromq.js has for it, with the value that libzmq takes. */
+export interface Setting {
+  readonly option: string
+  readonly value: boolean | number | string | Buffer | null
+  /** What the program gave; a `Redacted` for a secret. */
+  readonly given: unknown
+  readonly expected: string
 }
 
 /** What has to be known of a socket when it is made. */

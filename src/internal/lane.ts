@@ -1,6 +1,6 @@
 import type { Outgoing } from "../Message.ts"
 import type { Lane } from "./engine.ts"
-import type { SocketType } from "./socket/options.ts"
+import type { SocketType } from "./socketTypes.ts"
 
 /** All peers share one lane, except where each has room of its own. */
 export const sharedLane: Lane = ""

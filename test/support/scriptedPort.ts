@@ -13,9 +13,9 @@ import type {
   Offer,
   Opening,
   Owner,
+  Setting,
   Source
 } from "../../src/internal/engine.ts"
-import type { Setting } from "../../src/internal/socket/options.ts"
 import { turn } from "../../src/internal/turn.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
 import { floodOf, messageOf, type Script, textOf } from "./scripted.ts"

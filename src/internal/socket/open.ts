@@ -7,10 +7,11 @@ import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { BindError, Closed, ConnectError, OpenError, OptionError, type SocketError } from "../../ZmqError.ts"
 import { CurrentEngine } from "../currentEngine.ts"
+import type { SocketType } from "../socketTypes.ts"
 import { startTimerWith } from "../timer.ts"
 import { closeWith } from "./closing.ts"
 import { CurrentContext } from "./context.ts"
-import { prepare, type SocketType } from "./options.ts"
+import { prepare } from "./options.ts"
 import { SocketCore, type Surroundings } from "./socket.ts"
 
 /** Runs what throws a typed error. Anything else that it throws is a defect. */

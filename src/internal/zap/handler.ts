@@ -9,8 +9,8 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Message, Outgoing } from "../../Message.ts"
 import { BindError, type SocketError } from "../../ZmqError.ts"
+import { zapEndpoint as endpoint } from "../authenticator.ts"
 import type { ContextCore } from "../socket/context.ts"
-import { zapEndpoint as endpoint } from "../socket/reliance.ts"
 import * as sockets from "../socket/sockets.ts"
 
 interface Handler {

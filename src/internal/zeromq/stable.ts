@@ -1,7 +1,7 @@
 /** The sockets of zeromq.js, as the rest of this engine needs them: see `native.ts`. */
 import type { Message, Outgoing } from "../../Message.ts"
-import type { Offer, Source } from "../engine.ts"
-import type { Setting, StableType } from "../socket/options.ts"
+import type { Offer, Setting, Source } from "../engine.ts"
+import type { StableType } from "../socketTypes.ts"
 import { mostInFront } from "../subscription.ts"
 import { answerOf, checkAnswers, refusal } from "./answer.ts"
 import { Credit } from "./credit.ts"

@@ -1,10 +1,11 @@
 /** Small parts of the engine on zeromq.js, each by itself. */
-import { describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { Ahead } from "../src/internal/zeromq/ahead.ts"
+import { Incoming } from "../src/internal/zeromq/incoming.ts"
 import { Neighbours } from "../src/internal/zeromq/neighbours.ts"
 import { Recent } from "../src/internal/zeromq/recent.ts"
 import { Rooms } from "../src/internal/zeromq/rooms.ts"
-import { messageOf, ScriptedSocket } from "./support/scripted.ts"
+import { messageOf, ScriptedSocket, turns } from "./support/scripted.ts"
 import { numbers } from "./support/sockets.ts"
 
 // -----------------------------------------------------------------------------
@@ -131,6 +132,57 @@ describe("Rooms", () => {
     self.await("a")
     expect(isLooking()).toBe(false)
     expect(self.isEmpty).toBe(true)
+  })
+})
+
+// -----------------------------------------------------------------------------
+// what comes when nobody receives any more
+// -----------------------------------------------------------------------------
+
+describe("Messages that come when nobody receives any more", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }))
+  afterEach(() => void vi.useRealTimers())
+
+  const dismissed = (owes: () => boolean) => {
+    const port = new ScriptedSocket()
+    const told: Array<string> = []
+    const incoming = new Incoming(port, {
+      prefetch: 10,
+      newestOnly: false,
+      laneOf: () => "",
+      accept: undefined,
+      room: () => 10,
+      wanted: () => false,
+      onMessages: () => told.push("messages"),
+      onEnd: () => told.push("end")
+    })
+    incoming.dismiss(owes)
+    const pass = async (...texts: Array<string>) => {
+      port.arrive(...texts)
+      vi.advanceTimersByTime(20)
+      await turns(2)
+      return { left: incoming.left, taken: port.handedOver, ready: incoming.ready, told }
+    }
+    return { incoming, pass }
+  }
+
+  it("are taken and counted while somebody is owed something, as its end may be behind them", async () => {
+    let owes = true
+    const { incoming, pass } = dismissed(() => owes)
+    expect(await pass("a", "b")).toEqual({ left: 2, taken: 2, ready: 0, told: [] })
+    expect(await pass("c")).toEqual({ left: 3, taken: 3, ready: 0, told: [] })
+    owes = false
+    expect(await pass("d")).toEqual({ left: 3, taken: 3, ready: 0, told: [] })
+    owes = true
+    expect(await pass()).toEqual({ left: 4, taken: 4, ready: 0, told: [] })
+    incoming.end()
+    expect(await pass("e")).toEqual({ left: 4, taken: 4, ready: 0, told: [] })
+  })
+
+  it("are left where they are, if nobody is", async () => {
+    const { pass } = dismissed(() => false)
+    expect(await pass("a")).toEqual({ left: 0, taken: 0, ready: 0, told: [] })
+    expect(vi.getTimerCount()).toBe(0)
   })
 })
 

@@ -64,7 +64,9 @@ export interface ClientOptions
   readonly whileDisconnected?: "fail" | "wait" | undefined
 }
 
-export const makeProtocolServer: (options: ServerOptions) => Effect.Effect<
+export const makeProtocolServer: (
+  options: ServerOptions
+) => Effect.Effect<
   { readonly protocol: RpcServer.Protocol["Service"]; readonly endpoint: ServerState },
   SocketError,
   RpcSerialization | Scope.Scope

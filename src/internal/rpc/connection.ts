@@ -97,9 +97,11 @@ export class Connection {
   pass(millis: number): void {
     if (this.isOver) return
     const { openTimeout, pingInterval, pingTimeout } = this.times
-    if (this.lostFor !== undefined && (this.lostFor += millis) > millisToReadOn) return this.end("Lost", "")
+    if (this.lostFor !== undefined) this.lostFor += millis
+    if (this.lostFor !== undefined && this.lostFor > millisToReadOn) return this.end("Lost", "")
     const open = this.open
-    if (open.length === 0 && (this.waited += millis) > openTimeout) {
+    this.waited = open.length === 0 ? this.waited + millis : 0
+    if (this.waited > openTimeout) {
       if (!this.isBroker) return this.end("Unreachable", `no answer for ${openTimeout} ms`)
       this.owner.onEnd(this.error("NoServer", ""))
     }

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import type * as RpcServer from "effect/rpc/RpcServer"
 import { RpcSerialization } from "effect/rpc/RpcSerialization"
+import type * as RpcServer from "effect/rpc/RpcServer"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
@@ -73,7 +73,8 @@ export const makeProtocolServer = (
       }
     })
 
-    const router = binds.length === 0 ? undefined : yield* openSocket("router", { ...socket, bind: binds }, Wire.farewell)
+    const router =
+      binds.length === 0 ? undefined : yield* openSocket("router", { ...socket, bind: binds }, Wire.farewell)
     if (router !== undefined) server.add(router)
     const linger = router?.linger ?? 5000
     yield* Effect.addFinalizer(() =>

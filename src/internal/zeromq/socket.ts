@@ -64,7 +64,11 @@ export class ZeromqSocket implements EngineSocket {
   private takingOver: NodeJS.Timeout | undefined
   private closed = false
 
-  constructor({ conflate, context, farewell, monitor, noDrop, prefetch, type }: Opening, owner: Owner, open: OpenNative) {
+  constructor(
+    { conflate, context, farewell, monitor, noDrop, prefetch, type }: Opening,
+    owner: Owner,
+    open: OpenNative
+  ) {
     this.type = type
     this.owner = owner
     this.context = context as ZeromqContext

@@ -141,9 +141,9 @@ export class Connection {
     return new ConnectionError({ endpoint: this.endpoint, reason, detail, ...(cause === undefined ? {} : { cause }) })
   }
 
-  private endLink(link: Link, reason: ConnectionError["reason"], detail: string): void {
-    if (link.tag === undefined) return this.end(reason, detail)
-    const error = this.error(reason, detail)
+  private endLink(link: Link, reason: ConnectionError["reason"], detail: string, cause?: unknown): void {
+    if (link.tag === undefined) return this.end(reason, detail, cause)
+    const error = this.error(reason, detail, cause)
     this.drop(link, error)
     if (this.open.length > 0) return
     this.waited = 0
@@ -169,7 +169,12 @@ export class Connection {
     try {
       responses = link.values.decode(frame) as ReadonlyArray<FromServerEncoded>
     } catch (cause) {
-      return this.endLink(link, "Rejected", `the server sends what is no ${this.owner.serialization.contentType}`)
+      return this.endLink(
+        link,
+        "Rejected",
+        `the server sends what is no ${this.owner.serialization.contentType}`,
+        cause
+      )
     }
     this.owner.onResponses(link, responses)
   }

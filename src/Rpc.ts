@@ -15,6 +15,7 @@ import * as RpcServer from "effect/rpc/RpcServer"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { ConnectionError } from "./internal/rpc/errors.ts"
+import * as broker from "./internal/rpc/makeBroker.ts"
 import * as protocolClient from "./internal/rpc/protocolClient.ts"
 import * as protocolServer from "./internal/rpc/protocolServer.ts"
 import type { Peer } from "./Message.ts"
@@ -90,3 +91,25 @@ export const layerProtocolClient = (
   options: ClientOptions
 ): Layer.Layer<RpcClient.Protocol, OptionError, RpcSerialization> =>
   Layer.effect(RpcClient.Protocol, makeProtocolClient(options))
+
+export type BrokerSideOptions = Omit<RouterOptions, "mandatory" | "handover" | "routingId" | "probeRouter" | "connect">
+
+export interface BrokerOptions {
+  readonly frontend: BrokerSideOptions
+  readonly backend: BrokerSideOptions
+  readonly maxPendingPerClient?: number | undefined
+}
+
+export interface BrokerState {
+  readonly frontend: ReadonlyArray<string>
+  readonly backend: ReadonlyArray<string>
+  readonly stats: { readonly servers: number; readonly clients: number; readonly dropped: number }
+}
+
+export class Broker extends Context.Service<Broker, BrokerState>()("effect-zmq/Rpc/Broker") {}
+
+export const makeBroker: (options: BrokerOptions) => Effect.Effect<BrokerState, SocketError, Scope.Scope> =
+  broker.makeBroker
+
+export const layerBroker = (options: BrokerOptions): Layer.Layer<Broker, SocketError> =>
+  Layer.effect(Broker, makeBroker(options))

@@ -221,10 +221,10 @@ export class Server {
     })
   }
 
-  /** The server of RPC has done with a client, which had said that it would ask no more. */
+  /** The server of RPC has done with a client, which had said that it would ask no more; or with all, as it ends itself. */
   finish(clientId: number): Effect.Effect<void> {
     return Effect.sync(() => {
-      const client = this.clients.get(clientId)
+      const client = this.isServing ? this.clients.get(clientId) : undefined
       if (client !== undefined) this.forget(client, Wire.goodbye({ why: "rejected", text: "it had said Eof" }))
     })
   }

@@ -39,7 +39,11 @@ const main = Effect.gen(function* () {
     if (`${text}`.includes("stats")) say(`stats ${JSON.stringify(state.endpoint.stats)}`)
   })
   yield* RpcServer.make(Work).pipe(Effect.provideService(RpcServer.Protocol, state.protocol), Effect.provide(Handlers))
-}).pipe(Effect.scoped, Effect.provide(RpcSerialization.layerNdjson), Effect.provide(Layer.succeed(Logger.CurrentLoggers, new Set())))
+}).pipe(
+  Effect.scoped,
+  Effect.provide(RpcSerialization.layerNdjson),
+  Effect.provide(Layer.succeed(Logger.CurrentLoggers, new Set()))
+)
 
 const fiber = Effect.runFork(main)
 process.on("SIGTERM", () => fiber.interruptUnsafe())

@@ -88,8 +88,8 @@ const once = (
       const context = yield* Effect.context<never>()
       return yield* Effect.callback<ConnectionError>((resume) => {
         const conversation = make(core, (error) => {
-          // What was not sent by now is not to arrive any more.
-          core.outbox.requests = core.outbox.sent
+          // What was not sent by now is not to arrive any more, but for a goodbye.
+          if (error.reason !== "Closed") core.outbox.requests = core.outbox.sent
           resume(Effect.succeed(error))
         })
         conversation.begin()

@@ -9,15 +9,15 @@ import { Bench, type Places, serialization, startServers } from "./rpcPeer.ts"
 type Client = Effect.Success<typeof makeClient>
 const makeClient = RpcClient.make(Bench, { disableTracing: true })
 
-const overZmq = ({ zmq }: Places) =>
-  makeClient.pipe(Effect.provide(Rpc.layerProtocolClient({ connect: zmq }).pipe(Layer.provide(serialization))))
+const over = (layer: Layer.Layer<RpcClient.Protocol, unknown>) =>
+  Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(makeClient, context))
+
+const overZmq = ({ zmq }: Places) => over(Rpc.layerProtocolClient({ connect: zmq }).pipe(Layer.provide(serialization)))
 
 const overTcp = ({ port }: Places) =>
-  makeClient.pipe(
-    Effect.provide(
-      RpcClient.layerProtocolSocket().pipe(
-        Layer.provide([NodeSocket.layerNet({ port, host: "127.0.0.1" }), serialization])
-      )
+  over(
+    RpcClient.layerProtocolSocket().pipe(
+      Layer.provide([NodeSocket.layerNet({ port, host: "127.0.0.1" }), serialization])
     )
   )
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
 import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
 import { Call, type Deliver, type Resume } from "./call.ts"
-import { type ConnectionError, toClientError } from "./errors.ts"
+import { ConnectionError, toClientError } from "./errors.ts"
 import type { Link } from "./link.ts"
 
 // How many responses of a call may wait until its reader takes them. A server of ours sends a window of them.
@@ -31,7 +31,7 @@ export class Client {
   private readonly links: Array<Link> = []
   private readonly places = new Map<string, Place>()
   private turn = 0
-  private isClosed = false
+  private closed: RpcClientError | undefined
 
   constructor(around: ClientSurroundings, endpoints: ReadonlyArray<string>) {
     this.around = around
@@ -113,6 +113,7 @@ export class Client {
 
   /** Why a call fails that no server could have now, if it is not to wait. */
   private get reasonNotToWait(): RpcClientError | undefined {
+    if (this.closed !== undefined) return this.closed
     let error: RpcClientError | undefined
     for (const place of this.places.values()) {
       if (place.state === "opening" || place.state === "open") return undefined
@@ -206,13 +207,16 @@ export class Client {
     return this.places.get(endpoint)!
   }
 
-  /** Whether nothing is tried any more. */
+  /** Nothing is tried any more. */
   close(): void {
-    this.isClosed = true
-  }
-
-  get closed(): boolean {
-    return this.isClosed
+    this.closed = toClientError(
+      new ConnectionError({ endpoint: [...this.places.keys()].join(" "), reason: "Closed", detail: "" }),
+      false
+    )
+    for (const call of [...this.waiting]) {
+      this.forget(call)
+      call.fail(Effect.fail(this.closed))
+    }
   }
 }
 

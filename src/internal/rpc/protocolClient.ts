@@ -71,6 +71,7 @@ export const makeProtocolClient = (
         },
         endpoints
       )
+      yield* Effect.addFinalizer(() => Effect.sync(() => client.close()))
       const step = stepFor(times.openTimeout, times.pingInterval, times.pingTimeout)
       for (const endpoint of endpoints) {
         let last: { readonly error: ConnectionError; readonly wasOpen: boolean } | undefined

@@ -152,7 +152,7 @@ export class Connection {
 
   private drop(link: Link, error: ConnectionError): void {
     this.links.delete(nameOf(link.tag))
-    link.isOpen = false
+    link.end()
     this.owner.onLinkEnd(link, error)
   }
 

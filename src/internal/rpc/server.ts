@@ -13,6 +13,7 @@ import type { Message, Outgoing, Peer } from "../../Message.ts"
 import { Queue } from "../queue.ts"
 import { peersOf } from "../receive/peer.ts"
 import type { SocketCore } from "../socket/socket.ts"
+import { Bundle } from "./bundle.ts"
 import { Intake } from "./intake.ts"
 import { Out } from "./out.ts"
 import { faultOf, messageOf } from "./requests.ts"
@@ -65,10 +66,12 @@ class Client {
   readonly peer: Peer
   readonly values: Values
   readonly out: Out
+  /** What is sent to it in this turn, once it is known to be one of ours. */
+  private bundle: Bundle | undefined
   /** Its calls that are not done, and of streams how far they are. */
   readonly calls = new Map<string | number, Stream | undefined>()
   /** Messages that came while the server of RPC was not done with the last. */
-  readonly queued = new Queue<FromClientEncoded>()
+  readonly queued = new Queue<ReadonlyArray<FromClientEncoded>>()
   isBusy = false
   /** Milliseconds without a word after which it is gone, or 0. */
   limit = 0
@@ -85,8 +88,30 @@ class Client {
   }
 
   send(frame: Uint8Array | string): void {
-    this.out.send(addressed(this.address, frame))
+    if (this.bundle === undefined) this.transmit(frame)
+    else this.bundle.add(frame)
   }
+
+  say(word: Buffer): void {
+    this.bundle?.flush()
+    this.transmit(word)
+  }
+
+  get pending(): number {
+    return this.out.pending + (this.bundle?.length ?? 0)
+  }
+
+  /** It has said hello, and takes several values in one message. */
+  greet(): void {
+    this.bundle ??= new Bundle(this.values.joins, this.transmit)
+  }
+
+  clear(): void {
+    this.bundle?.clear()
+    this.out.clear()
+  }
+
+  private readonly transmit = (frame: Uint8Array | string): void => this.out.send(addressed(this.address, frame))
 }
 
 const addressed = (address: Address, frame: Uint8Array | string): Outgoing =>
@@ -200,7 +225,7 @@ export class Server {
 
   get pending(): number {
     let pending = 0
-    for (const { out } of this.clients.values()) pending += out.pending
+    for (const client of this.clients.values()) pending += client.pending
     return pending
   }
 
@@ -266,7 +291,7 @@ export class Server {
   /** Says goodbye to all clients. */
   close(): void {
     const bye = Wire.goodbye({ why: "closing", text: "" })
-    for (const client of [...this.clients.values()]) client.send(bye)
+    for (const client of [...this.clients.values()]) client.say(bye)
   }
 
   /** Calls `run` once nothing waits for any client. */
@@ -326,7 +351,10 @@ export class Server {
       if (admitted === undefined) return
       admitted.limit = hello.limit
       const { contentType } = this.around.serialization
-      if (hello.contentType === contentType) return admitted.send(Wire.welcome)
+      if (hello.contentType === contentType) {
+        admitted.greet()
+        return admitted.say(Wire.welcome)
+      }
       this.end(admitted, { why: "rejected", text: `it speaks ${hello.contentType}, and this server ${contentType}` })
     }
   }
@@ -360,19 +388,26 @@ export class Server {
       const fault = faultOf(value)
       if (fault !== undefined) return reject(fault)
     }
-    for (const value of values) {
-      if (!this.clients.has(client.id)) return
-      const message = messageOf(value)
-      if (!client.isBusy) this.run(client, message)
-      else if (client.queued.length < this.bounds.maxPendingPerClient) client.queued.append(message)
-      else return this.end(client, { why: "behind", text: "its messages come faster than they can be decoded" })
-    }
+    const messages = values.map(messageOf)
+    if (!client.isBusy) this.run(client, messages)
+    else if (client.queued.length < this.bounds.maxPendingPerClient) client.queued.append(messages)
+    else this.end(client, { why: "behind", text: "its messages come faster than they can be decoded" })
   }
 
-  private run(client: Client, message: FromClientEncoded): void {
+  private run(client: Client, messages: ReadonlyArray<FromClientEncoded>): void {
     const { handle } = this
-    if (handle === undefined || !this.mayRun(client, message)) return
-    const fiber = this.around.fork(Effect.suspend(() => handle(client.id, message)))
+    if (handle === undefined) return
+    let next = 0
+    const fiber = this.around.fork(
+      Effect.whileLoop({
+        while: () => next < messages.length && this.clients.has(client.id),
+        body: () => {
+          const message = messages[next++]!
+          return this.mayRun(client, message) ? handle(client.id, message) : Effect.void
+        },
+        step: () => {}
+      })
+    )
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.onRun(client, exit)
     client.isBusy = true
@@ -432,7 +467,7 @@ export class Server {
     const bye = Wire.goodbye(goodbye)
     const { outbox } = client.source.core
     // It does not read what it is sent, or it has no right to the rest.
-    client.out.clear()
+    client.clear()
     const isTold = outbox.offer(addressed(client.address, bye)) === "sent"
     this.forget(client, isTold ? undefined : bye)
     this.around.onLeft(client.id)
@@ -467,7 +502,7 @@ export class Server {
   private strike(client: Client): void {
     this.clients.delete(client.id)
     client.source.remove(client)
-    client.out.clear()
+    client.clear()
   }
 }
 

@@ -65,6 +65,11 @@ export class Values {
     this.parser = serialization.makeUnsafe()
   }
 
+  /** Whether several values may be in one message. */
+  get joins(): boolean {
+    return this.serialization.includesFraming && this.whole !== "unknown"
+  }
+
   /** The values of a frame, at least one. Throws what the parser does, or `Malformed`. */
   decode(frame: Buffer): ReadonlyArray<unknown> {
     if (this.whole === "unknown") this.parser = this.serialization.makeUnsafe()

@@ -84,8 +84,8 @@ export const layerProtocolServer = (
 
 export const makeProtocolClient: (
   options: ClientOptions
-) => Effect.Effect<RpcClient.Protocol["Service"], OptionError, RpcSerialization | Scope.Scope> =
-  protocolClient.makeProtocolClient
+) => Effect.Effect<RpcClient.Protocol["Service"], OptionError, RpcSerialization | Scope.Scope> = (options) =>
+  protocolClient.makeProtocolClient(options)
 
 export const layerProtocolClient = (
   options: ClientOptions

@@ -45,8 +45,10 @@ const read = (options: ClientOptions) => {
   }
 }
 
+/** The protocol; `onMade` is given what is behind it. */
 export const makeProtocolClient = (
-  options: ClientOptions
+  options: ClientOptions,
+  onMade: (client: Client) => void = () => {}
 ): Effect.Effect<RpcClient.Protocol["Service"], OptionError, RpcSerialization | Scope.Scope> =>
   RpcClient.Protocol.make((writeResponse, clientIds) =>
     Effect.gen(function* () {
@@ -72,6 +74,7 @@ export const makeProtocolClient = (
         endpoints
       )
       yield* Effect.addFinalizer(() => Effect.sync(() => client.close()))
+      onMade(client)
       const step = stepFor(times.openTimeout, times.pingInterval, times.pingTimeout)
       for (const endpoint of endpoints) {
         let last: { readonly error: ConnectionError; readonly wasOpen: boolean } | undefined

@@ -74,6 +74,7 @@ const expected: Record<string, ReadonlyArray<string | RegExp> | RegExp> = {
     ].join("\n")
   ),
   "readiness.ts": ["503 connecting", "200 all there", "503 connecting"],
+  "rpc.ts": ["ann", "no user 2", "the sum is 5050", "served by one", "served by two", "served by two"],
   "events.ts": [
     "heard: weather.oslo 21 degrees",
     "station: listening",

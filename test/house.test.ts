@@ -146,6 +146,7 @@ describe("the house", () => {
     proxy: ["Proxy.ts"],
     receive: [],
     request: [],
+    rpc: ["Rpc.ts"],
     security: ["Curve.ts", "Null.ts", "Plain.ts", "Z85.ts"],
     send: [],
     socket: ["SocketOptions.ts", "Stats.ts", "Status.ts", "Zmq.ts", "ZmqContext.ts"],

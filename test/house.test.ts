@@ -119,6 +119,7 @@ describe("the house", () => {
     request: [],
     security: ["Curve.ts", "Null.ts", "Plain.ts", "Z85.ts"],
     send: [],
+    socketServer: ["SocketServer.ts", "Zmq.ts"],
     socket: ["SocketOptions.ts", "Stats.ts", "Status.ts", "Zmq.ts", "ZmqContext.ts"],
     zap: ["Zap.ts"],
     zeromq: []

@@ -34,6 +34,9 @@ const ZMQ_RCVHWM = 24
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
 const ZMQ_ROUTER_HANDOVER = 56
+// Of a peer that comes, and of one that goes. zeromq.js has no name for it.
+const ZMQ_ROUTER_NOTIFY = 97
+const comesAndGoes = 3
 
 // How a type answers an offer.
 // - always: libzmq never refuses (PUB drops instead of waiting).
@@ -77,6 +80,7 @@ const ignore = (): void => {}
 
 export class StableSocket implements NativeSocket {
   private readonly raw: RawSocket
+  private readonly type: StableType
   private readonly admission: Admission
   private readonly byPeer: boolean
   private readonly credit = new Credit()
@@ -91,6 +95,7 @@ export class StableSocket implements NativeSocket {
   readonly receivesAtOnce = true
 
   constructor(type: StableType, { context, noDrop, conflate }: NativeOpening) {
+    this.type = type
     this.admission = admissionOf(type, noDrop)
     if (this.admission === "ask") checkAnswers()
     // Without other options: a constructor that throws half-way leaves a socket
@@ -265,6 +270,9 @@ export class StableSocket implements NativeSocket {
   set(setting: Setting): void {
     // The XPUB behind a PUB does not know of it, and does not.
     if (setting.option === "conflate" && setting.value === false) return
+    if (setting.option === "notify" && this.type === "router") {
+      return this.raw.setInt32Option(ZMQ_ROUTER_NOTIFY, setting.value === true ? comesAndGoes : 0)
+    }
     // zeromq.js types `welcomeMessage` and others as text, yet takes bytes.
     const raw = this.raw as unknown as Record<string, Setting["value"]>
     raw[setting.option] = setting.value

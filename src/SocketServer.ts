@@ -89,8 +89,8 @@ export interface Options
 
 /**
  * How a client connects: the options of a DEALER, but for those that are decided here. `maxMessageSize`
- * is the longest chunk that the server may write, 64 MiB unless given, and `heartbeatInterval` is 5 seconds
- * unless given.
+ * is the longest chunk that the server may write, 64 MiB unless given, `heartbeatInterval` is 5 seconds
+ * and `linger` 1 second unless given.
  *
  * @category options
  * @since 0.1.0

@@ -17,6 +17,9 @@ import { closeError, Outlet, openError, readerOf } from "./duplex.ts"
 import { limitsOf, socketDefaults } from "./limits.ts"
 import { wordOf } from "./protocol.ts"
 
+// At most the window is on its way, and the server may be gone by then.
+const defaultLinger = "1 second"
+
 const failed = (cause: unknown): Socket.SocketError => openError("Unknown", cause)
 
 /** Succeeds when the connection that was made is lost. Over inproc only the server tells of that. */
@@ -74,7 +77,7 @@ export const makeSocket = (options: SocketServer.SocketOptions): Effect.Effect<S
 
     const dial = Effect.gen(function* () {
       const scope = yield* Effect.scope
-      const socket = yield* Effect.mapError(dealer({ ...socketDefaults, ...own }), failed)
+      const socket = yield* Effect.mapError(dealer({ ...socketDefaults, linger: defaultLinger, ...own }), failed)
       const core = coreOf(socket)!
       const connection = connectionBy(core, yield* limits, () => outlet.disconnect(connection))
       yield* Scope.addFinalizer(
@@ -82,7 +85,7 @@ export const makeSocket = (options: SocketServer.SocketOptions): Effect.Effect<S
         Effect.sync(() => {
           connection.end()
           outlet.disconnect(connection)
-          core.deliversNothing = !connection.endedHere
+          core.deliversNothing = !connection.isOpen || !connection.endedHere
         })
       )
       // Before it connects, so that no event is missed.

@@ -37,7 +37,8 @@ const inOrder: Ending = { code: 1000 }
 /** The peer has gone, and has said nothing. */
 export const gone: Ending = { code: 1006, reason: "the peer has gone" }
 const violation = (reason: string): Ending => ({ code: 1002, reason })
-const doesNotRead: Ending = { code: 1008, reason: "the peer does not read what it is sent" }
+/** At a bound for what waits for it. */
+export const doesNotRead: Ending = { code: 1008, reason: "the peer does not read what it is sent" }
 
 /** What a side allows. */
 export interface Limits {
@@ -291,11 +292,11 @@ export class Connection {
   // ---------------------------------------------------------------------------
 
   /** Ends it, and tells the peer. */
-  end({ code, reason }: Ending = inOrder): void {
+  end(ending: Ending = inOrder): void {
     if (this.ending !== undefined) return
     this.endedHere = true
-    this.over({ code, reason })
-    this.post(closeWord(code, reason), ignore)
+    this.over(ending)
+    this.post(closeWord(ending.code, ending.reason), ignore)
   }
 
   /** It has ended, and the peer knows or is gone. */

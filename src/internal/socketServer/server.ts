@@ -11,7 +11,7 @@ import type * as SocketServer from "../../SocketServer.ts"
 import { coreOf, type SocketCore } from "../socket/socket.ts"
 import { router } from "../socket/sockets.ts"
 import { addressOf } from "./address.ts"
-import { Connection, gone, type Limits, type Post } from "./connection.ts"
+import { Connection, doesNotRead, gone, type Limits, type Post } from "./connection.ts"
 import { closeError, Outlet, readerOf } from "./duplex.ts"
 import { limitsOf, socketDefaults } from "./limits.ts"
 import { closeWord, type Frames, type Word, wordOf } from "./protocol.ts"
@@ -26,15 +26,17 @@ type OnConnection = (connection: Connection) => void
 class Connections {
   private readonly core: SocketCore
   private readonly limits: Limits
+  private readonly onBound: () => void
   private readonly byPeer = new Map<string, Connection>()
   /** Those that nobody serves yet. */
   readonly waiting = new Set<Connection>()
   private readonly wait: OnConnection = (connection) => this.waiting.add(connection)
   onConnection: OnConnection = this.wait
 
-  constructor(core: SocketCore, limits: Limits) {
+  constructor(core: SocketCore, limits: Limits, onBound: () => void) {
     this.core = core
     this.limits = limits
+    this.onBound = onBound
   }
 
   readonly heard = (message: Message): void => {
@@ -56,6 +58,7 @@ class Connections {
     const connection = new Connection(this.postTo(id), this.limits, () => {
       if (this.byPeer.get(peer) === connection) this.byPeer.delete(peer)
       this.waiting.delete(connection)
+      if (connection.ending === doesNotRead) this.onBound()
     })
     this.byPeer.set(peer, connection)
     connection.heard(word)
@@ -115,6 +118,9 @@ const socketOf = (connection: Connection): Socket.Socket => {
   })
 }
 
+const isEnd = (error: unknown): error is Socket.SocketError =>
+  Socket.isSocketError(error) && error.reason._tag === "SocketCloseError"
+
 const cannotOpen = (cause: unknown): EffectServer.SocketServerError =>
   new EffectServer.SocketServerError({ reason: new EffectServer.SocketServerOpenError({ cause }) })
 
@@ -131,7 +137,17 @@ export const make = (
       router({ ...socketDefaults, ...own, mandatory: true, notify: true }),
       cannotOpen
     )
-    const connections = new Connections(coreOf(socket)!, limits)
+    const services = yield* Effect.context<never>()
+    let said = false
+    const connections = new Connections(coreOf(socket)!, limits, () => {
+      if (said) return
+      said = true
+      Effect.runForkWith(services)(
+        Effect.logWarning(
+          "effect-zmq: a SocketServer ends a client that does not read what it is sent, and does so with others from now on without a word"
+        ).pipe(Effect.annotateLogs({ endpoints: socket.endpoints.join(" ") }))
+      )
+    })
     yield* Effect.addFinalizer(() => Effect.sync(() => connections.close()))
     yield* Effect.map(socket.recv, connections.heard).pipe(
       Effect.forever({ disableYield: true }),
@@ -153,6 +169,8 @@ export const make = (
           const stop = connections.serve((connection) => {
             Effect.suspend(() => handler(socketOf(connection))).pipe(
               Effect.ensuring(Effect.sync(() => connection.end())),
+              // That a client has gone is no failure of the handler's. Strangers can cause any number of them.
+              Effect.catchIf(isEnd, () => Effect.void),
               Effect.ignoreCause({ log: "Unhandled", message: "Unhandled error in SocketServer" }),
               Effect.runForkWith(services),
               track

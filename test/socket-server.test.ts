@@ -697,7 +697,7 @@ describe("a stranger", () => {
       )
       expect(error.reason._tag).toBe("SocketWriteError")
       expect(endingOf(yield* Effect.flip(server.pull))).toBe("1008 the peer does not read what it is sent")
-      // What the network took, and twice its window.
+      // What the network took, and its window.
       expect(sent).toBeLessThan(50_000_000)
       yield* Fiber.interrupt(lying)
       const ours = yield* connecting({ connect: endpoint })

@@ -271,15 +271,15 @@ export class Connection {
     return this.ending === undefined
   }
 
-  // A peer that says it reads, and does not, has all of this wait here.
   private tell(message: Frames, cost = 0): void {
+    // It allows more, and so says that it has read what was not even sent.
+    if (cost > 0 && this.unsent >= this.peerWindow) return this.end(doesNotRead)
     const outcome = this.post(message, () => {
       this.unsent -= cost
     })
     if (outcome === "gone") return this.over(gone)
     if (outcome === "sent") return
     this.unsent += cost
-    if (this.unsent > 2 * this.peerWindow) this.end(doesNotRead)
   }
 
   /** Asks whether the peer is still there, where that is not told. */

@@ -13,10 +13,6 @@ export const openError = (kind: "Unknown" | "Timeout", cause: unknown): Socket.S
 const writeError = (text: string): Socket.SocketError =>
   new Socket.SocketError({ reason: new Socket.SocketWriteError({ cause: new Error(text) }) })
 
-const hasEnded = writeError("the connection has ended")
-const wasCut = writeError("the connection ended when a part of this was sent")
-const afterEnd = writeError("the write side has ended")
-
 /** What a `Socket` reads. Whoever is interrupted has taken nothing, as the take is the last operation. */
 const pullOf = (connection: Connection): Socket.Reader["pull"] => {
   const readable = Effect.callback<void>((resume) => {
@@ -74,7 +70,7 @@ export class Outlet {
       const { connection } = this
       if (connection === undefined) return this.latch.whenOpen(write)
       if (connection.ending !== undefined) return this.afterEnding(connection, write)
-      if (connection.isWritten) return Effect.fail(afterEnd)
+      if (connection.isWritten) return Effect.fail(writeError("the write side has ended"))
       const frames = chunks.map((chunk) => (typeof chunk === "string" ? Buffer.from(chunk) : chunk))
       const tooLong = frames.find(({ length }) => length > connection.largest)
       if (tooLong !== undefined) {
@@ -87,7 +83,7 @@ export class Outlet {
             outcome === "sent"
               ? Effect.void
               : outcome === "cut"
-                ? Effect.fail(wasCut)
+                ? Effect.fail(writeError("the connection ended when a part of this was sent"))
                 : this.afterEnding(connection, write)
           )
         )
@@ -103,7 +99,7 @@ export class Outlet {
     connection: Connection,
     write: Effect.Effect<void, Socket.SocketError>
   ): Effect.Effect<void, Socket.SocketError> {
-    if (!this.reconnects) return Effect.fail(hasEnded)
+    if (!this.reconnects) return Effect.fail(writeError("the connection has ended"))
     this.disconnect(connection)
     return write
   }

@@ -118,9 +118,6 @@ const socketOf = (connection: Connection): Socket.Socket => {
   })
 }
 
-const isEnd = (error: unknown): error is Socket.SocketError =>
-  Socket.isSocketError(error) && error.reason._tag === "SocketCloseError"
-
 const cannotOpen = (cause: unknown): EffectServer.SocketServerError =>
   new EffectServer.SocketServerError({ reason: new EffectServer.SocketServerOpenError({ cause }) })
 
@@ -170,7 +167,10 @@ export const make = (
             Effect.suspend(() => handler(socketOf(connection))).pipe(
               Effect.ensuring(Effect.sync(() => connection.end())),
               // That a client has gone is no failure of the handler's. Strangers can cause any number of them.
-              Effect.catchIf(isEnd, () => Effect.void),
+              Effect.catchIf(
+                (error) => Socket.isSocketError(error) && connection.ending !== undefined,
+                () => Effect.void
+              ),
               Effect.ignoreCause({ log: "Unhandled", message: "Unhandled error in SocketServer" }),
               Effect.runForkWith(services),
               track

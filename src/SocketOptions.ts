@@ -491,11 +491,6 @@ export interface RouterOptions extends CommonOptions, ReceivingOptions, SendingO
    * Default: `false`. `ZMQ_ROUTER_HANDOVER`
    */
   readonly handover?: boolean | undefined
-  /**
-   * Receives a message of a routing id and an empty frame when that peer has connected and when it has gone, behind all
-   * that it had sent. Over inproc nothing tells. A draft of libzmq. Default: `false`. `ZMQ_ROUTER_NOTIFY`
-   */
-  readonly notify?: boolean | undefined
 }
 
 /**

@@ -58,6 +58,12 @@ export interface Opening {
   readonly noDrop: boolean
   /** Whether to watch connections from the first endpoint on; undefined as the engine thinks best. */
   readonly monitor: boolean | undefined
+  /**
+   * What is received when a peer has left, behind all that it had sent: of a ROUTER that
+   * is bound, headed by its routing id, and of a DEALER that has connected. Undefined:
+   * nothing. An engine that cannot tell leaves it out.
+   */
+  readonly farewell?: Buffer | undefined
 }
 
 /** Whoever has a socket. */

@@ -40,8 +40,15 @@ const apply = (core: SocketCore): void => {
   for (const topic of core.options.subscribe) core.subscriptions.add(topic)
 }
 
-/** Opens a socket with its options set, bound and connected; or fails, with nothing left open. */
-export const openSocket = (type: SocketType, options: unknown): Effect.Effect<SocketCore, SocketError, Scope.Scope> =>
+/**
+ * Opens a socket with its options set, bound and connected; or fails, with nothing left open.
+ * `farewell` is what it receives when a peer has left, if anything: see `Opening`.
+ */
+export const openSocket = (
+  type: SocketType,
+  options: unknown,
+  farewell?: Buffer
+): Effect.Effect<SocketCore, SocketError, Scope.Scope> =>
   Effect.gen(function* () {
     const engine = yield* CurrentEngine
     const context = yield* CurrentContext
@@ -49,7 +56,7 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
     const prepared = yield* attempt(isSocketError, () => prepare(type, options))
     const make = attempt(isSocketError, () => {
       if (context.closed) throw new OpenError({ socketType: type, reason: "ContextClosed" })
-      const core = new SocketCore(type, prepared, context, engine, around)
+      const core = new SocketCore(type, prepared, context, engine, around, farewell)
       // Its context, and its authenticator, may end while it opens.
       context.sockets.add(core)
       if (core.reliesOnZap) context.zap.enter()

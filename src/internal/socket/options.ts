@@ -478,7 +478,7 @@ export const table = {
   invertMatching: native(["pub", "sub", "xpub"], "ZMQ_INVERT_MATCHING", boolean),
   welcomeMessage: native(["xpub"], "ZMQ_XPUB_WELCOME_MSG", bytes),
   verbosity: native(["xpub"], "ZMQ_XPUB_VERBOSE", choice(null, "allSubs", "allSubsUnsubs")),
-  notify: native(["router", "rawStream"], "ZMQ_STREAM_NOTIFY, ZMQ_ROUTER_NOTIFY", boolean)
+  notify: native(["rawStream"], "ZMQ_STREAM_NOTIFY", boolean)
 }
 
 const rows: ReadonlyMap<string, Row> = new Map<string, Row>(Object.entries(table))

@@ -62,7 +62,8 @@ export class SocketCore implements Owner {
     options: Prepared,
     context: ContextCore,
     engine: Engine,
-    { after, log, now }: Surroundings
+    { after, log, now }: Surroundings,
+    farewell?: Buffer
   ) {
     this.type = type
     this.options = options
@@ -74,7 +75,7 @@ export class SocketCore implements Owner {
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     const { conflate, monitor, noDrop } = options
     this.onDropped = this.warnOnce(`a ${type} socket drops messages that subscribers send it`)
-    this.port = openEngine(engine, context, { type, prefetch: capacity, conflate, monitor, noDrop }, this)
+    this.port = openEngine(engine, context, { type, prefetch: capacity, conflate, monitor, noDrop, farewell }, this)
     this.connections = new Connections(
       this.warnOnce("whoever reads the events of a socket is behind, and misses the oldest")
     )

@@ -8,16 +8,20 @@ import * as Socket from "effect/socket/Socket"
 import * as EffectServer from "effect/socket/SocketServer"
 import type { Message, Outgoing } from "../../Message.ts"
 import type * as SocketServer from "../../SocketServer.ts"
-import { coreOf, type SocketCore } from "../socket/socket.ts"
-import { router } from "../socket/sockets.ts"
+import { openSocket } from "../socket/open.ts"
+import { receivingOf, wholeMessage } from "../socket/receiver.ts"
+import type { SocketCore } from "../socket/socket.ts"
 import { addressOf } from "./address.ts"
 import { Connection, doesNotRead, gone, type Limits, type Post } from "./connection.ts"
 import { closeError, Outlet, readerOf } from "./duplex.ts"
 import { limitsOf, socketDefaults } from "./limits.ts"
 import { closeWord, type Frames, type Word, wordOf } from "./protocol.ts"
 
+// What the engine says when a client has gone, behind all that it had sent.
+const farewell = closeWord(gone.code, gone.reason)[0] as Buffer
+
 // How often a connection is asked whether it is there. That it has gone is told at
-// once, but over inproc, and where libzmq had no room to say so.
+// once, where the engine can.
 const betweenQuestions = "10 seconds"
 
 type OnConnection = (connection: Connection) => void
@@ -42,8 +46,6 @@ class Connections {
   readonly heard = (message: Message): void => {
     const peer = message[0].toString("latin1")
     const known = this.byPeer.get(peer)
-    // The engine says that it has come, or gone.
-    if (message.length === 2 && message[1]!.length === 0) return known?.over(gone)
     const word = wordOf(message, 1)
     if (word?._tag === "Open") {
       // One that comes back under its name.
@@ -130,23 +132,23 @@ export const make = (
       try: () => limitsOf({ window, maxPending, maxMessageSize: own.maxMessageSize }),
       catch: cannotOpen
     })
-    const socket = yield* Effect.mapError(
-      router({ ...socketDefaults, ...own, mandatory: true, notify: true }),
+    const core = yield* Effect.mapError(
+      openSocket("router", { ...socketDefaults, ...own, mandatory: true }, farewell),
       cannotOpen
     )
     const services = yield* Effect.context<never>()
     let said = false
-    const connections = new Connections(coreOf(socket)!, limits, () => {
+    const connections = new Connections(core, limits, () => {
       if (said) return
       said = true
       Effect.runForkWith(services)(
         Effect.logWarning(
           "effect-zmq: a SocketServer ends a client that does not read what it is sent, and does so with others from now on without a word"
-        ).pipe(Effect.annotateLogs({ endpoints: socket.endpoints.join(" ") }))
+        ).pipe(Effect.annotateLogs({ endpoints: core.endpoints.join(" ") }))
       )
     })
     yield* Effect.addFinalizer(() => Effect.sync(() => connections.close()))
-    yield* Effect.map(socket.recv, connections.heard).pipe(
+    yield* Effect.map(receivingOf(core).receive("recv", wholeMessage), connections.heard).pipe(
       Effect.forever({ disableYield: true }),
       // The socket has closed, with its context.
       Effect.ignore,
@@ -188,6 +190,6 @@ export const make = (
         )
       })
 
-    const { endpoints } = socket
+    const { endpoints } = core
     return { address: addressOf(endpoints[0]!), endpoints, run }
   })

@@ -62,6 +62,7 @@ export interface NativeOpening {
   readonly context: NativeContext
   readonly noDrop: boolean
   readonly conflate: boolean
+  readonly farewell?: Buffer | undefined
 }
 
 /** Opens a native socket. Throws what zeromq.js throws. */

@@ -64,11 +64,15 @@ export class ZeromqSocket implements EngineSocket {
   private takingOver: NodeJS.Timeout | undefined
   private closed = false
 
-  constructor({ conflate, context, monitor, noDrop, prefetch, type }: Opening, owner: Owner, open: OpenNative) {
+  constructor(
+    { conflate, context, farewell, monitor, noDrop, prefetch, type }: Opening,
+    owner: Owner,
+    open: OpenNative
+  ) {
     this.type = type
     this.owner = owner
     this.context = context as ZeromqContext
-    this.native = open(type, { context: this.context.native, noDrop, conflate })
+    this.native = open(type, { context: this.context.native, noDrop, conflate, farewell })
     this.laneOf = hasLanes(type) ? peerOf : () => sharedLane
     this.endpoints = new Endpoints(this)
     this.monitor = new Monitor({

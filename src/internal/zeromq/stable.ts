@@ -34,9 +34,8 @@ const ZMQ_RCVHWM = 24
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
 const ZMQ_ROUTER_HANDOVER = 56
-// Of a peer that comes, and of one that goes. zeromq.js has no name for it.
-const ZMQ_ROUTER_NOTIFY = 97
-const comesAndGoes = 3
+const ZMQ_DISCONNECT_MSG = 111
+const ZMQ_HICCUP_MSG = 114
 
 // How a type answers an offer.
 // - always: libzmq never refuses (PUB drops instead of waiting).
@@ -80,7 +79,6 @@ const ignore = (): void => {}
 
 export class StableSocket implements NativeSocket {
   private readonly raw: RawSocket
-  private readonly type: StableType
   private readonly admission: Admission
   private readonly byPeer: boolean
   private readonly credit = new Credit()
@@ -94,8 +92,7 @@ export class StableSocket implements NativeSocket {
   onReturned: (message: Outgoing) => void = ignore
   readonly receivesAtOnce = true
 
-  constructor(type: StableType, { context, noDrop, conflate }: NativeOpening) {
-    this.type = type
+  constructor(type: StableType, { context, noDrop, conflate, farewell }: NativeOpening) {
     this.admission = admissionOf(type, noDrop)
     if (this.admission === "ask") checkAnswers()
     // Without other options: a constructor that throws half-way leaves a socket
@@ -113,6 +110,16 @@ export class StableSocket implements NativeSocket {
     // What a SUB sends are its subscriptions: those above the mark would be dropped.
     if (type === "sub") this.raw.setInt32Option(ZMQ_SNDHWM, 0)
     if (type === "pub") this.raw.setInt32Option(ZMQ_RCVHWM, mostInFront)
+    if (farewell !== undefined) this.tellOfEnds(type === "router" ? ZMQ_DISCONNECT_MSG : ZMQ_HICCUP_MSG, farewell)
+  }
+
+  // Drafts, which a libzmq can be built without.
+  private tellOfEnds(option: number, farewell: Buffer): void {
+    try {
+      this.raw.setStringOption(option, farewell)
+    } catch {
+      // Whoever asked has other ways to find out, which take longer.
+    }
   }
 
   receive(): Promise<Message> {
@@ -270,9 +277,6 @@ export class StableSocket implements NativeSocket {
   set(setting: Setting): void {
     // The XPUB behind a PUB does not know of it, and does not.
     if (setting.option === "conflate" && setting.value === false) return
-    if (setting.option === "notify" && this.type === "router") {
-      return this.raw.setInt32Option(ZMQ_ROUTER_NOTIFY, setting.value === true ? comesAndGoes : 0)
-    }
     // zeromq.js types `welcomeMessage` and others as text, yet takes bytes.
     const raw = this.raw as unknown as Record<string, Setting["value"]>
     raw[setting.option] = setting.value

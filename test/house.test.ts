@@ -117,6 +117,7 @@ describe("the house", () => {
     proxy: ["Proxy.ts"],
     receive: [],
     request: [],
+    rpc: ["Rpc.ts", "Zmq.ts"],
     security: ["Curve.ts", "Null.ts", "Plain.ts", "Z85.ts"],
     send: [],
     socketServer: ["SocketServer.ts", "Zmq.ts"],

@@ -75,7 +75,7 @@ export interface SubscribeOptions<out R = never>
   readonly onMissed?: ((missed: Missed) => Effect.Effect<unknown, never, R>) | undefined
   /**
    * Whether to wait for a publisher that has gone, or to fail with `Gone`. That it has gone without a word is known over
-   * tcp, ipc and ws. Default: `"wait"`.
+   * tcp, ipc and ws. Over inproc there is no way to wait, as libzmq does not make such a connection again. Default: `"wait"`.
    */
   readonly whileDisconnected?: "wait" | "fail" | undefined
 }

@@ -58,6 +58,11 @@ export const readHeader = (frame: Buffer | undefined): Header | undefined => {
 export type Refusal = "TooManyTopics" | "InvalidPayload"
 export const refusals: ReadonlyArray<string> = ["TooManyTopics", "InvalidPayload"] satisfies ReadonlyArray<Refusal>
 
+// What is behind a topic in the subscription of one who has missed something. It gets
+// nothing by it, and keeps that to the topic meanwhile, so that it does not miss more.
+const question = Buffer.from("?")
+export const askFor = (topic: Buffer): Buffer => Buffer.concat([topic, question])
+
 // The services of the schemas are there where these run: see the types of `publish` and `subscribe`.
 type Coder = (value: unknown) => Effect.Effect<unknown, Schema.SchemaError>
 
@@ -105,6 +110,12 @@ export class Feed {
         ? Effect.fail(new PublisherError({ rpc: this.tag, reason: "PayloadTooLong" }))
         : Effect.succeed(topic)
     })
+  }
+
+  /** The topic whose latest value is asked for, if a subscription is that. */
+  askedFor(topic: Buffer): Buffer | undefined {
+    const asked = topic.subarray(0, topic.length - question.length)
+    return topic.subarray(asked.length).equals(question) && this.isTopic(asked) ? asked : undefined
   }
 
   /** Whether a subscription is to this RPC, and not to a part of its topics, or to another's. */

@@ -64,8 +64,10 @@ class Run {
     this.say("value", value)
   }
 
+  /** For those who have just come, or have missed something. */
   tellLatest(): void {
-    if (!this.hasEnded) this.say("latest", this.latest)
+    if (this.end === undefined) this.say("latest", this.latest)
+    else this.say("end", this.end)
   }
 
   finish(end: Frame): void {
@@ -127,11 +129,17 @@ class Runs {
   /** What an XPUB receives: that somebody subscribes, or ends that. */
   readonly heard = ([frame]: Message): void => {
     const topic = frame.subarray(1)
-    if (frame[0] !== 1 || !this.feed.isTopic(topic)) return
+    if (frame[0] !== 1) return
+    const asked = this.feed.askedFor(topic)
+    if (asked !== undefined) return this.welcome(this.byTopic.get(asked.toString("latin1")))
+    if (!this.feed.isTopic(topic)) return
     const key = topic.toString("latin1")
     const known = this.byTopic.get(key)
     // One who comes when it has ended has it run again, as with a call.
-    const run = known === undefined || known.hasEnded ? this.begin(key, topic) : known
+    this.welcome(known === undefined || known.hasEnded ? this.begin(key, topic) : known)
+  }
+
+  private welcome(run: Run | undefined): void {
     if (run === undefined) return
     run.idleSince = undefined
     this.newcomers.add(run)

@@ -8,9 +8,10 @@ import * as Stream from "effect/Stream"
 import type { Message } from "../../Message.ts"
 import type * as ZmqRpc from "../../Rpc.ts"
 import type * as Zmq from "../../Zmq.ts"
+import { isInproc } from "../socket/endpoint.ts"
 import { coreOf, type SocketCore } from "../socket/socket.ts"
 import { sub } from "../socket/sockets.ts"
-import { Feed, type Header, headerOf, type Refusal, readHeader, refusals } from "./feed.ts"
+import { askFor, Feed, type Header, headerOf, type Refusal, readHeader, refusals } from "./feed.ts"
 import { Missed, PublisherError } from "./feedErrors.ts"
 
 /** What a message comes to. `missed` is what is not there before it. */
@@ -19,7 +20,7 @@ export interface Step {
   /** Whether its body is the next value. */
   readonly emits?: boolean
   readonly ends?: boolean
-  /** Whether something was missed, and the latest value is to be had by subscribing anew. */
+  /** Whether something was missed, and the latest value is to be asked for. */
   readonly isBehind?: boolean
 }
 
@@ -96,7 +97,8 @@ export const subscribe = (
         core.watch()
         yield* Effect.forkScoped(tellLoss(socket, core, topic), { startImmediately: true })
       }
-      for (const endpoint of typeof connect === "string" ? [connect] : connect) yield* core.places.connect(endpoint)
+      const endpoints = typeof connect === "string" ? [connect] : connect
+      for (const endpoint of endpoints) yield* core.places.connect(endpoint)
 
       const position = new Position()
       const tell = (missed: NonNullable<Step["missed"]>): Effect.Effect<void, unknown, unknown> => {
@@ -113,16 +115,15 @@ export const subscribe = (
         if (header === undefined) return Effect.fail(new PublisherError({ rpc: rpc._tag, reason: "Undecodable" }))
         if (header.kind === "refused") return refused(body)
         if (header.kind === "leaving") {
-          return whileDisconnected === "wait"
+          return whileDisconnected === "wait" && !endpoints.some(isInproc)
             ? Effect.succeed([])
             : Effect.fail(new PublisherError({ rpc: rpc._tag, reason: "Gone" }))
         }
         const { emits, ends, isBehind, missed } = position.step(header, body !== undefined)
-        // Whoever subscribes anew is told the latest value, and what was missed before it.
+        // The latest value will tell what was missed before it.
         if (isBehind === true && onMissed !== undefined) {
           return Effect.sync(() => {
-            core.subscriptions.remove(topic)
-            core.subscriptions.add(topic)
+            core.subscriptions.remove(askFor(topic), core.subscriptions.add(askFor(topic)))
             return []
           })
         }

@@ -70,6 +70,7 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
     "shop: asked by gateway, in the same trace",
     "worker: asked by shop, in the same trace"
   ],
+  "devtools.ts": ["load, within page", "render, within page", "page, within nobody"],
   "readiness.ts": ["503 connecting", "200 all there", "503 connecting"],
   "events.ts": [
     "heard: weather.oslo 21 degrees",

@@ -5,8 +5,12 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Logger, Queue, Schedule } from "effect"
 import * as NetAddress from "effect/net/NetAddress"
 import { Socket } from "effect/socket"
+import { TestClock } from "effect/testing"
 import { Curve, Zmq } from "effect-zmq"
 import * as SocketServer from "effect-zmq/SocketServer"
+import { CurrentEngine } from "../src/internal/currentEngine.ts"
+import type { Engine } from "../src/internal/engine.ts"
+import { zeromqEngine } from "../src/internal/zeromq/engine.ts"
 import { nodeArguments } from "./support/child.ts"
 import {
   freshEndpoint,
@@ -394,7 +398,7 @@ describe.each(transports)("over %s", (transport) => {
     }).pipe(Effect.provide(Logger.layer([])))
   )
 
-  it.live("a thousand connections leave nothing behind", () =>
+  it.live("hundreds of connections leave nothing behind", () =>
     Effect.gen(function* () {
       const { done, endpoint, server } = yield* serving({ bind: freshEndpoint(transport) })
       yield* Deferred.succeed(done, undefined)
@@ -446,7 +450,8 @@ describe.each(networks)("over %s, a process that is killed", (transport) => {
     Effect.gen(function* () {
       const first = yield* child("server", freshEndpoint(transport), 500)
       const endpoint = first.line
-      const socket = yield* SocketServer.makeSocket({ connect: endpoint, openTimeout: "1 minute" })
+      // What is left to say to one who is gone keeps nobody.
+      const socket = yield* SocketServer.makeSocket({ connect: endpoint, openTimeout: "1 minute", linger: "1 minute" })
       let took = 0
       const one = yield* Effect.scoped(
         Effect.gen(function* () {
@@ -488,6 +493,104 @@ describe.each(networks)("over %s, a process that is killed", (transport) => {
       expect(endingOf(yield* Effect.flip(server.pull))).toBe("1006 the peer has gone")
     })
   )
+})
+
+describe("a client", () => {
+  it.live("that is stopped is given up by the heartbeats", () =>
+    Effect.gen(function* () {
+      const { endpoint, next } = yield* serving({ bind: freshEndpoint("tcp"), heartbeatInterval: 100 })
+      const { process } = yield* child("client", endpoint, 1)
+      const server = yield* next
+      yield* read(server.pull, 2)
+      process.kill("SIGSTOP")
+      expect(endingOf(yield* Effect.flip(server.pull))).toBe("1006 the peer has gone")
+      process.kill("SIGKILL")
+    })
+  )
+
+  it.effect("that has gone without a word is asked for, where the engine tells nothing", () =>
+    Effect.gen(function* () {
+      const silent: Engine = {
+        openContext: (options) => zeromqEngine.openContext(options),
+        open: ({ farewell: _, ...opening }, owner) => zeromqEngine.open(opening, owner)
+      }
+      const { endpoint, next } = yield* Effect.provideService(
+        serving({ bind: freshEndpoint("tcp") }),
+        CurrentEngine,
+        silent
+      )
+      const left = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const stranger = yield* Zmq.dealer({ connect: endpoint })
+          yield* stranger.send(raw.open(1024))
+          const server = yield* next
+          yield* stranger.recv
+          return server
+        })
+      )
+      const ended = yield* Effect.forkChild(Effect.flip(left.pull))
+      yield* pause(100)
+      expect(ended.pollUnsafe()).toBeUndefined()
+      yield* until(
+        Effect.andThen(
+          TestClock.adjust("10 seconds"),
+          Effect.sync(() => ended.pollUnsafe() !== undefined)
+        )
+      )
+      expect(endingOf(yield* Fiber.join(ended))).toBe("1006 the peer has gone")
+    })
+  )
+
+  for (const transport of transports) {
+    it.live(
+      `over ${transport}, in a storm of interruptions: what was written is read once, and what was given up at most once`,
+      () =>
+        Effect.gen(function* () {
+          const { endpoint, next } = yield* serving({ bind: freshEndpoint(transport), window: 4_000 })
+          const client = yield* connecting({ connect: endpoint })
+          const server = yield* next
+          const random = randomFrom(11)
+          const written = new Set<string>()
+          const begun = new Set<string>()
+          const writers = numbers(0, 20).map((writer) =>
+            Effect.gen(function* () {
+              for (const i of numbers(0, 60)) {
+                const name = `${writer}.${i}`
+                begun.add(name)
+                const chunk = `${name};`.padEnd(1 + random(900))
+                const write = Effect.map(client.writer.write(`<${chunk}>`), () => void written.add(name))
+                const fiber = yield* Effect.forkChild(write, { startImmediately: true })
+                if (random(2) === 0) yield* random(2) === 0 ? Effect.yieldNow : pause(random(3))
+                yield* random(3) === 0 ? Fiber.interrupt(fiber) : Fiber.join(fiber)
+              }
+            })
+          )
+          let all = ""
+          const reading = yield* Effect.forkChild(
+            Effect.forever(
+              Effect.gen(function* () {
+                all += (yield* server.pull).map(textOf).join("")
+                if (random(4) === 0) yield* pause(1)
+              })
+            )
+          )
+          yield* Effect.all(writers, { concurrency: "unbounded", discard: true })
+          yield* client.writer.write("<last;>")
+          yield* until(Effect.sync(() => all.endsWith("<last;>")))
+          yield* Fiber.interrupt(reading)
+          const got = [...all.matchAll(/<([^;]*);[^>]*>/g)].map(([, name]) => name!)
+          expect([...all.matchAll(/<[^>]*>/g)].join("")).toBe(all)
+          expect(new Set(got).size).toBe(got.length)
+          expect([...written].filter((name) => !got.includes(name))).toEqual([])
+          expect(got.filter((name) => name !== "last" && !begun.has(name))).toEqual([])
+          for (const writer of numbers(0, 20)) {
+            const own = got.filter((name) => name.startsWith(`${writer}.`)).map((name) => Number(name.split(".")[1]))
+            expect(own).toEqual([...own].sort((a, b) => a - b))
+          }
+          expect(written.size).toBeLessThan(begun.size)
+        })
+    )
+  }
 })
 
 // -----------------------------------------------------------------------------

@@ -73,6 +73,7 @@ const expected: Record<string, ReadonlyArray<string | RegExp> | RegExp> = {
       "worker/pack, asked by shop/answer, is in trace \\1$"
     ].join("\n")
   ),
+  "devtools.ts": ["load, within page", "render, within page", "page, within nobody"],
   "readiness.ts": ["503 connecting", "200 all there", "503 connecting"],
   "rpc.ts": ["ann", "no user 2", "the sum is 5050", "served by one", "served by two", "served by two"],
   "events.ts": [

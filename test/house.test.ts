@@ -146,9 +146,10 @@ describe("the house", () => {
     proxy: ["Proxy.ts"],
     receive: [],
     request: [],
-    rpc: ["Rpc.ts"],
+    rpc: ["Rpc.ts", "Zmq.ts"],
     security: ["Curve.ts", "Null.ts", "Plain.ts", "Z85.ts"],
     send: [],
+    socketServer: ["SocketServer.ts", "Zmq.ts"],
     socket: ["SocketOptions.ts", "Stats.ts", "Status.ts", "Zmq.ts", "ZmqContext.ts"],
     zap: ["Zap.ts"],
     zeromq: []

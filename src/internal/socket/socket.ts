@@ -44,6 +44,8 @@ export class SocketCore implements Owner {
   readonly closing = new Set<() => void>()
   closed = false
   leftAtClose = 0
+  /** Whether what was sent need not arrive: whom it was for has gone. */
+  deliversNothing = false
   /** For how many milliseconds others of its scope have been closing. */
   lingerIsLess = 0
   readonly places: Places

@@ -106,9 +106,11 @@ describe("the house", () => {
     proxy: ["receive", "send", "socket"],
     receive: ["send"],
     request: ["codec", "receive", "send"],
+    rpc: ["receive", "send", "socket"],
     security: [],
     send: [],
     socket: ["codec", "receive", "request", "security", "send"],
+    socketServer: ["socket"],
     zap: ["security", "socket"],
     // An engine knows none of the rooms above it.
     zeromq: []

@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import { OptionError } from "../../ZmqError.ts"
-import { checkConnect } from "../endpoint.ts"
+import { checkConnect } from "../socket/endpointCheck.ts"
 import { prepare } from "../socket/options.ts"
 
 // What a message may have, unless it is said: as the parsers of effect take.

@@ -415,6 +415,21 @@ it.effect("messages that libzmq gives back go first, in their order", () =>
   })
 )
 
+it.effect("messages that libzmq gives back go before those that are sent together", () =>
+  Effect.gen(function* () {
+    const { port, socket } = yield* openScripted(Zmq.push({ connect: tcp }), { room: 3 })
+    yield* socket.sendAll(["1", "2", "3"])
+    for (const message of ["1", "2", "3"]) port.giveBack(message)
+    // There is room for two, and nobody was told yet.
+    port.space = 2
+    const sending = yield* Effect.forkChild(socket.sendAll(["4", "5"]), { startImmediately: true })
+    yield* until(Effect.sync(() => port.sent.length === 2))
+    port.giveRoom(9)
+    yield* Fiber.join(sending)
+    expect(port.sent).toEqual(["1", "2", "3", "4", "5"])
+  })
+)
+
 it.effect("messages that libzmq gives back wait for room, whoever else waited and has left", () =>
   Effect.gen(function* () {
     const { port, socket } = yield* openScripted(Zmq.push({ connect: tcp }), { room: 2 })

@@ -4,7 +4,7 @@ import { Effect, Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import { attendTo, leave, soon } from "../src/internal/zeromq/attend.ts"
 import { partsOf } from "./support/engine.ts"
-import { boundTo, freshEndpoint } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, until } from "./support/sockets.ts"
 
 describe("a socket that nobody calls", () => {
   beforeEach(() => void vi.useFakeTimers())
@@ -86,4 +86,19 @@ it.live(
       Effect.runSync(push.disconnect(endpoint))
       expect(attended).toHaveBeenCalled()
     })
+)
+
+it.live("A ROUTER lets a peer of this thread that comes back take over from itself, and after a moment nobody", () =>
+  Effect.gen(function* () {
+    const router = yield* Zmq.router({ bind: freshEndpoint("inproc") })
+    const set = vi.spyOn(partsOf(router).native, "set")
+    const handover = () => set.mock.calls.flatMap(([{ option, value }]) => (option === "handover" ? [value] : []))
+    const dealer = yield* Zmq.dealer({ routingId: "ann" })
+    for (const _ of [1, 2]) {
+      yield* Effect.scoped(dealer.connect(boundTo(router)))
+    }
+    expect(handover()).toEqual([true])
+    yield* until(Effect.sync(() => handover().length === 2))
+    expect(handover()).toEqual([true, false])
+  })
 )

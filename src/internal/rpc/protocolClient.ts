@@ -59,11 +59,16 @@ export const makeProtocolClient = (
       const fork = Effect.runForkWith(context)
       const { codecFor } = serialization
       const decodeDefect = Schema.decodeSync(codecFor(Schema.Defect()) as Schema.Codec<unknown, unknown>)
+      const listened = new Set<number>()
+      const isClosed = (clientId: number): boolean => {
+        if (clientIds.has(clientId)) listened.add(clientId)
+        return listened.has(clientId) && !clientIds.has(clientId)
+      }
       const client = new Client(
         {
-          // One whose client of RPC has closed is nobody's.
+          // One whose client of RPC has closed is nobody's. One that has not begun to listen yet is kept for it.
           deliver: (clientId, response) =>
-            fork(Effect.suspend(() => (clientIds.has(clientId) ? writeResponse(clientId, response) : Effect.void))),
+            fork(Effect.suspend(() => (isClosed(clientId) ? Effect.void : writeResponse(clientId, response)))),
           decodeDefect,
           waits,
           onChange: (connected) => {

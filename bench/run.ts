@@ -10,6 +10,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { arch, cpus, platform } from "node:os"
 import { chart } from "./chart.ts"
+import { engineWorkloads as engines } from "./engines.ts"
 import { measure, quick, type Row, ratio, rounds, spreadOf, type Workload, warmUps } from "./harness.ts"
 import { lifecycle } from "./lifecycle.ts"
 import { many } from "./many.ts"
@@ -27,7 +28,8 @@ const groups: Readonly<Record<string, () => Array<Workload>>> = {
   proxy,
   many,
   lifecycle,
-  scaling
+  scaling,
+  engines
 }
 
 const at = process.argv.indexOf("--only")

@@ -6,6 +6,9 @@ import type { Pipe } from "./pipe.ts"
 export class Inbound {
   /** How many messages there are. */
   length = 0
+  /** What has come until now. */
+  messages = 0
+  bytes = 0
   // Whose turn it is, and who comes after it.
   private current: Pipe | undefined
   private readonly waiting = new Queue<Pipe>()
@@ -17,6 +20,7 @@ export class Inbound {
   }
 
   append(pipe: Pipe, message: Message): void {
+    this.count(message)
     pipe.inbox.append(message)
     if (pipe.isWaiting) return
     this.length++
@@ -24,6 +28,18 @@ export class Inbound {
     pipe.isActive = true
     if (this.current === undefined) this.current = pipe
     else this.waiting.append(pipe)
+  }
+
+  /** The newest message takes the place of the one that is there. */
+  replace(pipe: Pipe, message: Message): void {
+    this.count(message)
+    pipe.inbox.take()
+    pipe.inbox.append(message)
+  }
+
+  private count(message: Message): void {
+    this.messages++
+    for (let i = 0; i < message.length; i++) this.bytes += message[i]!.length
   }
 
   /** A pipe that waited for its turn may give what it has. */

@@ -4,6 +4,7 @@ import { BlockList, isIPv6 } from "node:net"
 import { publicKeyOf } from "../security/keys.ts"
 import { decode } from "../security/z85.ts"
 import type { Setting, SocketType as Type } from "../socket/options.ts"
+import { mostInFront } from "../subscription.ts"
 import { errorOf } from "./addresses.ts"
 import { type Boxes, findBoxes } from "./protocol/boxes.ts"
 import type { Security } from "./protocol/connection.ts"
@@ -102,6 +103,10 @@ export class Settings {
     }
     switch (option) {
       case "linger":
+        return
+      case "receiveHighWaterMark":
+        // The default of an XPUB is for the sake of libzmq.
+        this.receiveHighWaterMark = this.type === "xpub" && value === mostInFront ? 1000 : (value as number)
         return
       case "tcpKeepalive":
         this.keepAlive = value as number

@@ -1,5 +1,4 @@
 /** A socket of this engine, as the port wants it. */
-import type { Socket } from "node:net"
 import type { Message, Outgoing } from "../../Message.ts"
 import { SocketEvent } from "../../SocketEvent.ts"
 import type {
@@ -36,6 +35,7 @@ import { Connecter } from "./transport/connecter.ts"
 import { Listener } from "./transport/listener.ts"
 import { type NetworkHost, NetworkPipe } from "./transport/networkPipe.ts"
 import { RawPipe } from "./transport/rawPipe.ts"
+import type { Readable } from "./transport/reading.ts"
 import type { Wire } from "./transport/wire.ts"
 
 interface Bound {
@@ -52,7 +52,6 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   readonly settings: Settings
   readonly pipes = new Set<Pipe>()
   isUsed = false
-  received = { messages: 0, bytes: 0 }
   again = 0
   dropped = 0
   left = 0
@@ -101,16 +100,13 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const pattern = this.#pattern
     const pipe = pattern.inbound.next
     const message = pattern.take()
-    const { received } = this
-    received.messages++
-    for (let i = 0; i < message.length; i++) received.bytes += message[i]!.length
     turn.spend()
     // When there is room for half of what there may be, it is worth going on.
     if (pipe.inbox.length <= this.markIn >> 1) pipe.refill()
     return message
   }
 
-  private get markIn(): number {
+  get markIn(): number {
     return markOf(this.settings.receiveHighWaterMark)
   }
 
@@ -216,13 +212,12 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     }
     const { inbox } = pipe
     if (this.settings.conflate && inbox.length > 0) {
-      inbox.take()
-      inbox.append(accepted)
+      pattern.inbound.replace(pipe, accepted)
       return true
     }
     pattern.inbound.append(pipe, accepted)
     if (this.isListening && !this.willTell) this.tell()
-    return inbox.length < this.markIn
+    return pattern.mayCome(pipe)
   }
 
   subscribed(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
@@ -371,7 +366,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const listener = new Listener({
       settings: this.settings,
       tell: this.tell_,
-      accepted: (socket, at) => this.welcome(socket, at, pipes)
+      welcome: (readable, at) => this.welcome(readable, at, pipes)
     })
     let giveUp = ignore
     const giveUp_ = (): void => {
@@ -387,9 +382,9 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     return giveUp_
   }
 
-  private welcome(socket: Socket, endpoint: string, pipes: Set<Pipe>): void {
+  private welcome(readable: Readable, endpoint: string, pipes: Set<Pipe>): void {
     if (this.isDismissed) {
-      socket.destroy()
+      readable.socket.destroy()
       return
     }
     const ended = (): void => {
@@ -398,7 +393,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     }
     const pipe = this.pipeTo(endpoint, false, ended)
     pipes.add(pipe)
-    pipe.establish(socket)
+    pipe.establish(readable)
   }
 
   /** We want no more of a peer. What was sent to it goes on its way. */
@@ -492,7 +487,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       endpoint,
       settings: this.settings,
       tell: this.tell_,
-      established: (socket) => pipe.establish(socket)
+      established: (readable) => pipe.establish(readable)
     })
     this.connected.set(endpoint, { pipe, close: () => connecter.close() })
     if (this.open(pipe)) connecter.attempt()
@@ -550,6 +545,11 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
 
   isConnected(endpoint: string): boolean {
     return this.connected.get(endpoint)?.pipe.isThere === true
+  }
+
+  get received(): { readonly messages: number; readonly bytes: number } {
+    const { bytes, messages } = this.#pattern.inbound
+    return { messages: messages + this.dropped, bytes }
   }
 
   get subscribers(): EngineSubscribers | undefined {

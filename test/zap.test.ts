@@ -19,6 +19,7 @@ import {
 import { TestClock } from "effect/testing"
 import { Curve, Null, Plain, Zap, Zmq } from "effect-zmq"
 import { runHandler } from "../src/internal/zap/handler.ts"
+import { byEngine } from "./support/byEngine.ts"
 import {
   boundTo,
   failureOf,
@@ -704,7 +705,9 @@ describe("requests and replies that are not as they should be", () => {
     Effect.gen(function* () {
       const server = yield* Curve.generate
       const rep = yield* Zmq.rep({ bind: handlerName })
-      yield* Effect.forkScoped(rep.serve(() => Effect.succeed(reply as unknown as Zmq.Outgoing)))
+      // "1" is what each request of libzmq has for its id.
+      const toIt = (id: Buffer) => reply.map((frame, i) => (i === 1 && frame === "1" ? id : frame))
+      yield* Effect.forkScoped(rep.serve(([, id]) => Effect.succeed(toIt(id!) as unknown as Zmq.Outgoing)))
       for (const security of [
         Null.server({ domain: "x" }),
         Plain.server({ domain: "x" }),
@@ -722,7 +725,9 @@ describe("requests and replies that are not as they should be", () => {
               ? plain("ann")
               : { security: Curve.client({ keys: yield* Curve.generate, serverKey: server.publicKey }) }
         yield* knocking(boundTo(pull), "intruder", client)
-        expect(yield* Fiber.join(failed)).toMatchObject({ value: expected })
+        // What makes no sense is a 500 to the other engine.
+        const value = byEngine({ zeromq: expected, zmtp: "status" in expected ? expected : { status: 500 } })
+        expect(yield* Fiber.join(failed)).toMatchObject({ value })
         expect((yield* pull.tryRecv)._tag).toBe("None")
       }
     }).pipe(Effect.provide(alone))

@@ -6,7 +6,7 @@ import type { Pipe } from "./pipe.ts"
 export class Inbound {
   /** How many messages there are. */
   length = 0
-  /** What has come until now. */
+  /** What was taken until now. */
   messages = 0
   bytes = 0
   // Whose turn it is, and who comes after it.
@@ -20,7 +20,6 @@ export class Inbound {
   }
 
   append(pipe: Pipe, message: Message): void {
-    this.count(message)
     pipe.inbox.append(message)
     if (pipe.isWaiting) return
     this.length++
@@ -32,14 +31,8 @@ export class Inbound {
 
   /** The newest message takes the place of the one that is there. */
   replace(pipe: Pipe, message: Message): void {
-    this.count(message)
     pipe.inbox.take()
     pipe.inbox.append(message)
-  }
-
-  private count(message: Message): void {
-    this.messages++
-    for (let i = 0; i < message.length; i++) this.bytes += message[i]!.length
   }
 
   /** A pipe that waited for its turn may give what it has. */
@@ -62,6 +55,8 @@ export class Inbound {
     const pipe = this.current!
     const message = pipe.inbox.take()
     this.length--
+    this.messages++
+    for (let i = 0; i < message.length; i++) this.bytes += message[i]!.length
     if (pipe.inbox.length === 0) {
       pipe.isActive = false
       this.current = this.waiting.length > 0 ? this.waiting.take() : undefined

@@ -45,6 +45,8 @@ export const unsupportedOptions: ReadonlyArray<string> = [...without.keys()]
 export class Settings {
   readonly type: Type
   ipv6: boolean
+  /** Milliseconds. */
+  linger = Number.POSITIVE_INFINITY
   immediate = false
   /** Milliseconds; at 0 or less a connection is never made again. */
   reconnectInterval = 100
@@ -103,6 +105,7 @@ export class Settings {
     }
     switch (option) {
       case "linger":
+        this.linger = (value as number) < 0 ? Number.POSITIVE_INFINITY : (value as number)
         return
       case "receiveHighWaterMark":
         // The default of an XPUB is for the sake of libzmq.

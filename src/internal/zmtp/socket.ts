@@ -401,7 +401,11 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     this.leaving.add(pipe)
     this.detached(pipe)
     this.remove(pipe)
-    pipe.close(false, () => {
+    const { linger } = this.settings
+    const timer =
+      linger > 0 && Number.isFinite(linger) ? setTimeout(() => pipe.close(0, ignore), linger).unref() : undefined
+    pipe.close(linger, () => {
+      clearTimeout(timer)
       this.leaving.delete(pipe)
       done()
     })
@@ -468,12 +472,17 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   }
 
   private connectInproc(endpoint: string): void {
-    const pipe = new InprocPipe(this, endpoint, (wasRefused) => {
-      this.tell_(SocketEvent.Disconnected({ endpoint }), endpoint)
-      if (wasRefused) this.context.wait(endpoint, pipe)
-      else this.context.connect(endpoint, pipe)
-    })
-    this.connected.set(endpoint, { pipe, close: () => this.context.disconnect(endpoint, pipe) })
+    const pipe = new InprocPipe(
+      this,
+      endpoint,
+      (wasRefused) => {
+        this.tell_(SocketEvent.Disconnected({ endpoint }), endpoint)
+        if (wasRefused) this.context.wait(endpoint, pipe)
+        else this.context.connect(endpoint, pipe)
+      },
+      () => this.context.disconnect(endpoint, pipe)
+    )
+    this.connected.set(endpoint, { pipe, close: ignore })
     this.open(pipe)
     this.context.connect(endpoint, pipe)
   }
@@ -580,19 +589,14 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       isDone = true
       clearTimeout(timer)
       this.context.leave()
-      const waiting = connected.filter(({ close, pipe }) => {
-        const waits = linger > 0 && isInproc(pipe.endpoint) && pipe.queued > 0
-        if (!waits) close()
-        return waits
-      })
-      if (waiting.length > 0 && Number.isFinite(linger)) setTimeout(() => giveUp(waiting), linger).unref()
+      for (const one of connected) one.close()
       microtask(() => done({ inTime: isInTime, unsent }))
     }
     // One more, for itself.
     open++
     for (const one of bound) one.close(closeOne)
     for (const pipe of pipes) {
-      pipe.close(linger <= 0, (count) => {
+      pipe.close(linger, (count) => {
         unsent += count
         closeOne()
       })
@@ -600,7 +604,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     if (open > 1 && linger > 0 && Number.isFinite(linger)) {
       timer = setTimeout(() => {
         isInTime = false
-        for (const pipe of pipes) pipe.close(true, ignore)
+        for (const pipe of pipes) pipe.close(0, ignore)
       }, linger)
     }
     if (unsent > 0) isInTime = false
@@ -609,14 +613,6 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
 }
 
 const ignore = (): void => {}
-
-/** Nobody has come to the names over inproc. */
-const giveUp = (waiting: ReadonlyArray<Connected>): void => {
-  for (const { close, pipe } of waiting) {
-    pipe.close(true, ignore)
-    close()
-  }
-}
 
 /** What ZAP is told of a peer over ipc, as libzmq does. */
 const localAddress = "localhost"

@@ -161,8 +161,9 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.wire?.sendSubscription(topic, false)
   }
 
-  close(atOnce: boolean, done: (unsent: number) => void): void {
+  close(linger: number, done: (unsent: number) => void): void {
     const { wire } = this
+    const atOnce = linger <= 0
     const before = this.onClosed
     this.isOver = true
     this.onClosed = (unsent) => {

@@ -81,7 +81,7 @@ export class RawPipe extends Pipe implements Reader {
     this.socket?.destroy()
   }
 
-  close(atOnce: boolean, done: (unsent: number) => void): void {
+  close(linger: number, done: (unsent: number) => void): void {
     const before = this.onClosed
     this.isOver = true
     const { socket } = this
@@ -90,7 +90,7 @@ export class RawPipe extends Pipe implements Reader {
       before?.(unsent)
       done(unsent)
     }
-    if (atOnce) socket.destroy()
+    if (linger <= 0) socket.destroy()
     else {
       socket.end()
       this.refill()

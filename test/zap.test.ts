@@ -61,7 +61,7 @@ describe("who gets in", () => {
         ["__proto__", "hush"],
         ["\u001b[2Jann\n", "hush"]
       ] as const) {
-        yield* knocking(at, "intruder", plain(name, Redacted.make(password)))
+        yield* knocking(at, "intruder", { ...plain(name, Redacted.make(password)), reconnectInterval: "1 minute" })
         expect(yield* next(decisions)).toBe("Denied Credentials 400")
       }
       // No client of libzmq sends an empty password.

@@ -5,7 +5,7 @@ import { Effect, Exit, Fiber, Logger, Metric, References, Scope, Stream } from "
 import { TestClock } from "effect/testing"
 import { Draft, Zmq } from "effect-zmq"
 import { Dealer } from "zeromq"
-import { byEngine, ofBinding } from "./support/byEngine.ts"
+import { byEngine, lacks, ofBinding } from "./support/byEngine.ts"
 import { runScript } from "./support/child.ts"
 import { messageOf, openScripted } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, outcome, pause, transports, until } from "./support/sockets.ts"
@@ -33,11 +33,7 @@ const open: Record<string, Open> = {
   gather: Draft.gather
 }
 
-const drafts = ["server", "client", "radio", "dish", "scatter", "gather"]
 const kinds = [...transports, "ws"] as const
-/** Whether there is no such socket, or endpoint, on this engine. */
-const isMissing = (kind: (typeof kinds)[number], type = "pull") =>
-  (drafts.includes(type) && ofBinding("drafts are of libzmq")) || (kind === "ws" && ofBinding("WebSocket is of libzmq"))
 const fresh = (kind: (typeof kinds)[number]) => (kind === "ws" ? "ws://127.0.0.1:*" : freshEndpoint(kind))
 
 /** Whether somebody listens there. Not for inproc. */
@@ -56,25 +52,23 @@ describe("an endpoint is free when its scope has closed", () => {
     for (const [type, opened] of Object.entries(open)) {
       if (type === "rawStream" && (kind === "ws" || kind === "inproc")) continue
       for (const monitor of kind === "inproc" ? [true] : [true, false]) {
-        it.effect.skipIf(isMissing(kind, type))(
-          `of a ${type} over ${kind}${monitor ? "" : ", which is not watched"}`,
-          () =>
-            Effect.gen(function* () {
-              const endpoint = yield* Effect.scoped(Effect.map(opened({ bind: fresh(kind), monitor }), boundTo))
-              for (const linger of numbers(0, 100).map((number) => (number % 2 === 0 ? 0 : "5 seconds"))) {
-                yield* Effect.scoped(opened({ bind: endpoint, monitor, linger }))
-              }
-              if (kind === "inproc") return
-              expect(yield* isListenedTo(endpoint)).toBe(false)
-              yield* opened({ bind: endpoint })
-              expect(yield* isListenedTo(endpoint)).toBe(true)
-            })
+        it.effect.skipIf(lacks(kind, type))(`of a ${type} over ${kind}${monitor ? "" : ", which is not watched"}`, () =>
+          Effect.gen(function* () {
+            const endpoint = yield* Effect.scoped(Effect.map(opened({ bind: fresh(kind), monitor }), boundTo))
+            for (const linger of numbers(0, 100).map((number) => (number % 2 === 0 ? 0 : "5 seconds"))) {
+              yield* Effect.scoped(opened({ bind: endpoint, monitor, linger }))
+            }
+            if (kind === "inproc") return
+            expect(yield* isListenedTo(endpoint)).toBe(false)
+            yield* opened({ bind: endpoint })
+            expect(yield* isListenedTo(endpoint)).toBe(true)
+          })
         )
       }
     }
 
     for (const monitor of [true, false]) {
-      it.effect.skipIf(isMissing(kind))(
+      it.effect.skipIf(lacks(kind))(
         `of a bind over ${kind}, on a socket that stays${monitor ? "" : " and is not watched"}`,
         () =>
           Effect.gen(function* () {
@@ -90,7 +84,7 @@ describe("an endpoint is free when its scope has closed", () => {
       )
     }
 
-    it.effect.skipIf(isMissing(kind))(`when opening failed after a bind over ${kind}`, () =>
+    it.effect.skipIf(lacks(kind))(`when opening failed after a bind over ${kind}`, () =>
       Effect.gen(function* () {
         const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: fresh(kind) }), boundTo))
         for (const _ of numbers(0, 50)) {

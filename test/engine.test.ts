@@ -17,7 +17,9 @@ it.live("Without the package zeromq the library is there, but for sockets on it,
       "router OpenError EngineMissing true",
       "client OpenError EngineMissing true",
       "a layer OpenError EngineMissing true",
-      "a context OpenError EngineMissing true"
+      "a context OpenError EngineMissing true",
+      "asked for",
+      "on the other engine: hello, asked for 0"
     ])
     expect(code).toBe(0)
   })

@@ -9,3 +9,9 @@ export const ofBinding = (_reason: string): boolean => engineName !== "zeromq"
 
 /** What is right on each engine, where that differs. */
 export const byEngine = <A>(values: { readonly zeromq: A; readonly zmtp: A }): A => values[engineName]
+
+const ofLibzmq = new Set(["ws", "server", "client", "peer", "channel", "radio", "dish", "scatter", "gather", "dgram"])
+
+/** For `skipIf`: whether the engine has no such transport, or type of socket. */
+export const lacks = (...what: ReadonlyArray<string>): boolean =>
+  engineName !== "zeromq" && what.some((name) => ofLibzmq.has(name.toLowerCase()))

@@ -56,12 +56,14 @@ export class RawPipe extends Pipe implements Reader {
     return this.unwritten
   }
   get mark(): number {
-    return this.socket === undefined ? 0 : markOf(this.host.settings.sendHighWaterMark)
+    return this.socket?.writable !== true ? 0 : markOf(this.host.settings.sendHighWaterMark)
   }
 
   send(message: Outgoing): void {
     this.unwritten++
-    this.socket?.write(message as string | Uint8Array, () => {
+    this.socket?.write(message as string | Uint8Array, (error) => {
+      // What is not written is lost, and makes no room.
+      if (error) return
       this.unwritten--
       this.drained()
     })

@@ -48,9 +48,17 @@ export interface Case {
 /** Whether the sender does not wait for replies. */
 export const flows = ({ pair: [a, b] }: Pick<Case, "pair">): boolean => a !== "req" && b !== "rep"
 
-/** libzmq 4.3.5 stops reading for good, from libzmq as well, if it is slower than its peer with CURVE and a mark of 1. */
-const stalls = (one: Case): boolean =>
-  flows(one) && one.sides[1] !== "zmtp" && one.mechanism === "CURVE" && one.mark === 1
+/**
+ * What libzmq (4.3.5) cannot do, with libzmq either. Where ZAP gives it a user id, that comes first of all into the
+ * inbox of the peer: it takes the one place that a mark of 1 has for ever, and a REQ takes it for a bad reply.
+ */
+const isBeyondLibzmq = (one: Case): boolean => {
+  const { binds, mark, mechanism, pair, sides } = one
+  const [side, type] = binds === "sender" ? [sides[0], pair[0]] : [sides[1], pair[1]]
+  // Replies, or subscriptions.
+  const receives = binds === "receiver" || !flows(one) || type === "pub" || type === "xpub"
+  return side !== "zmtp" && mechanism !== "NULL" && receives && (mark === 1 || type === "req")
+}
 
 export const cases: ReadonlyArray<Case> = sides
   .flatMap((sides) =>
@@ -62,7 +70,7 @@ export const cases: ReadonlyArray<Case> = sides
       )
     )
   )
-  .filter((one) => !stalls(one))
+  .filter((one) => !isBeyondLibzmq(one))
 
 export const nameOf = ({ binds, mark, mechanism, pair, sides, transport }: Case): string =>
   `${pair[0]} of ${sides[0]} to ${pair[1]} of ${sides[1]}, the ${binds} bound to ${transport}, ${mechanism}, marks of ${mark}`

@@ -91,11 +91,14 @@ const receives = (socket: Any, spec: Spec, course: Course) =>
     const messages = messagesOf(spec.plan)
     const isRouter = spec.type === "router"
     const publishes = spec.peer === "pub" || spec.peer === "xpub"
-    const next: Effect.Effect<Zmq.Message, unknown> = Effect.flatMap(socket.recv, (message): Effect.Effect<Zmq.Message, unknown> => {
-      if (!publishes || message.length !== 1 || message[0].toString() !== probe) return Effect.succeed(message)
-      course.isFound = true
-      return next
-    })
+    const next: Effect.Effect<Zmq.Message, unknown> = Effect.flatMap(
+      socket.recv,
+      (message): Effect.Effect<Zmq.Message, unknown> => {
+        if (!publishes || message.length !== 1 || message[0].toString() !== probe) return Effect.succeed(message)
+        course.isFound = true
+        return next
+      }
+    )
     if (publishes) {
       yield* socket.recv
       course.isFound = true
@@ -104,7 +107,9 @@ const receives = (socket: Any, spec: Spec, course: Course) =>
       if (spec.flows && isGate(i, spec.plan)) yield* until(() => course.mayRead)
       const message = yield* next
       if (!spec.flows) yield* socket.send(message as unknown as Zmq.Outgoing)
-      const body = !isRouter ? message : message.slice(spec.flows ? 1 : message.findIndex(({ length }) => length === 0) + 1)
+      const body = !isRouter
+        ? message
+        : message.slice(spec.flows ? 1 : message.findIndex(({ length }) => length === 0) + 1)
       if (isRouter && spec.peer !== "req") yield* check(message.slice(0, 1), bytes([names.sends]), `name ${i}`)
       yield* check(body, expected, `message ${i}`)
     }

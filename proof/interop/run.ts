@@ -13,10 +13,10 @@ const start = performance.now()
 let right = 0
 let wrong = 0
 let stuck = 0
-const all = words[0] === "few" ? fewCases() : cases
+// Spread, so that the first hundreds are of all kinds.
+const all = words[0] === "few" ? fewCases() : cases.map((_, i) => cases[(i * 997) % cases.length]!)
 for (const one of all) {
   if (!words.every((word) => word === "few" || nameOf(one).includes(word))) continue
-  if (process.env.VERBOSE) console.log(nameOf(one))
   const since = performance.now()
   const exit = await Effect.runPromiseExit(tryCase(one, python))
   const millis = Math.round(performance.now() - since)
@@ -24,7 +24,7 @@ for (const one of all) {
     right++
     if (exit.value > 0) stuck++
     else if (flows(one)) console.log(`never stuck: ${nameOf(one)}`)
-    if (process.stdout.isTTY || millis > 5000) console.log(`${millis} ms, stuck ${exit.value}: ${nameOf(one)}`)
+    if (right % 100 === 0) console.log(`${right} right by now`)
   } else {
     wrong++
     process.exitCode = 1

@@ -36,7 +36,8 @@ export class Python {
       this.listeners.get(told.id)?.(told)
     })
     this.child.on("exit", () => {
-      for (const listener of this.listeners.values()) listener({ id: 0, wrong: `PyZMQ has ended: ${this.errors}`, closed: true })
+      for (const listener of this.listeners.values())
+        listener({ id: 0, wrong: `PyZMQ has ended: ${this.errors}`, closed: true })
     })
     this.say({ credentials: [credentials.username, credentials.password] })
   }

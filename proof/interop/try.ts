@@ -25,8 +25,7 @@ const patience = "100 seconds"
 
 export const tryCase = (one: Case, python: Python): Effect.Effect<number, Wrong> => {
   const course = new Course()
-  const open = (side: Side, spec: Spec) =>
-    side === "pyzmq" ? python.open(spec, course) : ours(side, spec, course)
+  const open = (side: Side, spec: Spec) => (side === "pyzmq" ? python.open(spec, course) : ours(side, spec, course))
   const { binds, mark, mechanism, pair, sides, transport } = one
   const common = { flows: flows(one), mechanism, mark, plan: flows(one) ? streamFor(mark) : talk }
   const sender = (endpoint: string): Spec => ({
@@ -56,6 +55,8 @@ export const tryCase = (one: Case, python: Python): Effect.Effect<number, Wrong>
   }).pipe(
     Effect.scoped,
     Effect.timeout(patience),
-    Effect.mapError((error) => new Wrong({ message: `${nameOf(one)}: ${error instanceof Error ? error.message : error}` }))
+    Effect.mapError(
+      (error) => new Wrong({ message: `${nameOf(one)}: ${error instanceof Error ? error.message : error}` })
+    )
   )
 }

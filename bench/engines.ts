@@ -1,9 +1,11 @@
 /** The two engines beside each other, and zeromq.js itself: the same program, the same peer. */
-import { Effect, type Layer, Stream } from "effect"
+import { Effect, type Layer, Redacted, Stream } from "effect"
 import { Engine, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
+import type { Engine as PortEngine } from "../src/internal/engine.ts"
 import { address, count, expectCount, handle, latenciesOf, type Sample, type Workload } from "./harness.ts"
-import { payload } from "./peer.ts"
+import { theLimitOf } from "./outside.ts"
+import { Peer, payload } from "./peer.ts"
 import { WirePeer } from "./wirePeer.ts"
 
 const engines = { zeromq: Engine.layerZeromq, zmtp: Engine.layerZmtp } as const
@@ -186,6 +188,174 @@ const roundTrips = (requests: number): Workload => {
   }
 }
 
+/** A PUB, its subscribers, and messages that are sent until they are with them. */
+const publishing = (
+  what: string,
+  peers: number,
+  topics: ReadonlyArray<string>,
+  messages: number,
+  topicOf: (n: number) => string
+): Workload => {
+  const peer = new WirePeer()
+  const byUs = (name: Name) => (): Promise<Sample> =>
+    onEngine(
+      name,
+      Effect.gen(function* () {
+        const pub = yield* Zmq.pub({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 0 })
+        const port = portOf(pub.endpoints[0]!)
+        yield* Effect.promise(() => peer.do({ what: "subscribe", port, peers, topics }))
+        yield* pub.awaitSubscribers(topics.at(-1)!, peers)
+        const all = Array.from({ length: messages }, (_, n) => topicOf(n))
+        const sample = yield* Effect.promise(() =>
+          timed(messages, () =>
+            Effect.runPromise(
+              Effect.gen(function* () {
+                for (const message of all) yield* pub.send(message)
+              })
+            )
+          )
+        )
+        yield* Effect.promise(() => peer.do({ what: "close" }))
+        return sample
+      }).pipe(Effect.scoped)
+    )
+  return {
+    name: `engines: ${what}`,
+    unit: "µs/message",
+    contenders: { zeromq: byUs("zeromq"), zmtp: byUs("zmtp") },
+    close: peer.close
+  }
+}
+
+const dealers = (peers: number, messages: number): Workload => {
+  const peer = new WirePeer()
+  const total = Math.ceil(messages / peers) * peers
+  const byUs = (name: Name) => (): Promise<Sample> =>
+    onEngine(
+      name,
+      Effect.gen(function* () {
+        const router = yield* Zmq.router({ bind: "tcp://127.0.0.1:*" })
+        const port = portOf(router.endpoints[0]!)
+        yield* Effect.promise(() => peer.do({ what: "deal", port, peers, messages }))
+        yield* router.awaitPeers(peers)
+        const sent = peer.do({ what: "go" })
+        const sample = yield* Effect.promise(() =>
+          timed(total, () => Effect.runPromise(handle(router, total, () => {})))
+        )
+        yield* Effect.promise(() => sent)
+        yield* Effect.promise(() => peer.do({ what: "close" }))
+        return sample
+      }).pipe(Effect.scoped)
+    )
+  return {
+    name: `engines: ROUTER with ${peers} DEALERs, runForEach`,
+    unit: "µs/message",
+    contenders: { zeromq: byUs("zeromq"), zmtp: byUs("zmtp") },
+    close: peer.close
+  }
+}
+
+/** From zeromq.js, sealed. Each engine opens it by what it has: libzmq by its own libsodium, the other by `sodium-native`. */
+const secured = (what: string, bytes: number, messages: number): Workload => {
+  let peer: Peer | undefined
+  const server = zmq.curveKeyPair()
+  const client = zmq.curveKeyPair()
+  const byUs = (name: Name) => (): Promise<Sample> =>
+    onEngine(
+      name,
+      Effect.gen(function* () {
+        peer ??= new Peer()
+        const pull = yield* Zmq.pull({
+          bind: "tcp://127.0.0.1:*",
+          curveServer: true,
+          curveSecretKey: Redacted.make(server.secretKey)
+        })
+        yield* Effect.promise(() =>
+          peer!.do({
+            what: "connect",
+            endpoint: pull.endpoints[0]!,
+            curve: {
+              curvePublicKey: client.publicKey,
+              curveSecretKey: client.secretKey,
+              curveServerKey: server.publicKey
+            }
+          })
+        )
+        yield* pull.recv
+        yield* Effect.promise(() => peer!.do({ what: "send", messages, bytes }))
+        const sample = yield* Effect.promise(() =>
+          timed(messages, () => Effect.runPromise(handle(pull, messages, () => {})))
+        )
+        yield* Effect.promise(() => peer!.do({ what: "close" }))
+        return sample
+      }).pipe(Effect.scoped)
+    )
+  return {
+    name: `engines: receive ${what} over tcp with CURVE, runForEach`,
+    unit: "µs/message",
+    contenders: { zeromq: byUs("zeromq"), zmtp: byUs("zmtp") },
+    close: () => peer?.close()
+  }
+}
+
+/** An engine without what is above it: messages are taken as they come. */
+const alone = (messages: number): Workload => {
+  const peer = new WirePeer()
+  const sendTo = async (endpoint: string): Promise<void> => {
+    await peer.do({ what: "pump", port: portOf(endpoint), messages: messages + 1, bytes: 16 })
+    await peer.do({ what: "go" })
+  }
+  const taking = async (): Promise<Sample> => {
+    // As it is built, and not what TypeScript makes of it here.
+    const { zmtpEngine } = (await import(new URL("../dist/internal/zmtp/engine.js", import.meta.url).href)) as {
+      readonly zmtpEngine: PortEngine
+    }
+    const context = zmtpEngine.openContext()
+    let done: () => void
+    const all = new Promise<void>((resolve) => {
+      done = resolve
+    })
+    let got = 0
+    const ignore = (): void => {}
+    const socket = zmtpEngine.open(
+      { type: "pull", context, prefetch: 256, conflate: false, noDrop: false, monitor: undefined },
+      {
+        wanted: 1000,
+        sent: 0,
+        onMessages: () => {
+          for (let left = socket.ready; left > 0; left--) {
+            socket.take()
+            if (++got === messages) done()
+          }
+          socket.listen()
+        },
+        onRoom: ignore,
+        onEvent: ignore,
+        onPeers: ignore,
+        onDropped: ignore,
+        onEnd: ignore
+      }
+    )
+    const endpoint = await new Promise<string>((resolve) =>
+      socket.bind("tcp://127.0.0.1:*", (_, bound) => resolve(bound!))
+    )
+    socket.listen()
+    await peer.do({ what: "pump", port: portOf(endpoint), messages, bytes: 16 })
+    const sent = peer.do({ what: "go" })
+    const sample = await timed(messages, () => all)
+    await sent
+    await new Promise((resolve) => socket.close(0, resolve))
+    await peer.do({ what: "close" })
+    return sample
+  }
+  return {
+    name: "engines: 16 B over tcp, the engine alone",
+    unit: "µs/message",
+    contenders: { ...theLimitOf(messages, sendTo), "zmtp, taking": taking },
+    close: peer.close
+  }
+}
+
 export const engineWorkloads = (): Array<Workload> => [
   receiving("16 B", 16, count(200_000)),
   receiving("1 KiB", 1024, count(100_000)),
@@ -194,5 +364,20 @@ export const engineWorkloads = (): Array<Workload> => [
   sending("16 B", 16, count(100_000)),
   sending("1 KiB", 1024, count(50_000)),
   overInproc(count(100_000)),
-  roundTrips(count(4000))
+  roundTrips(count(4000)),
+  publishing("PUB to 100 SUBs", 100, ["a"], count(2000), () => "a message"),
+  publishing(
+    "PUB to one SUB of 10,000 topics",
+    1,
+    Array.from({ length: 10_000 }, (_, n) => `topic ${n} `),
+    count(50_000),
+    (n) => `topic ${n % 10_000} said`
+  ),
+  ...[1, 10, 100, 1000].map((peers) =>
+    publishing(`PUB to nobody, beside ${peers} idle SUBs`, peers, ["idle"], count(50_000), () => "a message")
+  ),
+  dealers(1000, count(50_000)),
+  secured("16 B", 16, count(50_000)),
+  secured("1 KiB", 1024, count(30_000)),
+  alone(count(400_000))
 ]

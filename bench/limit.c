@@ -1,5 +1,6 @@
 /* Receives messages with libzmq alone and prints the microseconds for each.
-   limit backlog|tcp MESSAGES */
+   limit backlog|tcp|pull MESSAGES: pull prints its endpoint, and receives what comes
+   there; its time begins with the first message. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static double now(void) {
 
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
-  int backlog = strcmp(argv[1], "backlog") == 0, most = backlog ? 0 : 1000;
+  int backlog = strcmp(argv[1], "backlog") == 0, pull = strcmp(argv[1], "pull") == 0, most = backlog ? 0 : 1000;
   messages = atoi(argv[2]);
   context = zmq_ctx_new();
   void *socket = zmq_socket(context, ZMQ_PULL);
@@ -42,11 +43,17 @@ int main(int argc, char **argv) {
     size_t length = sizeof endpoint;
     zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, endpoint, &length);
   }
-  pthread_create(&sender, NULL, send_all, NULL);
-  pthread_join(sender, NULL);
-  double start = now();
   int received = 0;
   char frame[64];
+  if (pull) {
+    printf("%s\n", endpoint);
+    fflush(stdout);
+    if (zmq_recv(socket, frame, sizeof frame, 0) != 16) return 1;
+  } else {
+    pthread_create(&sender, NULL, send_all, NULL);
+    pthread_join(sender, NULL);
+  }
+  double start = now();
   for (; received < messages; received++)
     if (zmq_recv(socket, frame, sizeof frame, 0) != 16) return 1;
   printf("%.4f\n", (now() - start) / received);

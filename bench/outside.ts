@@ -3,7 +3,7 @@
  * do a whole run in a process of their own and print the microseconds per
  * message. Where they are not installed they are left out.
  */
-import { execFile, execFileSync } from "node:child_process"
+import { execFile, execFileSync, spawn } from "node:child_process"
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -42,3 +42,22 @@ export const pyzmq = (source: Source, messages: number): Workload["contenders"] 
 
 export const theLimit = (source: Source, messages: number): Workload["contenders"] =>
   hasC ? { "C, libzmq": () => sample(program, source, `${messages}`) } : {}
+
+/** C on libzmq that receives what `send` sends it over tcp. */
+export const theLimitOf = (messages: number, send: (endpoint: string) => Promise<void>): Workload["contenders"] =>
+  hasC
+    ? {
+        "C, libzmq": async () => {
+          const child = spawn(program, ["pull", `${messages}`], { stdio: ["ignore", "pipe", "inherit"] })
+          let printed = ""
+          child.stdout.setEncoding("utf8").on("data", (text: string) => {
+            printed += text
+            if (printed === text) void send(text.trim())
+          })
+          await new Promise((resolve) => child.once("close", resolve))
+          const mean = Number(printed.trim().split("\n")[1])
+          if (!(mean > 0)) throw new Error(`C printed ${printed}`)
+          return { mean }
+        }
+      }
+    : {}

@@ -12,6 +12,8 @@ import * as zmq from "zeromq"
 interface Connect {
   readonly what: "connect"
   readonly endpoint: string
+  /** Keys of CURVE, if it is secured. */
+  readonly curve?: { readonly curvePublicKey: string; readonly curveSecretKey: string; readonly curveServerKey: string }
 }
 /** Sends so many messages over that connection, and answers when libzmq has them all. */
 interface Send {
@@ -49,7 +51,7 @@ export const payload = (bytes: number): Buffer => Buffer.from(`"${"a".repeat(byt
 const work = async (task: Task): Promise<string> => {
   switch (task.what) {
     case "connect": {
-      const socket = new zmq.Push({ sendHighWaterMark: 0, sendTimeout: 0 })
+      const socket = new zmq.Push({ sendHighWaterMark: 0, sendTimeout: 0, ...task.curve })
       connected = { socket, ended: untilEnd(socket.events) }
       socket.connect(task.endpoint)
       await socket.send("hello")

@@ -12,6 +12,15 @@ export type Task =
   | { readonly what: "go" }
   /** As a PULL: answers when it has received so many messages of so many bytes. */
   | { readonly what: "sink"; readonly port: number; readonly messages: number; readonly bytes: number }
+  /** As so many SUBs, each of all these topics. It reads what comes. */
+  | {
+      readonly what: "subscribe"
+      readonly port: number
+      readonly peers: number
+      readonly topics: ReadonlyArray<string>
+    }
+  /** As so many DEALERs: each sends its share of the messages when it is told to `go`. */
+  | { readonly what: "deal"; readonly port: number; readonly peers: number; readonly messages: number }
   /** As a REP: says each request again. */
   | { readonly what: "echo"; readonly port: number }
   | { readonly what: "close" }
@@ -55,6 +64,7 @@ const shake = (port: number, type: string, onData: (bytes: Buffer, socket: Socke
   })
 
 let socket: Socket | undefined
+const sockets: Array<Socket> = []
 let go: (() => Promise<void>) | undefined
 
 const work = async (task: Task): Promise<void> => {
@@ -90,12 +100,34 @@ const work = async (task: Task): Promise<void> => {
       go = () => all
       return
     }
+    case "subscribe": {
+      const subscriptions = Buffer.concat(
+        task.topics.map((topic) => Buffer.concat([Buffer.of(0, 1 + topic.length, 1), Buffer.from(topic)]))
+      )
+      for (let left = task.peers; left > 0; left--) {
+        const sub = await shake(task.port, "SUB", () => {})
+        sub.write(subscriptions)
+        sockets.push(sub)
+      }
+      return
+    }
+    case "deal": {
+      const one = frame(16)
+      const share = Math.ceil(task.messages / task.peers)
+      for (let left = task.peers; left > 0; left--) sockets.push(await shake(task.port, "DEALER", () => {}))
+      const bytes = Buffer.concat(Array.from({ length: share }, () => one))
+      go = async () => {
+        for (const dealer of sockets) dealer.write(bytes)
+      }
+      return
+    }
     case "echo":
       // The reply has the envelope of the request.
       socket = await shake(task.port, "REP", (bytes, echo) => echo.write(bytes))
       return
     case "close":
       socket?.destroy()
+      for (const one of sockets.splice(0)) one.destroy()
       return
   }
 }

@@ -58,7 +58,7 @@ const program = Effect.gen(function* () {
       const kind = kindOf(exit, id, number % 8 === 0)
       writeLine(`end ${id} ${kind} ${Date.now()}`)
       // While nobody is there, the calls are not all to fail at once.
-      if (kind === "transport") yield* Effect.sleep(50)
+      if (kind === "transport") yield* Effect.sleep(200)
     }
   })
   yield* Effect.forEach(Array.from({ length: atOnce }), () => caller, { concurrency: "unbounded", discard: true })

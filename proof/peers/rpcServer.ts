@@ -1,5 +1,5 @@
 /** A server of RPC. Writes `started TIME`, and `run ID TIME` for each call that it executes. Arguments: bind or connect, and the endpoint. */
-import { Effect, Layer, Logger, Stream } from "effect"
+import { Effect, Layer, Logger, Schedule, Stream } from "effect"
 import { RpcSerialization, RpcServer } from "effect/rpc"
 import { makeProtocolServer } from "effect-zmq/Rpc"
 import { writeLine } from "./line.ts"
@@ -23,7 +23,7 @@ const handlers = Work.toLayer({
 
 const program = Effect.gen(function* () {
   const { protocol } = yield* makeProtocolServer(
-    how === "connect" ? { connect: endpoint, ...pings } : { bind: endpoint }
+    how === "connect" ? { connect: endpoint, retryPolicy: Schedule.spaced("50 millis"), ...pings } : { bind: endpoint }
   )
   writeLine(`started ${Date.now()}`)
   yield* RpcServer.make(Work).pipe(Effect.provideService(RpcServer.Protocol, protocol), Effect.provide(handlers))

@@ -6,6 +6,7 @@ import { nodePeer, type Peer, startPeer } from "../processes.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { ipc } from "../wait.ts"
 import { progress, settle } from "../watch.ts"
+import { hostility } from "./p-hostile.ts"
 
 const clients = 10
 
@@ -258,5 +259,16 @@ export const workload: Workload = {
   counting:
     "Delivered is a call that has ended, by its value, its error, or an error of the transport: each exactly once.",
   alone: "There is no other RPC of Effect over ZeroMQ.",
-  rows: [row("servers", "two servers"), row("broker", "two servers behind a broker")]
+  rows: [
+    row("servers", "two servers"),
+    row("broker", "two servers behind a broker"),
+    {
+      library: "effect-zmq",
+      variant: "clients that send what they should not",
+      quick: 1000,
+      full: 10_000,
+      limit: { quick: 180, full: 1200 },
+      run: hostility
+    }
+  ]
 }

@@ -63,7 +63,7 @@ export const makeProtocolClient = (
         {
           // One whose client of RPC has closed is nobody's.
           deliver: (clientId, response) =>
-            fork(Effect.suspend(() => (clientIds.has(clientId) ? writeResponse(clientId, response) : Effect.void))),
+            fork(clientIds.has(clientId) ? writeResponse(clientId, response) : Effect.void),
           decodeDefect,
           waits,
           onChange: (connected) => {

@@ -71,8 +71,12 @@ if (process.argv[1] === self && process.send !== undefined) {
 
 const next = <A>(child: ChildProcess): Effect.Effect<A> =>
   Effect.callback((resume) => {
-    child.once("message", (message) => resume(Effect.succeed(message as A)))
-    child.once("exit", () => resume(Effect.die("the servers of RPC have ended")))
+    const ended = (): void => resume(Effect.die("the servers of RPC have ended"))
+    child.once("exit", ended)
+    child.once("message", (message) => {
+      child.off("exit", ended)
+      resume(Effect.succeed(message as A))
+    })
   })
 
 /** The servers in a process of their own, until the scope closes. */

@@ -16,7 +16,8 @@ const load: Record<string, () => Promise<{ readonly workload: Workload }>> = {
   l: () => import("./workloads/l-acquire.ts"),
   m: () => import("./workloads/m-others.ts"),
   n: () => import("./workloads/n-ends.ts"),
-  o: () => import("./workloads/o-effects.ts")
+  o: () => import("./workloads/o-effects.ts"),
+  p: () => import("./workloads/p-rpc.ts")
 }
 
 export const ids = Object.keys(load)

@@ -44,8 +44,8 @@ describe("a broker", () => {
     it.live(`has servers that are found by themselves, and share the calls: over ${transport}`, () =>
       Effect.gen(function* () {
         const { backend, broker, frontend } = yield* startBroker(transport)
-        const client = yield* startClient({ connect: frontend, whileDisconnected: "wait" })
-        // It waits for the first.
+        // It is told of each as it comes, and does not have to ask.
+        const client = yield* startClient({ connect: frontend, whileDisconnected: "wait", pingInterval: "1 hour" })
         const early = yield* Effect.forkChild(client.get({ id: 1 }))
         const servers = [yield* startServer({ connect: backend })]
         expect(yield* Fiber.join(early)).toBe("ann")

@@ -4,6 +4,19 @@ import { microtask } from "../microtask.ts"
 // little enough that a peer that does not read has not much more to wait for it.
 const mostBytes = 8192
 
+let due: Array<Bundle> = []
+
+/**
+ * Sends what is to be sent in this turn. To be called before a socket waits for messages: a
+ * message that is sent while it does can cost it the news of the next.
+ */
+export const flushAll = (): void => {
+  if (due.length === 0) return
+  const bundles = due
+  due = []
+  for (const bundle of bundles) bundle.flush()
+}
+
 /**
  * Values that are sent in one go, as the replies to what came in one go are. Where the
  * serialization has a frame for each, they go as one message.
@@ -26,13 +39,16 @@ export class Bundle {
 
   add(value: Uint8Array | string): void {
     if (!this.joins) return this.transmit(value)
-    if (this.values.length === 0) microtask(this.flush)
+    if (this.values.length === 0) {
+      if (due.length === 0) microtask(flushAll)
+      due.push(this)
+    }
     this.values.push(value)
     this.bytes += value.length
     if (this.bytes >= mostBytes) this.flush()
   }
 
-  readonly flush = (): void => {
+  flush(): void {
     const { values } = this
     if (values.length === 0) return
     this.clear()

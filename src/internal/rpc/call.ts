@@ -22,7 +22,8 @@ export class Call {
   private readonly deliver: Deliver
   /** Who has it, once it was sent. */
   link: Link | undefined
-  private readonly responses = new Queue<FromServerEncoded | Effect.Effect<void, RpcClientError>>()
+  // Most calls have no need of it.
+  private responses: Queue<FromServerEncoded | Effect.Effect<void, RpcClientError>> | undefined
   private isBusy = false
   private isLast = false
 
@@ -35,7 +36,7 @@ export class Call {
 
   /** How many responses wait. */
   get waiting(): number {
-    return this.responses.length
+    return this.responses?.length ?? 0
   }
 
   /** A response has come. */
@@ -53,8 +54,9 @@ export class Call {
   }
 
   private next(one: FromServerEncoded | Effect.Effect<void, RpcClientError>): void {
-    if (this.isBusy) this.responses.append(one)
-    else this.handOn(one)
+    if (!this.isBusy) return this.handOn(one)
+    this.responses ??= new Queue()
+    this.responses.append(one)
   }
 
   private handOn(one: FromServerEncoded | Effect.Effect<void, RpcClientError>): void {
@@ -66,7 +68,7 @@ export class Call {
     this.isBusy = true
     fiber.addObserver(() => {
       this.isBusy = false
-      while (!this.isBusy && this.responses.length > 0) this.handOn(this.responses.take())
+      while (!this.isBusy && this.waiting > 0) this.handOn(this.responses!.take())
     })
   }
 }

@@ -2,6 +2,7 @@ import type { Message } from "../../Message.ts"
 import { Waiter } from "../line.ts"
 import type { SocketCore } from "../socket/socket.ts"
 import { turn } from "../turn.ts"
+import { flushAll } from "./bundle.ts"
 
 // What handling a message costs, in messages that are only taken: see `turn.ts`.
 const costOfOne = 4
@@ -50,7 +51,10 @@ export class Intake {
     const { mailbox } = inbox
     while (this.running && this.waiter.state === "gone") {
       if (mailbox.available === 0) {
+        flushAll()
         if (mailbox.closed) return
+        // What was sent may have ended this.
+        if (mailbox.available > 0 || !this.running) continue
         mailbox.wait(this.waiter)
         return inbox.fill()
       }

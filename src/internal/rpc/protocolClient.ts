@@ -67,8 +67,7 @@ export const makeProtocolClient = (
       const client = new Client(
         {
           // One whose client of RPC has closed is nobody's. One that has not begun to listen yet is kept for it.
-          deliver: (clientId, response) =>
-            fork(Effect.suspend(() => (isClosed(clientId) ? Effect.void : writeResponse(clientId, response)))),
+          deliver: (clientId, response) => fork(isClosed(clientId) ? Effect.void : writeResponse(clientId, response)),
           decodeDefect,
           waits,
           onChange: (connected) => {

@@ -1,0 +1,17 @@
+/** Procedures of which each execution and each end is written down. */
+import { Schema } from "effect"
+import { Rpc, RpcGroup } from "effect/rpc"
+
+export class Refused extends Schema.TaggedError<Refused>()("Refused", { id: Schema.String }) {}
+
+export class Work extends RpcGroup.make(
+  Rpc.make("echo", { payload: { id: Schema.String }, success: Schema.String }),
+  Rpc.make("slow", { payload: { id: Schema.String }, success: Schema.String }),
+  Rpc.make("refuse", { payload: { id: Schema.String }, success: Schema.String, error: Refused }),
+  Rpc.make("stream", { payload: { id: Schema.String }, success: Schema.String, stream: true })
+) {}
+
+/** How many elements a stream has. */
+export const elements = 40
+
+export const pings = { pingInterval: "300 millis", pingTimeout: "500 millis" } as const

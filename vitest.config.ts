@@ -14,9 +14,27 @@ maps.groupBy ??= <K, T>(items: Iterable<T>, keyOf: (item: T, index: number) => K
 
 const source = (file: string): string => new URL(`./src/${file}`, import.meta.url).pathname
 
+// Tests that open no socket on the engine that is given, and so need not run on each:
+// on scripted sockets, of what needs none, and of the engines themselves.
+const ofNoEngine = [
+  "port",
+  "port-odd",
+  "turn-model",
+  "house",
+  "hovers",
+  "types",
+  "codec-msgpack",
+  "codec-text",
+  "zmtp-*"
+]
+// And those of what libzmq alone has.
+const ofLibzmq = ["draft"]
+const isOther = process.env.ENGINE === "zmtp"
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: isOther ? [...ofNoEngine, ...ofLibzmq].map((name) => `test/${name}.test.ts`) : [],
     pool: "forks",
     setupFiles: ["test/support/useEngine.ts"],
     // Tests open many descriptors and processes: one file at a time.

@@ -10,12 +10,14 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { arch, cpus, platform } from "node:os"
 import { chart } from "./chart.ts"
+import { engineWorkloads as engines } from "./engines.ts"
 import { measure, quick, type Row, ratio, rounds, spreadOf, type Workload, warmUps } from "./harness.ts"
 import { lifecycle } from "./lifecycle.ts"
 import { many } from "./many.ts"
 import { proxy } from "./proxy.ts"
 import { receive } from "./receive.ts"
 import { request } from "./request.ts"
+import { rpc } from "./rpc.ts"
 import { scaling } from "./scaling.ts"
 import { send } from "./send.ts"
 import { judge, type Verdict } from "./targets.ts"
@@ -24,10 +26,12 @@ const groups: Readonly<Record<string, () => Array<Workload>>> = {
   receive,
   send,
   request,
+  rpc,
   proxy,
   many,
   lifecycle,
-  scaling
+  scaling,
+  engines
 }
 
 const at = process.argv.indexOf("--only")

@@ -4,16 +4,20 @@
  * time. Then the books are made up: is every number somewhere?
  *
  * The same storm runs twice: over effect-zmq, and over the wrapper of zeromq.js
- * that one would write first. Run it with `npm run demo`.
+ * that one would write first. Run it with `npm run demo`, or on the other engine
+ * with `ENGINE=zmtp npm run demo`.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
+import { Engine } from "effect-zmq"
 import { effectZmq, obviousWrapper } from "./demo/jobs.ts"
 import type { Ledger } from "./demo/ledger.ts"
 import { showProgress } from "./demo/progress.ts"
 import { storm, Unsettled } from "./demo/storm.ts"
 
 const messages = Number(process.env.MESSAGES ?? 100_000)
+
+const engine = process.env.ENGINE === "zmtp" ? Engine.layerZmtp : Engine.layerZeromq
 
 const demo = Effect.gen(function* () {
   console.log(`${messages.toLocaleString("en")} messages, twice. Every worker is interrupted every few milliseconds.\n`)
@@ -55,4 +59,4 @@ const unsettled = ({ found, sent }: Unsettled) =>
 
 const isUnsettled = (error: unknown): error is Unsettled => error instanceof Unsettled
 
-NodeRuntime.runMain(Effect.catchIf(demo, isUnsettled, unsettled))
+NodeRuntime.runMain(demo.pipe(Effect.catchIf(isUnsettled, unsettled), Effect.provide(engine)))

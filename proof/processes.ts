@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { Effect, type Scope } from "effect"
+import { nodeOptions } from "./engine.ts"
 
 export interface Peer {
   readonly child: ChildProcess
@@ -54,8 +55,7 @@ export const startPeer = (command: string, args: ReadonlyArray<string>): Peer =>
 
 /** The arguments for Node to run a script of `peers/`. */
 export const nodePeer = (name: string, ...args: ReadonlyArray<string>): Array<string> => [
-  "--import",
-  "tsx",
+  ...nodeOptions,
   fileURLToPath(new URL(`./peers/${name}`, import.meta.url)),
   ...args
 ]

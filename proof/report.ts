@@ -1,7 +1,8 @@
-/** The table on the terminal, `results.json` and `RESULTS.md`. */
+/** The table on the terminal, `results.json` and `RESULTS.md`, or those of another engine than the default. */
 import { readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { cpus, release, totalmem, type } from "node:os"
+import { engineOf } from "./engine.ts"
 import { pyzmqVersion } from "./python.ts"
 import type { Result } from "./row.ts"
 import { ids, loadWorkload } from "./workloads.ts"
@@ -28,7 +29,10 @@ const number = (value: number): string => value.toLocaleString("en")
 const lost = ({ lost, sent }: Result): string =>
   lost === 0 ? "0" : `${number(lost)} (${((100 * lost) / sent).toPrecision(2)} %)`
 
-const nameOf = (result: Result): string => (result.library === "wrapper" ? "obvious wrapper" : result.library)
+const nameOf = ({ library }: Result): string => {
+  if (library === "effect-zmq" && engineOf() !== "zeromq") return `${library} on ${engineOf()}`
+  return library === "wrapper" ? "obvious wrapper" : library
+}
 
 const cells = (result: Result): ReadonlyArray<string> =>
   result.status === "skipped"
@@ -88,18 +92,23 @@ const machine = async () => {
 
 export const writeResults = async (
   results: ReadonlyArray<Result>,
-  options: { readonly quick: boolean; readonly minutes: number }
+  options: { readonly quick: boolean; readonly minutes: number; readonly engine: string }
 ): Promise<void> => {
   const on = await machine()
   const at = new Date().toISOString()
   const json = { at, ...options, machine: on, results }
-  await writeFile(new URL("./results.json", import.meta.url), `${JSON.stringify(json, undefined, 2)}\n`)
+  const suffix = options.engine === "zeromq" ? "" : `-${options.engine}`
+  await writeFile(new URL(`./results${suffix}.json`, import.meta.url), `${JSON.stringify(json, undefined, 2)}\n`)
+  const args = [
+    ...(options.quick ? ["--quick"] : options.minutes > 0 ? [`--soak ${options.minutes}`] : []),
+    ...(options.engine === "zeromq" ? [] : [`--engine ${options.engine}`])
+  ]
   const line = (row: ReadonlyArray<string>) => `| ${row.join(" | ")} |`
   const counting = await Promise.all(ids.map(loadWorkload))
   const text = [
-    "# What the proof found",
+    `# What the proof found${options.engine === "zeromq" ? "" : ", on Engine.layerZmtp"}`,
     "",
-    `\`npm run proof${options.quick ? " -- --quick" : options.minutes > 0 ? ` -- --soak ${options.minutes}` : ""}\`, ${at.slice(0, 10)}: ${on.cpu}, ${on.memory}, ${on.system}, Node ${on.node.slice(1)}, effect ${on.effect}, zeromq ${on.zeromq}; ${on.pyzmq === "none" ? "no PyZMQ" : on.pyzmq}.`,
+    `\`${["npm run proof", ...(args.length > 0 ? ["--", ...args] : [])].join(" ")}\`, ${at.slice(0, 10)}: ${on.cpu}, ${on.memory}, ${on.system}, Node ${on.node.slice(1)}, effect ${on.effect}, zeromq ${on.zeromq}; ${on.pyzmq === "none" ? "no PyZMQ" : on.pyzmq}.`,
     "",
     "Sent = delivered + receivable + lost. *Delivered*: somebody got the message and went on with it, each message counted",
     "once. *Redelivered*: handed out again, after a handler or a stream was interrupted with it. *Receivable*: what the next",
@@ -129,5 +138,5 @@ export const writeResults = async (
       ),
     ""
   ]
-  await writeFile(new URL("./RESULTS.md", import.meta.url), text.join("\n"))
+  await writeFile(new URL(`./RESULTS${suffix}.md`, import.meta.url), text.join("\n"))
 }

@@ -6,13 +6,16 @@
  *     npm run proof -- --quick          small counts, a few minutes
  *     npm run proof -- --only a,h       only these workloads
  *     npm run proof -- --soak 10        the soak lasts ten minutes
+ *     npm run proof -- --engine zmtp    our rows, on ZMTP in TypeScript
  *
  * The exit code is 1 if a row of effect-zmq failed. `results.json` and
- * `RESULTS.md` are written next to this file, unless `--only` is given.
+ * `RESULTS.md` are written next to this file, unless `--only` is given; those of
+ * another engine are `results-zmtp.json` and `RESULTS-zmtp.md`.
  */
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { engineOf, nodeOptions } from "./engine.ts"
 import { python, script } from "./python.ts"
 import { printTable, writeResults } from "./report.ts"
 import type { Outcome, Result, Row, Size, Workload } from "./row.ts"
@@ -23,9 +26,14 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     soak: { type: "string" },
     only: { type: "string" },
-    ours: { type: "boolean", default: false }
+    ours: { type: "boolean", default: false },
+    engine: { type: "string", default: engineOf() }
   }
 })
+if (values.engine !== "zeromq" && values.engine !== "zmtp") throw new Error("--engine takes zeromq or zmtp")
+// For the processes of rows, and of their peers.
+process.env.ENGINE = values.engine
+const alone = values.engine !== "zeromq"
 const quick = values.quick
 const minutes = values.soak === undefined ? 0 : Number(values.soak)
 if (Number.isNaN(minutes)) throw new Error("--soak takes a number of minutes")
@@ -56,10 +64,7 @@ const commandOf = (workload: Workload, index: number): [string, Array<string>] =
   const size = sizeOf(row)
   if (typeof row.run === "function") {
     const child = fileURLToPath(new URL("./child.ts", import.meta.url))
-    return [
-      process.execPath,
-      ["--expose-gc", "--import", "tsx", child, workload.id, String(index), JSON.stringify(size)]
-    ]
+    return [process.execPath, ["--expose-gc", ...nodeOptions, child, workload.id, String(index), JSON.stringify(size)]]
   }
   return [python, [script(row.run.python), String(size.count), ...(row.run.args ?? [])]]
 }
@@ -165,14 +170,14 @@ for (const id of only ?? ids) {
   const workload = await loadWorkload(id)
   console.log(`\n(${id}) ${workload.title}`)
   for (let index = 0; index < workload.rows.length; index++) {
-    if (values.ours && workload.rows[index]!.library !== "effect-zmq") continue
+    if ((values.ours || alone) && workload.rows[index]!.library !== "effect-zmq") continue
     results.push(await runRow(workload, index))
   }
 }
 
 printTable(results)
 console.log(`\n${((performance.now() - startedAt) / 60_000).toFixed(1)} minutes`)
-if (only === undefined && !values.ours) await writeResults(results, { quick, minutes })
+if (only === undefined && !values.ours) await writeResults(results, { quick, minutes, engine: values.engine })
 const failed = results.filter((result) => result.status === "failed")
 if (failed.length > 0) {
   console.log(`\n${failed.length} of our rows failed.`)

@@ -7,6 +7,7 @@ import { NodeWS } from "@effect/platform-node"
 import { expect, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { Socket } from "effect/socket"
+import { nodeOptions } from "./support/child.ts"
 import { until } from "./support/sockets.ts"
 
 const root = new URL("..", import.meta.url).pathname
@@ -23,7 +24,7 @@ const bridge = Effect.gen(function* () {
   const { NODE_OPTIONS: _, ...env } = process.env
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, ["--import", "tsx", `${root}examples/websocket-bridge.ts`], {
+      spawn(process.execPath, [...nodeOptions, `${root}examples/websocket-bridge.ts`], {
         cwd: root,
         env: { ...env, PORT: "0" },
         stdio: ["ignore", "pipe", "pipe"]

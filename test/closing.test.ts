@@ -5,6 +5,7 @@ import { Effect, Exit, Fiber, Logger, Metric, References, Scope, Stream } from "
 import { TestClock } from "effect/testing"
 import { Draft, Zmq } from "effect-zmq"
 import { Dealer } from "zeromq"
+import { byEngine, lacks, ofBinding } from "./support/byEngine.ts"
 import { runScript } from "./support/child.ts"
 import { messageOf, openScripted } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, outcome, pause, transports, until } from "./support/sockets.ts"
@@ -51,7 +52,7 @@ describe("an endpoint is free when its scope has closed", () => {
     for (const [type, opened] of Object.entries(open)) {
       if (type === "rawStream" && (kind === "ws" || kind === "inproc")) continue
       for (const monitor of kind === "inproc" ? [true] : [true, false]) {
-        it.effect(`of a ${type} over ${kind}${monitor ? "" : ", which is not watched"}`, () =>
+        it.effect.skipIf(lacks(kind, type))(`of a ${type} over ${kind}${monitor ? "" : ", which is not watched"}`, () =>
           Effect.gen(function* () {
             const endpoint = yield* Effect.scoped(Effect.map(opened({ bind: fresh(kind), monitor }), boundTo))
             for (const linger of numbers(0, 100).map((number) => (number % 2 === 0 ? 0 : "5 seconds"))) {
@@ -67,21 +68,23 @@ describe("an endpoint is free when its scope has closed", () => {
     }
 
     for (const monitor of [true, false]) {
-      it.effect(`of a bind over ${kind}, on a socket that stays${monitor ? "" : " and is not watched"}`, () =>
-        Effect.gen(function* () {
-          const one = yield* Zmq.pull({ monitor })
-          const other = yield* Zmq.router({ monitor })
-          const endpoint = yield* Effect.scoped(one.bind(fresh(kind)))
-          for (const socket of numbers(0, 100).map((number) => (number % 2 === 0 ? one : other))) {
-            yield* Effect.scoped(socket.bind(endpoint))
-            yield* socket.bind(endpoint)
-            yield* socket.unbind(endpoint)
-          }
-        })
+      it.effect.skipIf(lacks(kind))(
+        `of a bind over ${kind}, on a socket that stays${monitor ? "" : " and is not watched"}`,
+        () =>
+          Effect.gen(function* () {
+            const one = yield* Zmq.pull({ monitor })
+            const other = yield* Zmq.router({ monitor })
+            const endpoint = yield* Effect.scoped(one.bind(fresh(kind)))
+            for (const socket of numbers(0, 100).map((number) => (number % 2 === 0 ? one : other))) {
+              yield* Effect.scoped(socket.bind(endpoint))
+              yield* socket.bind(endpoint)
+              yield* socket.unbind(endpoint)
+            }
+          })
       )
     }
 
-    it.effect(`when opening failed after a bind over ${kind}`, () =>
+    it.effect.skipIf(lacks(kind))(`when opening failed after a bind over ${kind}`, () =>
       Effect.gen(function* () {
         const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: fresh(kind) }), boundTo))
         for (const _ of numbers(0, 50)) {
@@ -162,8 +165,10 @@ describe("closing", () => {
         expect(lines).toEqual([
           expect.stringContaining("Warn effect-zmq: a push socket closed before all was delivered")
         ])
+        // libzmq does not say how many it had.
+        const unsent = byEngine({ zeromq: 0, zmtp: 3 })
         expect(lines[0]).toContain(
-          JSON.stringify({ socket: "push", endpoints: endpoint, linger: 100, sent: 3, unsent: 0 })
+          JSON.stringify({ socket: "push", endpoints: endpoint, linger: 100, sent: 3, unsent })
         )
       })
     )
@@ -399,9 +404,11 @@ describe("closing", () => {
     })
   )
 
-  it.live("in another thread takes nothing from who waits for the same inproc name", () =>
-    Effect.map(runScript("waiting.ts"), (ended) =>
-      expect(ended).toMatchObject({ code: 0, signal: null, stderr: "", stdout: "kept\n" })
-    )
+  it.live.skipIf(ofBinding("inproc leads from one thread to another in libzmq alone"))(
+    "in another thread takes nothing from who waits for the same inproc name",
+    () =>
+      Effect.map(runScript("waiting.ts"), (ended) =>
+        expect(ended).toMatchObject({ code: 0, signal: null, stderr: "", stdout: "kept\n" })
+      )
   )
 })

@@ -22,6 +22,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Exit, Fiber, FileSystem, Redacted, Result, Schema, Stream } from "effect"
 import { Curve, Null, Plain, Z85, Zmq } from "effect-zmq"
 import { curveKeyPair } from "zeromq"
+import { engineName } from "./support/byEngine.ts"
 import { runCommand, scriptPath } from "./support/child.ts"
 import { boundTo, failureOf, freshEndpoint, numbers, until } from "./support/sockets.ts"
 
@@ -638,6 +639,8 @@ describe("who gets in", () => {
         const open = yield* Zmq.pull({ bind: freshEndpoint("tcp") })
         for (const [name, bytes, mechanism] of intruders()) {
           if (mechanism !== "NULL") continue
+          // These are refused by the other engine, secured or not.
+          if (engineName === "zmtp" && (name === "ZMTP 1.0" || name === "ZMTP 2.0")) continue
           const socket = yield* Effect.forkChild(attempt(boundTo(open), bytes), { startImmediately: true })
           expect(yield* open.recvString, name).toBe("let me in")
           yield* Fiber.interrupt(socket)

@@ -5,11 +5,16 @@ import { type AddressInfo, createServer, type Socket } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, type Scope } from "effect"
 import { Draft, Zmq } from "effect-zmq"
+import { byEngine } from "./support/byEngine.ts"
 import { nodeArguments } from "./support/child.ts"
 import { bytes, frames, peer } from "./support/endings.ts"
 import { boundTo, freshEndpoint, pause, untilDefined } from "./support/sockets.ts"
 
-const slow = { linger: 0, receiveHighWaterMark: 1, receiveBufferSize: 65_536 } as const
+const slow = {
+  linger: 0,
+  receiveHighWaterMark: 1,
+  ...byEngine({ zeromq: { receiveBufferSize: 65_536 }, zmtp: {} })
+} as const
 
 /** Receives slowly what a sender of this type sends, and tells how many bytes that are. */
 type Reader = (
@@ -79,12 +84,18 @@ const readers: Record<string, Reader> = {
         )
       }
     }),
-  client: (bind) =>
-    Effect.map(Draft.server({ bind, ...slow }), (socket) => ({
-      endpoint: boundTo(socket),
-      next: Effect.map(socket.recv, ({ data }) => data.length)
-    })),
-  scatter: reader(Draft.gather)
+  // Drafts are of libzmq.
+  ...byEngine<Record<string, Reader>>({
+    zeromq: {
+      client: (bind) =>
+        Effect.map(Draft.server({ bind, ...slow }), (socket) => ({
+          endpoint: boundTo(socket),
+          next: Effect.map(socket.recv, ({ data }) => data.length)
+        })),
+      scatter: reader(Draft.gather)
+    },
+    zmtp: {}
+  })
 }
 
 describe("all that sockets of every type have sent arrives, when a program ends", () => {

@@ -2,11 +2,12 @@
 import { assert, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Engine, Zmq } from "effect-zmq"
+import { byEngine } from "./support/byEngine.ts"
 import { runScript } from "./support/child.ts"
 import { CurrentEngine } from "./support/engine.ts"
 import { boundTo, freshEndpoint } from "./support/sockets.ts"
 
-it.live("Without the package zeromq the library is there, but for sockets, which say what to do", () =>
+it.live("Without the package zeromq the library is there, but for sockets on it, which say what to do", () =>
   Effect.gen(function* () {
     const { code, stderr, stdout } = yield* runScript("withoutZeromq.ts")
     expect(stderr).toBe("")
@@ -16,13 +17,15 @@ it.live("Without the package zeromq the library is there, but for sockets, which
       "router OpenError EngineMissing true",
       "client OpenError EngineMissing true",
       "a layer OpenError EngineMissing true",
-      "a context OpenError EngineMissing true"
+      "a context OpenError EngineMissing true",
+      "asked for",
+      "on the other engine: hello, asked for 0"
     ])
     expect(code).toBe(0)
   })
 )
 
-describe("Engine.layerZeromq", () => {
+describe("The default engine", () => {
   it.live("is what sockets are opened on, unless another was provided", () =>
     Effect.gen(function* () {
       const before = yield* CurrentEngine
@@ -36,7 +39,8 @@ describe("Engine.layerZeromq", () => {
       }
       const onIt = Effect.provideService(CurrentEngine, watched)
       const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc") }).pipe(onIt)
-      yield* Zmq.sub({ subscribe: "" }).pipe(Effect.provide(Engine.layerZeromq), onIt)
+      const other = byEngine({ zeromq: Engine.layerZmtp, zmtp: Engine.layerZeromq })
+      yield* Zmq.sub({ subscribe: "" }).pipe(Effect.provide(other), onIt)
       // Both of them meet at one name.
       const push = yield* Zmq.push({ connect: boundTo(pull) })
       yield* push.send("hello")

@@ -6,6 +6,7 @@ import { Zmq } from "effect-zmq"
 import { vi } from "vitest"
 import { Monitor } from "../src/internal/zeromq/monitor.ts"
 import type { ConnectionEvent } from "../src/internal/zeromq/raw.ts"
+import { byEngine, engineName, ofBinding } from "./support/byEngine.ts"
 import { openScripted, type ScriptedSocket, turns } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, openFiles, outcome, pause, until } from "./support/sockets.ts"
 
@@ -167,14 +168,16 @@ describe("awaitConnected and awaitPeers", () => {
     })
   )
 
-  it.effect("over inproc: at once where it connected, InvalidState where nobody can know", () =>
+  it.effect("over inproc: at once where it connected, InvalidState where the engine cannot know", () =>
     Effect.gen(function* () {
       const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc") })
       const push = yield* Zmq.push({ connect: boundTo(pull) })
       yield* push.awaitConnected
       yield* push.awaitPeers(1)
-      expect(yield* outcome(pull.awaitPeers(1))).toBe("InvalidState")
-      expect(yield* outcome(pull.awaitConnected)).toBe("InvalidState")
+      // libzmq says nothing of who comes over inproc.
+      const known = byEngine({ zeromq: "InvalidState", zmtp: "ok" })
+      expect(yield* outcome(pull.awaitPeers(1))).toBe(known)
+      expect(yield* outcome(pull.awaitConnected)).toBe(known)
     })
   )
 
@@ -449,19 +452,21 @@ describe("libzmq's monitor", () => {
     })
   )
 
-  it.effect("is not begun without room for its observer, and that is said", () =>
-    Effect.gen(function* () {
-      const full = Zmq.Context.layer({ maxSockets: 3 })
-      yield* Effect.gen(function* () {
-        const one = yield* Zmq.pull({ bind: "inproc://one" })
-        const two = yield* Zmq.pull({ bind: "inproc://two" })
-        const exit = yield* Effect.exit(Effect.scoped(two.bind("tcp://127.0.0.1:*")))
-        expect(exit).toMatchObject({
-          cause: { reasons: [{ error: { _tag: "BindError", reason: "TooManySockets" } }] }
-        })
-        expect(yield* outcome(Stream.runDrain(one.events))).toBe("OpenError")
-      }).pipe(Effect.scoped, Effect.provide(full))
-    })
+  it.effect.skipIf(ofBinding("the observer is a socket of libzmq"))(
+    "is not begun without room for its observer, and that is said",
+    () =>
+      Effect.gen(function* () {
+        const full = Zmq.Context.layer({ maxSockets: 3 })
+        yield* Effect.gen(function* () {
+          const one = yield* Zmq.pull({ bind: "inproc://one" })
+          const two = yield* Zmq.pull({ bind: "inproc://two" })
+          const exit = yield* Effect.exit(Effect.scoped(two.bind("tcp://127.0.0.1:*")))
+          expect(exit).toMatchObject({
+            cause: { reasons: [{ error: { _tag: "BindError", reason: "TooManySockets" } }] }
+          })
+          expect(yield* outcome(Stream.runDrain(one.events))).toBe("OpenError")
+        }).pipe(Effect.scoped, Effect.provide(full))
+      })
   )
 
   it.effect("is not begun with monitor: false, until somebody asks", () =>
@@ -469,7 +474,7 @@ describe("libzmq's monitor", () => {
       const before = openFiles()
       const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), monitor: false })
       expect(openFiles()).toBeLessThan(before + 4)
-      expect(yield* outcome(pull.awaitPeers(1))).toBe("InvalidState")
+      if (engineName === "zeromq") expect(yield* outcome(pull.awaitPeers(1))).toBe("InvalidState")
       const later = yield* Zmq.pull({ monitor: false })
       const events = yield* fork(upTo(later, "HandshakeSucceeded"))
       yield* Zmq.push({ connect: yield* later.bind(freshEndpoint("tcp")) })
@@ -506,18 +511,20 @@ describe("peers", () => {
     })
   )
 
-  it.effect("of a WebSocket count once, though libzmq tells twice of a handshake", () =>
-    Effect.gen(function* () {
-      const pull = yield* Zmq.pull({ bind: "ws://127.0.0.1:*" })
-      const push = yield* Zmq.push({ connect: boundTo(pull) })
-      yield* push.awaitConnected
-      yield* push.send("a")
-      expect(yield* pull.recvString).toBe("a")
-      yield* pull.awaitPeers(1)
-      const two = yield* fork(pull.awaitPeers(2))
-      yield* pause(5)
-      expect(two.pollUnsafe()).toBeUndefined()
-    })
+  it.effect.skipIf(ofBinding("WebSocket is of libzmq"))(
+    "of a WebSocket count once, though libzmq tells twice of a handshake",
+    () =>
+      Effect.gen(function* () {
+        const pull = yield* Zmq.pull({ bind: "ws://127.0.0.1:*" })
+        const push = yield* Zmq.push({ connect: boundTo(pull) })
+        yield* push.awaitConnected
+        yield* push.send("a")
+        expect(yield* pull.recvString).toBe("a")
+        yield* pull.awaitPeers(1)
+        const two = yield* fork(pull.awaitPeers(2))
+        yield* pause(5)
+        expect(two.pollUnsafe()).toBeUndefined()
+      })
   )
 
   it.effect("of a STREAM are there when they are connected", () =>

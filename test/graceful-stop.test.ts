@@ -3,6 +3,7 @@ import { spawn } from "node:child_process"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Zmq } from "effect-zmq"
+import { nodeOptions } from "./support/child.ts"
 import { numbers, until } from "./support/sockets.ts"
 
 const root = new URL("..", import.meta.url).pathname
@@ -11,7 +12,7 @@ const root = new URL("..", import.meta.url).pathname
 const service = Effect.acquireRelease(
   Effect.sync(() => {
     const { NODE_OPTIONS: _, ...env } = process.env
-    const child = spawn(process.execPath, ["--import", "tsx", `${root}examples/graceful-stop.ts`], {
+    const child = spawn(process.execPath, [...nodeOptions, `${root}examples/graceful-stop.ts`], {
       cwd: root,
       env: { ...env, ENDPOINT: "tcp://127.0.0.1:*" },
       stdio: ["ignore", "pipe", "pipe"]

@@ -3,6 +3,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Scope, type Scope as ScopeType, Stream } from "effect"
 import { Draft, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
+import { coreOf } from "../src/internal/socket/socket.ts"
+import { byEngine, ofBinding } from "./support/byEngine.ts"
 import { runScript } from "./support/child.ts"
 import { partsOf } from "./support/engine.ts"
 import { openScripted } from "./support/scripted.ts"
@@ -40,9 +42,15 @@ const partners: ReadonlyArray<readonly [Type, Type]> = [
   ["pair", "pair"],
   ["xpub", "xsub"],
   ["rawStream", "rawStream"],
-  ["server", "client"],
-  ["radio", "dish"],
-  ["scatter", "gather"]
+  // Drafts are of libzmq.
+  ...byEngine<ReadonlyArray<readonly [Type, Type]>>({
+    zeromq: [
+      ["server", "client"],
+      ["radio", "dish"],
+      ["scatter", "gather"]
+    ],
+    zmtp: []
+  })
 ]
 const bothWays = [
   ...partners,
@@ -153,6 +161,13 @@ it.effect("a socket that waits for a message is not called, whatever becomes of 
   })
 )
 
+/** Whether the engine has been asked for a message that has not come. */
+const isWaiting = (socket: Zmq.Socket): boolean =>
+  byEngine({
+    zeromq: () => partsOf(socket).incoming.receiving,
+    zmtp: () => (coreOf(socket)!.port as unknown as { readonly isListening: boolean }).isListening
+  })()
+
 describe("a socket that receives", () => {
   const pairs: Record<string, readonly [Open, Open]> = {
     pull: [Zmq.pull, Zmq.push],
@@ -167,7 +182,7 @@ describe("a socket that receives", () => {
         Effect.gen(function* () {
           const socket = (yield* receiver({ linger: 0 })) as Zmq.Pull
           const received = yield* Effect.forkScoped(socket.recvString)
-          yield* until(Effect.sync(() => partsOf(socket).incoming.receiving))
+          yield* until(Effect.sync(() => isWaiting(socket)))
           const peer = (yield* sender({ bind: freshEndpoint(transport), linger: 0 })) as Zmq.Push
           yield* socket.connect(boundTo(peer))
           // A PUB drops what comes before its subscriber.
@@ -245,56 +260,59 @@ describe("a peer that comes back", () => {
     )
 
     for (const type of ["router", "rep"] as const) {
-      it.live(`under its routing id is answered by a ${type} whose handler was busy, over ${transport}`, () =>
-        Effect.gen(function* () {
-          const service: Zmq.Router | Zmq.Rep = yield* Zmq[type]({ bind: freshEndpoint(transport), linger: 0 })
-          let asked = 0
-          let release = () => {}
-          const held = new Promise<void>((resolve) => {
-            release = resolve
+      const isMissing = transport === "inproc" && ofBinding("its peer over inproc is of zeromq.js")
+      it.live.skipIf(isMissing)(
+        `under its routing id is answered by a ${type} whose handler was busy, over ${transport}`,
+        () =>
+          Effect.gen(function* () {
+            const service: Zmq.Router | Zmq.Rep = yield* Zmq[type]({ bind: freshEndpoint(transport), linger: 0 })
+            let asked = 0
+            let release = () => {}
+            const held = new Promise<void>((resolve) => {
+              release = resolve
+            })
+            const handler = ([text]: Zmq.Message) => {
+              asked++
+              return String(text) === "first"
+                ? Effect.as(
+                    Effect.promise(() => held),
+                    text
+                  )
+                : Effect.succeed(text)
+            }
+            yield* Effect.forkScoped(service.serve(handler))
+            const seen = yield* endsOf(service)
+            const client = () => {
+              const socket = new zmq.Dealer({ routingId: "me", linger: 0 })
+              socket.connect(boundTo(service))
+              return socket
+            }
+            if (transport === "inproc") {
+              const scope = yield* Scope.make()
+              const first = yield* Scope.provide(Zmq.dealer({ connect: boundTo(service), routingId: "me" }), scope)
+              yield* first.send(["", "first"])
+              yield* until(Effect.sync(() => asked === 1))
+              yield* Scope.close(scope, Exit.void)
+            } else {
+              const first = client()
+              yield* Effect.promise(() => first.send(["", "first"]))
+              yield* until(Effect.sync(() => asked === 1))
+              first.close()
+            }
+            if (transport !== "inproc") yield* until(Effect.sync(() => seen.ends === 1))
+            yield* pause(50)
+            const second = client()
+            yield* Effect.promise(() => second.send(["", "second"]))
+            yield* pause(300)
+            release()
+            // A ROUTER knows its peers by their ids alone.
+            let answer = String((yield* Effect.promise(() => second.receive()))[1])
+            if (answer === "first" && type === "router") {
+              answer = String((yield* Effect.promise(() => second.receive()))[1])
+            }
+            second.close()
+            expect(answer).toBe("second")
           })
-          const handler = ([text]: Zmq.Message) => {
-            asked++
-            return String(text) === "first"
-              ? Effect.as(
-                  Effect.promise(() => held),
-                  text
-                )
-              : Effect.succeed(text)
-          }
-          yield* Effect.forkScoped(service.serve(handler))
-          const seen = yield* endsOf(service)
-          const client = () => {
-            const socket = new zmq.Dealer({ routingId: "me", linger: 0 })
-            socket.connect(boundTo(service))
-            return socket
-          }
-          if (transport === "inproc") {
-            const scope = yield* Scope.make()
-            const first = yield* Scope.provide(Zmq.dealer({ connect: boundTo(service), routingId: "me" }), scope)
-            yield* first.send(["", "first"])
-            yield* until(Effect.sync(() => asked === 1))
-            yield* Scope.close(scope, Exit.void)
-          } else {
-            const first = client()
-            yield* Effect.promise(() => first.send(["", "first"]))
-            yield* until(Effect.sync(() => asked === 1))
-            first.close()
-          }
-          if (transport !== "inproc") yield* until(Effect.sync(() => seen.ends === 1))
-          yield* pause(50)
-          const second = client()
-          yield* Effect.promise(() => second.send(["", "second"]))
-          yield* pause(300)
-          release()
-          // A ROUTER knows its peers by their ids alone.
-          let answer = String((yield* Effect.promise(() => second.receive()))[1])
-          if (answer === "first" && type === "router") {
-            answer = String((yield* Effect.promise(() => second.receive()))[1])
-          }
-          second.close()
-          expect(answer).toBe("second")
-        })
       )
     }
   }

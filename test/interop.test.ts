@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { Zmq } from "effect-zmq"
+import { byEngine } from "./support/byEngine.ts"
 import { runCommand, scriptPath } from "./support/child.ts"
 import { boundTo, freshEndpoint, numbers, texts } from "./support/sockets.ts"
 
@@ -136,7 +137,8 @@ for (const transport of ["tcp", "ipc"] as const) {
         const pub = yield* Zmq.pub({ bind: freshEndpoint(transport) })
         const python = yield* peer("pubsub.py", "flood", pub)
         yield* pub.awaitSubscribers("499")
-        expect(pub.stats).toMatchObject({ messagesIn: 1000, dropped: 500 })
+        // To libzmq subscriptions are messages.
+        expect(pub.stats).toMatchObject({ messagesIn: byEngine({ zeromq: 1000, zmtp: 0 }), dropped: 500 })
         yield* pub.send("499 bottles")
         yield* endsWell(python, "b'499 bottles'\n")
       })

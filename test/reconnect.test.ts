@@ -4,8 +4,9 @@ import { Effect, Exit, Fiber, Logger, Redacted, Scope, Stream } from "effect"
 import { Curve, Draft, Null, Plain, Zap, Zmq } from "effect-zmq"
 import { afterEach, beforeEach, vi } from "vitest"
 import { Reconnect } from "../src/internal/zeromq/reconnect.ts"
+import { lacks } from "./support/byEngine.ts"
 import { openScripted } from "./support/scripted.ts"
-import { boundTo, freshEndpoint, numbers, pause, texts, until, whenFree } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, numbers, pause, texts, until, untilDefined, whenFree } from "./support/sockets.ts"
 import { alone, secured } from "./support/zap.ts"
 
 const transports = ["tcp", "ipc", "ws"] as const
@@ -58,23 +59,25 @@ describe("a client that is refused, and let in later", () => {
 
   for (const [name, mechanism] of Object.entries(mechanisms)) {
     for (const transport of transports) {
-      it.live(`${name} over ${transport}: nothing is lost that is sent when it was refused`, () =>
-        withDoor((open) =>
-          Effect.gen(function* () {
-            const pull = yield* Zmq.pull({ bind: endpointOf(transport), security: mechanism.server })
-            const push = yield* Zmq.push({ connect: boundTo(pull), security: mechanism.client, ...quick })
-            yield* retried(push)
-            const sending = yield* Effect.forkChild(
-              Effect.forEach(numbers(0, 5), (number) => push.send(`${number}`)),
-              { startImmediately: true }
-            )
-            // Those that are refused again must take nothing with them.
-            yield* retried(push, 4)
-            yield* open
-            for (const number of numbers(0, 5)) expect(yield* pull.recvString).toBe(`${number}`)
-            yield* Fiber.join(sending)
-          })
-        )
+      it.live.skipIf(lacks(transport))(
+        `${name} over ${transport}: nothing is lost that is sent when it was refused`,
+        () =>
+          withDoor((open) =>
+            Effect.gen(function* () {
+              const pull = yield* Zmq.pull({ bind: endpointOf(transport), security: mechanism.server })
+              const push = yield* Zmq.push({ connect: boundTo(pull), security: mechanism.client, ...quick })
+              yield* retried(push)
+              const sending = yield* Effect.forkChild(
+                Effect.forEach(numbers(0, 5), (number) => push.send(`${number}`)),
+                { startImmediately: true }
+              )
+              // Those that are refused again must take nothing with them.
+              yield* retried(push, 4)
+              yield* open
+              for (const number of numbers(0, 5)) expect(yield* pull.recvString).toBe(`${number}`)
+              yield* Fiber.join(sending)
+            })
+          )
       )
     }
   }
@@ -156,7 +159,8 @@ describe("a client that is refused, and let in later", () => {
         expect(texts(yield* req.request("hello"))).toEqual(["hello!"])
       })
   }
-  for (const [name, run] of Object.entries(types)) it.live(name, () => withDoor(run))
+  for (const [name, run] of Object.entries(types))
+    it.live.skipIf(lacks(...name.split(/\W+/)))(name, () => withDoor(run))
 
   type Open = (options: object) => Effect.Effect<Zmq.Socket, Zmq.SocketError, Scope.Scope>
   // libzmq aborts the process when such a connection breaks, if it is not made as libzmq expects.
@@ -176,24 +180,26 @@ describe("a client that is refused, and let in later", () => {
     "a DISH": [Draft.dish as Open, Draft.radio as Open]
   }
   for (const [name, [openClient, openServer]] of Object.entries(pairs)) {
-    it.live(`${name}, whose server leaves then and returns, and which has another connection`, () =>
-      withDoor((open) =>
-        Effect.gen(function* () {
-          const scope = yield* Scope.make()
-          const endpoint = boundTo(yield* Scope.provide(openServer({ ...bound, linger: 0 }), scope))
-          const client = yield* openClient({ connect: endpoint, linger: 0, ...security })
-          yield* retried(client)
-          yield* open
-          yield* client.awaitConnected
-          // A PAIR has one.
-          const other = name === "a PAIR" ? undefined : yield* openServer({ ...bound, linger: 0 })
-          if (other !== undefined) yield* client.connect(boundTo(other))
-          yield* client.awaitConnected
-          yield* Scope.close(scope, Exit.void)
-          yield* openServer({ ...bound, bind: endpoint, linger: 0 })
-          yield* client.awaitConnected
-        })
-      )
+    it.live.skipIf(lacks(...name.split(/\W+/)))(
+      `${name}, whose server leaves then and returns, and which has another connection`,
+      () =>
+        withDoor((open) =>
+          Effect.gen(function* () {
+            const scope = yield* Scope.make()
+            const endpoint = boundTo(yield* Scope.provide(openServer({ ...bound, linger: 0 }), scope))
+            const client = yield* openClient({ connect: endpoint, linger: 0, ...security })
+            yield* retried(client)
+            yield* open
+            yield* client.awaitConnected
+            // A PAIR has one.
+            const other = name === "a PAIR" ? undefined : yield* openServer({ ...bound, linger: 0 })
+            if (other !== undefined) yield* client.connect(boundTo(other))
+            yield* client.awaitConnected
+            yield* Scope.close(scope, Exit.void)
+            yield* openServer({ ...bound, bind: endpoint, linger: 0 })
+            yield* client.awaitConnected
+          })
+        )
     )
   }
 
@@ -254,7 +260,7 @@ describe("a client that is refused, and let in later", () => {
 
 describe("a peer that sends what cannot be", () => {
   for (const transport of transports) {
-    it.live(`does not end a REQ for good (over ${transport})`, () =>
+    it.live.skipIf(lacks(transport))(`does not end a REQ for good (over ${transport})`, () =>
       Effect.gen(function* () {
         const router = yield* Zmq.router({ bind: endpointOf(transport) })
         const req = yield* Zmq.req({ connect: boundTo(router), ...quick })
@@ -267,7 +273,7 @@ describe("a peer that sends what cannot be", () => {
       }).pipe(Effect.provide(alone))
     )
 
-    it.live(`or a PULL, by a message that is too large (over ${transport})`, () =>
+    it.live.skipIf(lacks(transport))(`or a PULL, by a message that is too large (over ${transport})`, () =>
       Effect.gen(function* () {
         const push = yield* Zmq.push({ bind: endpointOf(transport) })
         const pull = yield* Zmq.pull({ connect: boundTo(push), maxMessageSize: 100, ...quick })
@@ -275,8 +281,9 @@ describe("a peer that sends what cannot be", () => {
         expect(yield* pull.recvString).toBe("small")
         yield* push.send(Buffer.alloc(1000))
         yield* retried(pull)
-        yield* push.send("small again")
-        expect(yield* pull.recvString).toBe("small again")
+        // What is sent before it is seen that the connection has ended is gone with it.
+        const again = Effect.andThen(push.trySend("small again"), pull.drain)
+        expect(texts(yield* untilDefined(Effect.map(again, ([message]) => message)))).toEqual(["small again"])
       }).pipe(Effect.provide(alone))
     )
   }

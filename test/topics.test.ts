@@ -6,6 +6,7 @@ import * as zmq from "zeromq"
 import { coreOf } from "../src/internal/socket/socket.ts"
 import { mostInFront } from "../src/internal/subscription.ts"
 import { Subscribers } from "../src/internal/zeromq/subscribers.ts"
+import { lacks, ofBinding } from "./support/byEngine.ts"
 import { partsOf } from "./support/engine.ts"
 import {
   boundTo,
@@ -108,7 +109,7 @@ describe.each(transports)("over %s", (transport) => {
     })
   )
 
-  it.live("each of 20,000 groups of a DISH is joined", () =>
+  it.live.skipIf(lacks("dish"))("each of 20,000 groups of a DISH is joined", () =>
     Effect.gen(function* () {
       const endpoint = yield* freeEndpoint(transport)
       const dish = yield* Draft.dish({ connect: endpoint, join: topics, ...unlimited })
@@ -126,13 +127,15 @@ describe.each(transports)("over %s", (transport) => {
   )
 })
 
-it.effect("the sendHighWaterMark of an XSUB is what the program gives", () =>
-  Effect.gen(function* () {
-    const markOf = (socket: Zmq.Socket) =>
-      (partsOf(socket).native as unknown as { raw: { sendHighWaterMark: number } }).raw.sendHighWaterMark
-    expect(markOf(yield* Zmq.xsub())).toBe(100_000)
-    expect(markOf(yield* Zmq.xsub({ sendHighWaterMark: 3 }))).toBe(3)
-  })
+it.effect.skipIf(ofBinding("it looks at the native socket"))(
+  "the sendHighWaterMark of an XSUB is what the program gives",
+  () =>
+    Effect.gen(function* () {
+      const markOf = (socket: Zmq.Socket) =>
+        (partsOf(socket).native as unknown as { raw: { sendHighWaterMark: number } }).raw.sendHighWaterMark
+      expect(markOf(yield* Zmq.xsub())).toBe(100_000)
+      expect(markOf(yield* Zmq.xsub({ sendHighWaterMark: 3 }))).toBe(3)
+    })
 )
 
 it.effect("20,000 subscriptions to one topic end one by one", () =>
@@ -265,25 +268,27 @@ it.live("a proxy drops what an XSUB would split, and passes the rest", () =>
   })
 )
 
-it.live("what libzmq has cut of one peer's message does not hide the subscription of another", () =>
-  Effect.gen(function* () {
-    const xpub = yield* Zmq.xpub({ bind: freshEndpoint("inproc") })
-    const pub = yield* Zmq.pub({ bind: freshEndpoint("inproc") })
-    for (const socket of [xpub, pub]) {
-      const [rude, good] = [yield* raw(() => new zmq.XSubscriber()), yield* raw(() => new zmq.XSubscriber())]
-      // All at once, before anybody looks.
-      yield* Effect.promise(() => {
-        rude.connect(boundTo(socket))
-        good.connect(boundTo(socket))
-        return Promise.all([rude.send([bytes(1, 65), "rest", bytes(1, 65)]), good.send("\u0001news")])
-      })
-      yield* socket.awaitSubscribers("news")
-    }
-    // libzmq tells a PUB of each.
-    yield* pub.awaitSubscribers("A", 2)
-    for (const expected of ["\u0001A", "\u0001news"]) expect(hex(yield* xpub.recv)).toEqual(hex([expected]))
-    expect(xpub.stats).toMatchObject({ messagesIn: 2, dropped: 1, queued: 0 })
-  })
+it.live.skipIf(ofBinding("libzmq cuts such a message"))(
+  "what libzmq has cut of one peer's message does not hide the subscription of another",
+  () =>
+    Effect.gen(function* () {
+      const xpub = yield* Zmq.xpub({ bind: freshEndpoint("inproc") })
+      const pub = yield* Zmq.pub({ bind: freshEndpoint("inproc") })
+      for (const socket of [xpub, pub]) {
+        const [rude, good] = [yield* raw(() => new zmq.XSubscriber()), yield* raw(() => new zmq.XSubscriber())]
+        // All at once, before anybody looks.
+        yield* Effect.promise(() => {
+          rude.connect(boundTo(socket))
+          good.connect(boundTo(socket))
+          return Promise.all([rude.send([bytes(1, 65), "rest", bytes(1, 65)]), good.send("\u0001news")])
+        })
+        yield* socket.awaitSubscribers("news")
+      }
+      // libzmq tells a PUB of each.
+      yield* pub.awaitSubscribers("A", 2)
+      for (const expected of ["\u0001A", "\u0001news"]) expect(hex(yield* xpub.recv)).toEqual(hex([expected]))
+      expect(xpub.stats).toMatchObject({ messagesIn: 2, dropped: 1, queued: 0 })
+    })
 )
 
 // -----------------------------------------------------------------------------
@@ -299,7 +304,9 @@ const sendAll = (socket: zmq.XSubscriber, messages: ReadonlyArray<string | Buffe
   })
 
 describe.each(["tcp", "ipc", "inproc"] as ReadonlyArray<Transport>)("what subscribers send over %s", (transport) => {
-  it.live("is dropped by a PUB, which tells once, and publishes meanwhile", () => {
+  // Over inproc the peers would have to be of the same engine.
+  const isUnheard = transport === "inproc" && ofBinding("the peers are of zeromq.js")
+  it.live.skipIf(isUnheard)("is dropped by a PUB, which tells once, and publishes meanwhile", () => {
     const lines: Array<string> = []
     return Effect.gen(function* () {
       const pub = yield* Zmq.pub({ bind: freshEndpoint(transport), ...publishing })
@@ -322,31 +329,36 @@ describe.each(["tcp", "ipc", "inproc"] as ReadonlyArray<Transport>)("what subscr
     }).pipe(Effect.scoped, logged(lines))
   })
 
-  it.live("waits in an XPUB on which nobody receives, up to a bound, and subscriptions beyond", () => {
-    const lines: Array<string> = []
-    return Effect.gen(function* () {
-      const xpub = yield* Zmq.xpub({ bind: freshEndpoint(transport), ...publishing })
-      const rude = yield* raw(() => new zmq.XSubscriber({ linger: 0, sendHighWaterMark: 0 }))
-      rude.connect(boundTo(xpub))
-      yield* sendAll(rude, [...texts(2500), bytes(1, 65)])
-      yield* until(Effect.sync(() => xpub.stats.messagesIn === 2501))
-      expect(xpub.stats).toMatchObject({ dropped: 1500, queued: 1001 })
-      const received = yield* strings(xpub)
-      expect(received).toEqual([...texts(1000), "\u0001A"])
-      expect(lines).toEqual(["Warn effect-zmq: a xpub socket drops messages that subscribers send it"])
-    }).pipe(Effect.scoped, logged(lines))
-  })
+  it.live.skipIf(isUnheard)(
+    "waits in an XPUB on which nobody receives, up to a bound, and subscriptions beyond",
+    () => {
+      const lines: Array<string> = []
+      return Effect.gen(function* () {
+        const xpub = yield* Zmq.xpub({ bind: freshEndpoint(transport), ...publishing })
+        const rude = yield* raw(() => new zmq.XSubscriber({ linger: 0, sendHighWaterMark: 0 }))
+        rude.connect(boundTo(xpub))
+        yield* sendAll(rude, [...texts(2500), bytes(1, 65)])
+        yield* until(Effect.sync(() => xpub.stats.messagesIn === 2501))
+        expect(xpub.stats).toMatchObject({ dropped: 1500, queued: 1001 })
+        const received = yield* strings(xpub)
+        expect(received).toEqual([...texts(1000), "\u0001A"])
+        expect(lines).toEqual(["Warn effect-zmq: a xpub socket drops messages that subscribers send it"])
+      }).pipe(Effect.scoped, logged(lines))
+    }
+  )
 })
 
-it.effect("libzmq takes few messages of a subscriber at a time", () =>
-  Effect.gen(function* () {
-    const markOf = (socket: Zmq.Socket) =>
-      (partsOf(socket).native as unknown as { raw: { receiveHighWaterMark: number } }).raw.receiveHighWaterMark
-    expect(mostInFront).toBe(2)
-    expect(markOf(yield* Zmq.pub())).toBe(mostInFront)
-    expect(markOf(yield* Zmq.xpub())).toBe(mostInFront)
-    expect(markOf(yield* Zmq.xpub({ receiveHighWaterMark: 50 }))).toBe(50)
-  })
+it.effect.skipIf(ofBinding("it looks at the native socket"))(
+  "libzmq takes few messages of a subscriber at a time",
+  () =>
+    Effect.gen(function* () {
+      const markOf = (socket: Zmq.Socket) =>
+        (partsOf(socket).native as unknown as { raw: { receiveHighWaterMark: number } }).raw.receiveHighWaterMark
+      expect(mostInFront).toBe(2)
+      expect(markOf(yield* Zmq.pub())).toBe(mostInFront)
+      expect(markOf(yield* Zmq.xpub())).toBe(mostInFront)
+      expect(markOf(yield* Zmq.xpub({ receiveHighWaterMark: 50 }))).toBe(50)
+    })
 )
 
 const untilDisconnected = (socket: Zmq.Socket) =>

@@ -4,6 +4,7 @@ import { NodeServices } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem, Option, Redacted, Stream } from "effect"
 import { Curve, Null, Plain, Zap, Zmq } from "effect-zmq"
+import { byEngine } from "./support/byEngine.ts"
 import { runCommand, scriptPath } from "./support/child.ts"
 import { boundTo } from "./support/sockets.ts"
 import { alone, secured } from "./support/zap.ts"
@@ -78,8 +79,9 @@ describe.skipIf(!hasPeer)(hasPeer ? "with clients of ours and of PyZMQ" : `set-u
       expect(yield* ours(at, client("admin", "secret"))).toBe(hello)
       expect(yield* theirs(at, "plain", "admin", "secret")).toBe(hello)
       expect(yield* ours(at, client("admin", "guess"))).toBe("refused with 400")
-      // libzmq 4.3.4 and 4.3.5 misspell the name of the ERROR of PLAIN alike.
-      expect(yield* theirs(at, "plain", "admin", "guess")).toBe("refused with 400")
+      // libzmq 4.3.4 and 4.3.5 misspell the name of the ERROR of PLAIN alike, and know no other.
+      const theirWord = byEngine({ zeromq: "refused with 400", zmtp: "refused" })
+      expect(yield* theirs(at, "plain", "admin", "guess")).toBe(theirWord)
       expect(yield* ours(at)).toBe("refused")
       expect(yield* theirs(at, "null")).toBe("refused")
     }).pipe(Effect.provide(secured(Zap.layer({ plain: { admin: Redacted.make("secret") } }))))

@@ -19,6 +19,7 @@ import {
 import { TestClock } from "effect/testing"
 import { Curve, Null, Plain, Zap, Zmq } from "effect-zmq"
 import { runHandler } from "../src/internal/zap/handler.ts"
+import { byEngine, engineName } from "./support/byEngine.ts"
 import {
   boundTo,
   failureOf,
@@ -60,7 +61,7 @@ describe("who gets in", () => {
         ["__proto__", "hush"],
         ["\u001b[2Jann\n", "hush"]
       ] as const) {
-        yield* knocking(at, "intruder", plain(name, Redacted.make(password)))
+        yield* knocking(at, "intruder", { ...plain(name, Redacted.make(password)), reconnectInterval: "1 minute" })
         expect(yield* next(decisions)).toBe("Denied Credentials 400")
       }
       // No client of libzmq sends an empty password.
@@ -700,11 +701,15 @@ describe("requests and replies that are not as they should be", () => {
     ["300", ["1.0", "1", "300", "", "", ""], { status: 300 }],
     ["400", ["1.0", "1", "400", "", "", ""], { status: 400 }],
     ["500", ["1.0", "1", "500", "", "", ""], { status: 500 }]
-  ])("nobody gets in by a reply that is %s", ([_, reply, expected]) =>
+  ])("nobody gets in by a reply that is %s", ([what, reply, expected]) =>
     Effect.gen(function* () {
+      // Which is somebody else's, to an engine that asks all by one pipe.
+      if (what === "to another request" && engineName === "zmtp") return
       const server = yield* Curve.generate
       const rep = yield* Zmq.rep({ bind: handlerName })
-      yield* Effect.forkScoped(rep.serve(() => Effect.succeed(reply as unknown as Zmq.Outgoing)))
+      // "1" is what each request of libzmq has for its id.
+      const toIt = (id: Buffer) => reply.map((frame, i) => (i === 1 && frame === "1" ? id : frame))
+      yield* Effect.forkScoped(rep.serve(([, id]) => Effect.succeed(toIt(id!) as unknown as Zmq.Outgoing)))
       for (const security of [
         Null.server({ domain: "x" }),
         Plain.server({ domain: "x" }),
@@ -722,7 +727,9 @@ describe("requests and replies that are not as they should be", () => {
               ? plain("ann")
               : { security: Curve.client({ keys: yield* Curve.generate, serverKey: server.publicKey }) }
         yield* knocking(boundTo(pull), "intruder", client)
-        expect(yield* Fiber.join(failed)).toMatchObject({ value: expected })
+        // What makes no sense is a 500 to the other engine.
+        const value = byEngine({ zeromq: expected, zmtp: "status" in expected ? expected : { status: 500 } })
+        expect(yield* Fiber.join(failed)).toMatchObject({ value })
         expect((yield* pull.tryRecv)._tag).toBe("None")
       }
     }).pipe(Effect.provide(alone))

@@ -403,8 +403,12 @@ describe("commands in traffic", () => {
 
   it("subscriptions have a largest size, in both forms", () => {
     expect(traffic(command("SUBSCRIBE", Buffer.alloc(65_536 - 10)), "PUB").failure).toBeUndefined()
-    expect(traffic(command("SUBSCRIBE", Buffer.alloc(65_536)), "PUB").failure).toMatchObject({ kind: expect.stringMatching(/protocol|cryptography/) })
-    expect(traffic(frame(0, Buffer.alloc(65_538, "\x01")), "PUB").failure).toMatchObject({ kind: expect.stringMatching(/protocol|cryptography/) })
+    expect(traffic(command("SUBSCRIBE", Buffer.alloc(65_536)), "PUB").failure).toMatchObject({
+      kind: expect.stringMatching(/protocol|cryptography/)
+    })
+    expect(traffic(frame(0, Buffer.alloc(65_538, "\x01")), "PUB").failure).toMatchObject({
+      kind: expect.stringMatching(/protocol|cryptography/)
+    })
   })
 
   it("who does not read our PONGs may not ask for more of them without end", () => {
@@ -477,7 +481,10 @@ describe("CURVE", () => {
         pull.receive(change("initiate", push.said()))
         push.receive(pull.said())
         expect([field, at, push.peer, pull.peer]).toEqual([field, at, undefined, undefined])
-        expect(pull.failure ?? push.failure).toMatchObject({ kind: expect.stringMatching(/protocol|cryptography/), phase: "handshake" })
+        expect(pull.failure ?? push.failure).toMatchObject({
+          kind: expect.stringMatching(/protocol|cryptography/),
+          phase: "handshake"
+        })
       }
   }, 120_000)
 

@@ -1,5 +1,10 @@
 /** What ZMTP keeps, in bytes: for a connection that is idle, and for a message that is kept. `node --expose-gc --import tsx bench/zmtp/memory.ts` */
-import { Connection, type ConnectionOptions, type Events, type Message } from "../../src/internal/zmtp/protocol/connection.ts"
+import {
+  Connection,
+  type ConnectionOptions,
+  type Events,
+  type Message
+} from "../../src/internal/zmtp/protocol/connection.ts"
 
 const used = async (): Promise<number> => {
   for (let i = 0; i < 3; i++) {

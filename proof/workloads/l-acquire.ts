@@ -2,7 +2,6 @@
 import { readdirSync } from "node:fs"
 import { Effect, Exit, Fiber, Scheduler, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
-import * as zeromq from "zeromq"
 import { randomOf, seed } from "../moments.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { progress, settle, watchExit, watchFiber } from "../watch.ts"
@@ -16,16 +15,13 @@ const descriptors = (): number => {
 }
 
 /** How many sockets the context has room for: those that were not closed take it up. */
-const roomInContext = (): number => {
-  const sockets: Array<zeromq.Pull> = []
-  try {
-    while (sockets.length < 5000) sockets.push(new zeromq.Pull())
-  } catch {
-    // EMFILE: the context is full
-  }
-  for (const socket of sockets) socket.close()
-  return sockets.length
-}
+const roomInContext = (): Promise<number> =>
+  Effect.gen(function* () {
+    for (let count = 0; count < 5000; count++) {
+      if (Exit.isFailure(yield* Effect.exit(Zmq.pull({ monitor: false })))) return count
+    }
+    return 5000
+  }).pipe(Effect.scoped, Effect.runPromise)
 
 const sleep = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 
@@ -38,9 +34,9 @@ const atLast = async (read: () => number, good: (value: number) => boolean): Pro
 const run = async (size: Size): Promise<Outcome> => {
   const random = randomOf()
   // The first sockets open what stays: the context and its threads.
-  for (let i = 0; i < 3; i++) new zeromq.Pull().close()
+  for (let i = 0; i < 3; i++) await Effect.runPromise(Effect.scoped(Zmq.pull()))
   await sleep(200)
-  const room = roomInContext()
+  const room = await roomInContext()
   await sleep(500)
   const before = descriptors()
   const folder = `ipc://@ezmq-acquire-${process.pid}`
@@ -117,10 +113,10 @@ const run = async (size: Size): Promise<Outcome> => {
   await Effect.runPromise(settle(program))
   const after = await atLast(descriptors, (value) => value <= before)
   await sleep(200)
-  let roomAfter = roomInContext()
+  let roomAfter = await roomInContext()
   for (let tries = 0; tries < 100 && roomAfter < room; tries++) {
     await sleep(300)
-    roomAfter = roomInContext()
+    roomAfter = await roomInContext()
   }
   const unexpected = [...errors].filter(([name]) => name !== "BindError AddressNotAvailable")
   return {

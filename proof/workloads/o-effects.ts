@@ -2,6 +2,7 @@
 import { once } from "node:events"
 import { type AddressInfo, createServer } from "node:net"
 import { Data, Effect, Exit, Scope } from "effect"
+import { needsZeromq } from "../engine.ts"
 import { randomOf, seed } from "../moments.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { ipc } from "../wait.ts"
@@ -362,6 +363,7 @@ export const workload: Workload = {
     quick: 60,
     full: 1000,
     limit,
-    run: run(transport)
+    run: run(transport),
+    ...(transport === "inproc" ? { skip: needsZeromq } : {})
   }))
 }

@@ -12,11 +12,25 @@ export interface Ended {
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
+const scriptUrl = (name: string): string => new URL(`./${name}`, import.meta.url).href
+
 /** The path of a script in this folder. */
-export const scriptPath = (name: string): string => fileURLToPath(new URL(`./${name}`, import.meta.url))
+export const scriptPath = (name: string): string => fileURLToPath(scriptUrl(name))
+
+/** The arguments that make Node run TypeScript, on the engine of these tests. */
+export const nodeOptions = ["--import", "tsx", "--import", scriptPath("useEngine.ts")]
 
 /** The arguments that make Node run a TypeScript script of this folder. */
-export const nodeArguments = (name: string): Array<string> => ["--import", "tsx", scriptPath(name)]
+export const nodeArguments = (name: string): Array<string> => [...nodeOptions, scriptPath(name)]
+
+/**
+ * What makes a worker thread run a TypeScript module, on the engine of these tests: on
+ * Node 20 it does not inherit the loader.
+ */
+export const threadScript = (url: string): string => {
+  const [engine, module] = [JSON.stringify(scriptUrl("useEngine.ts")), JSON.stringify(url)]
+  return `import("tsx/esm/api").then(({ register }) => register()).then(() => import(${engine})).then(() => import(${module}))`
+}
 
 /** Runs a command to its end; kills it when interrupted. */
 export const runCommand = (command: string, args: ReadonlyArray<string>): Effect.Effect<Ended> =>

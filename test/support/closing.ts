@@ -3,6 +3,8 @@ import { tmpdir } from "node:os"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { Effect, Exit, Fiber, References, Schedule, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
+import { byEngine } from "./byEngine.ts"
+import { threadScript } from "./child.ts"
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
@@ -27,9 +29,7 @@ const unsendable = (path: string) =>
 
 const workerThread = (task: string) =>
   Effect.callback<{ readonly worker: Worker; readonly said: unknown }>((resume) => {
-    // On Node 20 a worker thread does not inherit the loader of TypeScript.
-    const start = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(import.meta.url)}) })`
-    const worker = new Worker(start, { eval: true, workerData: { task } })
+    const worker = new Worker(threadScript(import.meta.url), { eval: true, workerData: { task } })
     worker.once("message", (said) => resume(Effect.succeed({ worker, said })))
     worker.once("error", (error) => resume(Effect.die(error)))
   })
@@ -188,7 +188,10 @@ const workerTasks: Record<string, (say: (text: string) => void) => Effect.Effect
     Effect.scoped(
       Effect.gen(function* () {
         const late = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
-        if ((yield* Effect.flip(late.awaitPeers(1)))._tag !== "InvalidState") return yield* Effect.die("not told")
+        // In another thread, libzmq is to be watched from the first endpoint on.
+        const isLate = byEngine({ zeromq: true, zmtp: false })
+        if (isLate && (yield* Effect.flip(late.awaitPeers(1)))._tag !== "InvalidState")
+          return yield* Effect.die("not told")
         const pull = yield* Zmq.pull()
         const arrived = yield* Effect.forkChild(pull.awaitPeers(1), { startImmediately: true })
         yield* pull.bind("tcp://127.0.0.1:*")

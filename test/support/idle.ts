@@ -2,6 +2,7 @@
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { Effect, Exit, Scope, Stream } from "effect"
 import { Zmq } from "effect-zmq"
+import { threadScript } from "./child.ts"
 import { until } from "./sockets.ts"
 
 /** In the worker: connects in a scope that ends, and binds in one that is left by hand. */
@@ -42,9 +43,7 @@ const endsOf = (socket: Zmq.Socket) =>
 const main = Effect.gen(function* () {
   const push = yield* Zmq.push({ bind: "tcp://127.0.0.1:*" })
   const atPush = yield* endsOf(push)
-  // On Node 20 a worker thread does not inherit the loader of TypeScript.
-  const script = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(import.meta.url)}) })`
-  const thread = new Worker(script, { eval: true, workerData: push.endpoints[0] })
+  const thread = new Worker(threadScript(import.meta.url), { eval: true, workerData: push.endpoints[0] })
   const bound = yield* Effect.promise(() => new Promise<string>((resolve) => thread.once("message", resolve)))
   const req = yield* Zmq.req()
   const atReq = yield* endsOf(req)

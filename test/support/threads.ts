@@ -6,6 +6,7 @@
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { Zmq } from "effect-zmq"
+import { threadScript } from "./child.ts"
 
 const ways = ["closed", "throws, closed", "throws", "exits, closed", "exits"] as const
 type Way = (typeof ways)[number]
@@ -138,9 +139,7 @@ const thread = async (task: Task): Promise<void> => {
 const start = (task: Task): Promise<void> =>
   new Promise((resolve, reject) => {
     const broken = (what: string) => reject(new Error(`seed ${task.seed}, ${task.way}: ${what}`))
-    // On Node 20 a worker thread does not inherit the loader of TypeScript.
-    const script = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(import.meta.url)}) })`
-    const worker = new Worker(script, { eval: true, workerData: task })
+    const worker = new Worker(threadScript(import.meta.url), { eval: true, workerData: task })
     let said: unknown
     worker.on("message", (message) => {
       said = message

@@ -1,4 +1,4 @@
-/** Runs the tests on another engine than the default: `ENGINE=zmtp`. */
+/** Runs tests, and their processes and threads, on another engine than the default: `ENGINE=zmtp`. */
 import { CurrentEngine } from "../../src/internal/currentEngine.ts"
 import { zmtpEngine } from "../../src/internal/zmtp/engine.ts"
 

@@ -5,6 +5,7 @@
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import { Effect } from "effect"
 import { Zmq } from "effect-zmq"
+import { threadScript } from "./child.ts"
 import { pause } from "./sockets.ts"
 
 const name = "inproc://several-threads-wait"
@@ -33,9 +34,7 @@ const closes = Effect.andThen(
 )
 
 const start = (what: "waits" | "closes") => {
-  // On Node 20 a worker thread does not inherit the loader of TypeScript.
-  const script = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(import.meta.url)}) })`
-  const worker = new Worker(script, { eval: true, workerData: what })
+  const worker = new Worker(threadScript(import.meta.url), { eval: true, workerData: what })
   const said = Effect.promise(() => new Promise((resolve) => worker.once("message", resolve)))
   const ended = new Promise<number>((resolve) => worker.once("exit", resolve))
   return { worker, said, ended: Effect.promise(() => ended) }

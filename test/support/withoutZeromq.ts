@@ -35,7 +35,18 @@ const sockets = {
   "a context": Effect.provide(Zmq.pull(), Zmq.Context.layer({ ioThreads: 2 }))
 }
 for (const [name, open] of Object.entries(sockets)) {
-  const failed = Effect.flip(Effect.scoped(open as AnEffect<unknown, unknown>))
+  const failed = Effect.flip(Effect.scoped(Effect.provide(open as AnEffect<unknown, unknown>, Engine.layerZeromq)))
   const error = (await Effect.runPromise(failed)) as OpenError
   console.log(name, error._tag, error.reason, error.message.includes("npm install zeromq"))
 }
+console.log(asked.length > 0 ? "asked for" : "not asked for")
+
+asked.length = 0
+const hello = Effect.gen(function* () {
+  const pull = yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })
+  const push = yield* Zmq.push({ connect: pull.endpoints[0]! })
+  yield* push.send("hello")
+  return yield* pull.recvString
+})
+const heard = await Effect.runPromise(Effect.scoped(Effect.provide(hello, Engine.layerZmtp)))
+console.log(`on the other engine: ${heard}, asked for ${asked.length}`)

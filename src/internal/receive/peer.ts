@@ -1,5 +1,5 @@
 import type { Message, Peer } from "../../Message.ts"
-import type { SocketType } from "../socket/options.ts"
+import type { SocketType } from "../socketTypes.ts"
 
 export const nobody: Peer = Object.freeze({})
 

@@ -1,21 +1,23 @@
 /** Endpoints, as node:net has them. */
 import { lookup } from "node:dns"
-import { mkdtempSync } from "node:fs"
+import { existsSync, mkdtempSync } from "node:fs"
 import type { ListenOptions, TcpNetConnectOpts } from "node:net"
 import { type AddressInfo, connect, isIP, isIPv6 } from "node:net"
 import { networkInterfaces, tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
+import { partsOf, splitPort } from "../endpoint.ts"
 import type { GiveUp } from "../engine.ts"
 
-export const transportOf = (endpoint: string): string => endpoint.slice(0, endpoint.indexOf("://"))
-export const addressOf = (endpoint: string): string => endpoint.slice(endpoint.indexOf("://") + 3)
+export const transportOf = (endpoint: string): string => partsOf(endpoint)?.transport ?? ""
+const addressOf = (endpoint: string): string => partsOf(endpoint)?.address ?? ""
 
 /** An error as those of the system, by its code. */
 export const errorOf = (code: string, message: string): Error => Object.assign(new Error(message), { code })
 
+/** Without the brackets of IPv6. */
 const split = (address: string): { readonly host: string; readonly port: string } => {
-  const colon = address.lastIndexOf(":")
-  return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port: address.slice(colon + 1) }
+  const { host, port = "" } = splitPort(address)
+  return { host: host.replace(/^\[(.*)\]$/, "$1"), port }
 }
 
 /** The address of an interface by its name, or the host itself if it is none. */
@@ -44,7 +46,7 @@ export interface BindTo {
 export const bindTo = (endpoint: string, ipv6: boolean): BindTo => {
   const address = addressOf(endpoint)
   if (transportOf(endpoint) === "ipc") {
-    const folder = address === "*" ? mkdtempSync(join(tmpdir(), "tmp")) : undefined
+    const folder = address === "*" ? folderFor("socket") : undefined
     const path = folder === undefined ? address : join(folder, "socket")
     return {
       folder,
@@ -67,6 +69,21 @@ export const bindTo = (endpoint: string, ipv6: boolean): BindTo => {
   }
 }
 
+// As long as the path of a socket may be: longer ones are cut by node:net.
+const longestPath = process.platform === "linux" ? 107 : 103
+
+/** A folder of its own for a socket of this name. */
+const folderFor = (name: string): string => {
+  const prefix = join(tmpdir(), "tmp")
+  // Six letters come to it.
+  if (Buffer.byteLength(join(`${prefix}XXXXXX`, name)) > longestPath) throw errorOf("ENAMETOOLONG", prefix)
+  return mkdtempSync(prefix)
+}
+
+/** Why nothing can be bound at a path: node:net has one code for a folder that is missing, and one that is not ours. */
+export const pathError = (path: string, error: NodeJS.ErrnoException): Error =>
+  error.code === "EACCES" && !existsSync(dirname(path)) ? errorOf("ENOENT", `no folder ${dirname(path)}`) : error
+
 /** A name with an "@" in front is one of Linux' own, and no file. */
 const systemPath = (path: string): string => (path.startsWith("@") ? `\0${path.slice(1)}` : path)
 
@@ -83,14 +100,6 @@ export const connectTo = (endpoint: string, ipv6: boolean): ConnectTo => {
   const source = split(address.slice(0, semicolon))
   const localPort = source.port === "*" ? 0 : Number(source.port)
   return { ...to, localAddress: numeric(source.host, ipv6), ...(localPort === 0 ? {} : { localPort }) }
-}
-
-/** The name that has to be looked up first, or undefined. */
-export const nameIn = (endpoint: string): string | undefined => {
-  if (transportOf(endpoint) !== "tcp") return undefined
-  const address = addressOf(endpoint)
-  const { host } = split(address.slice(address.lastIndexOf(";") + 1))
-  return isIP(host.replace(/%.*$/, "")) === 0 ? host : undefined
 }
 
 /** Whether a name has an address. */

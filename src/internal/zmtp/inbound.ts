@@ -6,6 +6,9 @@ import type { Pipe } from "./pipe.ts"
 export class Inbound {
   /** How many messages there are. */
   length = 0
+  /** What was taken until now. */
+  messages = 0
+  bytes = 0
   // Whose turn it is, and who comes after it.
   private current: Pipe | undefined
   private readonly waiting = new Queue<Pipe>()
@@ -24,6 +27,12 @@ export class Inbound {
     pipe.isActive = true
     if (this.current === undefined) this.current = pipe
     else this.waiting.append(pipe)
+  }
+
+  /** The newest message takes the place of the one that is there. */
+  replace(pipe: Pipe, message: Message): void {
+    pipe.inbox.take()
+    pipe.inbox.append(message)
   }
 
   /** A pipe that waited for its turn may give what it has. */
@@ -46,6 +55,8 @@ export class Inbound {
     const pipe = this.current!
     const message = pipe.inbox.take()
     this.length--
+    this.messages++
+    for (let i = 0; i < message.length; i++) this.bytes += message[i]!.length
     if (pipe.inbox.length === 0) {
       pipe.isActive = false
       this.current = this.waiting.length > 0 ? this.waiting.take() : undefined

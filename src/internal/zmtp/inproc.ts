@@ -9,13 +9,16 @@ export class InprocPipe extends Pipe {
   private readonly outbox = new Queue<Outgoing>()
   /** What is to be done when both know each other. */
   private deferred: Array<() => void> | undefined
-  private isClosing: (() => void) | undefined
+  private isClosing = false
+  private timer: NodeJS.Timeout | undefined
   private readonly onLost: (wasRefused: boolean) => void
+  private readonly onOver: () => void
 
-  /** `onLost` is called when its partner has left, or does not want it. */
-  constructor(host: Host, endpoint: string, onLost: (wasRefused: boolean) => void) {
+  /** `onLost` is called when its partner has left, or does not want it, `onOver` when it wants none any more. */
+  constructor(host: Host, endpoint: string, onLost: (wasRefused: boolean) => void, onOver: () => void = ignore) {
     super(host, endpoint)
     this.onLost = onLost
+    this.onOver = onOver
   }
 
   /** Two become partners. Says whether both may stay. */
@@ -72,7 +75,7 @@ export class InprocPipe extends Pipe {
     const { outbox } = this
     while (outbox.length > 0 && this.partner !== undefined)
       this.partner.host.arrived(this.partner, received(outbox.take()))
-    if (outbox.length === 0) this.isClosing?.()
+    if (this.isClosing && outbox.length === 0) this.close(0, ignore)
   }
 
   subscribe(topic: Buffer): void {
@@ -112,14 +115,19 @@ export class InprocPipe extends Pipe {
   }
 
   /** What its partner has is the partner's. What waits for one goes on waiting, and need not be waited for. */
-  close(atOnce: boolean, done: (unsent: number) => void): void {
+  close(linger: number, done: (unsent: number) => void): void {
     this.isOver = true
     const unsent = this.outbox.length
-    if (atOnce || unsent === 0) {
-      this.isClosing = undefined
+    clearTimeout(this.timer)
+    if (linger <= 0 || unsent === 0) {
+      this.isClosing = false
       this.part(false)
-    } else this.isClosing = () => this.close(true, ignore)
-    done(atOnce ? unsent : 0)
+      this.onOver()
+    } else {
+      this.isClosing = true
+      if (Number.isFinite(linger)) this.timer = setTimeout(() => this.close(0, ignore), linger).unref()
+    }
+    done(linger <= 0 ? unsent : 0)
   }
 }
 

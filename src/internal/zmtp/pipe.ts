@@ -83,8 +83,12 @@ export abstract class Pipe {
   abstract refill(): void
   /** The socket wants no more of this peer. One that we connected to is connected to again. */
   abstract refuse(reason: string): void
-  /** Ends it when all is on its way that was sent, or at once. Calls back when it has ended, with how many were not sent. */
-  abstract close(atOnce: boolean, done: (unsent: number) => void): void
+  /**
+   * Ends it when all is on its way that was sent, within `linger` milliseconds as far as
+   * it can; with 0 at once. Calls back with how many were certainly not sent, when it
+   * need not be waited for any more.
+   */
+  abstract close(linger: number, done: (unsent: number) => void): void
 }
 
 const noId = Buffer.alloc(0)

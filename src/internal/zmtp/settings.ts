@@ -1,9 +1,12 @@
 /** The options of a socket, as this engine uses them. */
 import { createRequire } from "node:module"
 import { BlockList, isIPv6 } from "node:net"
+import type { Setting } from "../engine.ts"
 import { publicKeyOf } from "../security/keys.ts"
 import { decode } from "../security/z85.ts"
-import type { Setting, SocketType as Type } from "../socket/options.ts"
+import type { SocketType as Type } from "../socketTypes.ts"
+import { mostInFront } from "../subscription.ts"
+import { errorOf } from "./addresses.ts"
 import { type Boxes, findBoxes } from "./protocol/boxes.ts"
 import type { Security } from "./protocol/connection.ts"
 
@@ -43,6 +46,8 @@ export const unsupportedOptions: ReadonlyArray<string> = [...without.keys()]
 export class Settings {
   readonly type: Type
   ipv6: boolean
+  /** Milliseconds. */
+  linger = Number.POSITIVE_INFINITY
   immediate = false
   /** Milliseconds; at 0 or less a connection is never made again. */
   reconnectInterval = 100
@@ -101,6 +106,11 @@ export class Settings {
     }
     switch (option) {
       case "linger":
+        this.linger = (value as number) < 0 ? Number.POSITIVE_INFINITY : (value as number)
+        return
+      case "receiveHighWaterMark":
+        // The default of an XPUB is for the sake of libzmq.
+        this.receiveHighWaterMark = this.type === "xpub" && value === mostInFront ? 1000 : (value as number)
         return
       case "tcpKeepalive":
         this.keepAlive = value as number
@@ -109,6 +119,8 @@ export class Settings {
         this.keepAliveIdle = value as number
         return
       case "tcpAcceptFilter":
+        // As libzmq has it.
+        if (!this.ipv6 && (value as string).includes(":")) throw errorOf("EINVAL", "an address of IPv6, without `ipv6`")
         this.acceptFilter ??= new BlockList()
         allow(this.acceptFilter, value as string)
         return

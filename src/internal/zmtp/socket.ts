@@ -1,7 +1,7 @@
 /** A socket of this engine, as the port wants it. */
-import type { Socket } from "node:net"
 import type { Message, Outgoing } from "../../Message.ts"
 import { SocketEvent } from "../../SocketEvent.ts"
+import { hostToResolve, isInproc } from "../endpoint.ts"
 import type {
   Delivery,
   Done,
@@ -12,13 +12,12 @@ import type {
   Offer,
   Opening,
   Owner,
+  Setting,
   Source
 } from "../engine.ts"
 import { microtask } from "../microtask.ts"
-import { isInproc } from "../socket/endpoint.ts"
-import type { Setting } from "../socket/options.ts"
 import { turn } from "../turn.ts"
-import { errorOf, nameIn, resolve, transportOf } from "./addresses.ts"
+import { errorOf, resolve, transportOf } from "./addresses.ts"
 import type { Binder, ZmtpContext } from "./context.ts"
 import { InprocPipe } from "./inproc.ts"
 import type { Core, Pattern } from "./pattern/pattern.ts"
@@ -36,6 +35,7 @@ import { Connecter } from "./transport/connecter.ts"
 import { Listener } from "./transport/listener.ts"
 import { type NetworkHost, NetworkPipe } from "./transport/networkPipe.ts"
 import { RawPipe } from "./transport/rawPipe.ts"
+import type { Readable } from "./transport/reading.ts"
 import type { Wire } from "./transport/wire.ts"
 
 interface Bound {
@@ -52,7 +52,6 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   readonly settings: Settings
   readonly pipes = new Set<Pipe>()
   isUsed = false
-  received = { messages: 0, bytes: 0 }
   again = 0
   dropped = 0
   left = 0
@@ -63,6 +62,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   private readonly type: SocketType | undefined
   private readonly context: ZmtpContext
   private readonly owner: Owner
+  private readonly farewell: Buffer | undefined
   // Where nothing finds it that prints sockets: messages may have passwords in them.
   readonly #pattern: Pattern
   private readonly bound = new Map<string, Bound>()
@@ -78,7 +78,8 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   private isDismissed = false
   private isClosed = false
 
-  constructor({ conflate, context, noDrop, type }: Opening, owner: Owner) {
+  constructor({ conflate, context, farewell, noDrop, type }: Opening, owner: Owner) {
+    this.farewell = farewell
     this.context = context as ZmtpContext
     this.owner = owner
     this.type = typeOf(type)
@@ -101,16 +102,13 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const pattern = this.#pattern
     const pipe = pattern.inbound.next
     const message = pattern.take()
-    const { received } = this
-    received.messages++
-    for (let i = 0; i < message.length; i++) received.bytes += message[i]!.length
     turn.spend()
     // When there is room for half of what there may be, it is worth going on.
     if (pipe.inbox.length <= this.markIn >> 1) pipe.refill()
     return message
   }
 
-  private get markIn(): number {
+  get markIn(): number {
     return markOf(this.settings.receiveHighWaterMark)
   }
 
@@ -198,8 +196,18 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     this.#pattern.detached(pipe)
     // What came of it was for us.
     if (pipe.isWaiting) this.#pattern.inbound.admit(pipe)
+    this.sayFarewell(pipe)
     this.tellPeers()
     if (this.ready > 0) this.tell()
+  }
+
+  /** Behind all that came of a peer, what was asked for stands for its end. */
+  private sayFarewell(pipe: Pipe): void {
+    const { farewell, type } = this
+    if (farewell === undefined || this.isDismissed) return
+    const isConnected = this.connected.get(pipe.endpoint)?.pipe === pipe
+    if (type === "ROUTER" && !isConnected) this.#pattern.inbound.append(pipe, [pipe.routingId, farewell])
+    else if (type === "DEALER" && isConnected) this.#pattern.inbound.append(pipe, [farewell])
   }
 
   arrived(pipe: Pipe, message: Message): boolean {
@@ -216,13 +224,12 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     }
     const { inbox } = pipe
     if (this.settings.conflate && inbox.length > 0) {
-      inbox.take()
-      inbox.append(accepted)
+      pattern.inbound.replace(pipe, accepted)
       return true
     }
     pattern.inbound.append(pipe, accepted)
     if (this.isListening && !this.willTell) this.tell()
-    return inbox.length < this.markIn
+    return pattern.mayCome(pipe)
   }
 
   subscribed(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
@@ -371,24 +378,25 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const listener = new Listener({
       settings: this.settings,
       tell: this.tell_,
-      accepted: (socket, at) => this.welcome(socket, at, pipes)
+      welcome: (readable, at) => this.welcome(readable, at, pipes)
     })
-    const giveUp = listener.listen(endpoint, (error, resolved) => {
-      this.underWay.delete(giveUp_)
-      if (error === undefined) this.bound.set(resolved!, { close: (done) => listener.close(done), pipes })
-      done(error, resolved)
-    })
+    let giveUp = ignore
     const giveUp_ = (): void => {
       this.underWay.delete(giveUp_)
       giveUp()
     }
     this.underWay.add(giveUp_)
+    giveUp = listener.listen(endpoint, (error, resolved) => {
+      this.underWay.delete(giveUp_)
+      if (error === undefined) this.bound.set(resolved!, { close: (done) => listener.close(done), pipes })
+      done(error, resolved)
+    })
     return giveUp_
   }
 
-  private welcome(socket: Socket, endpoint: string, pipes: Set<Pipe>): void {
+  private welcome(readable: Readable, endpoint: string, pipes: Set<Pipe>): void {
     if (this.isDismissed) {
-      socket.destroy()
+      readable.socket.destroy()
       return
     }
     const ended = (): void => {
@@ -397,7 +405,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     }
     const pipe = this.pipeTo(endpoint, false, ended)
     pipes.add(pipe)
-    pipe.establish(socket)
+    pipe.establish(readable)
   }
 
   /** We want no more of a peer. What was sent to it goes on its way. */
@@ -405,7 +413,11 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     this.leaving.add(pipe)
     this.detached(pipe)
     this.remove(pipe)
-    pipe.close(false, () => {
+    const { linger } = this.settings
+    const timer =
+      linger > 0 && Number.isFinite(linger) ? setTimeout(() => pipe.close(0, ignore), linger).unref() : undefined
+    pipe.close(linger, () => {
+      clearTimeout(timer)
       this.leaving.delete(pipe)
       done()
     })
@@ -438,7 +450,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       done(wrong)
       return ignore
     }
-    const name = nameIn(endpoint)
+    const name = hostToResolve(endpoint)
     if (name === undefined) {
       this.connectNow(endpoint)
       done(undefined)
@@ -472,12 +484,17 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   }
 
   private connectInproc(endpoint: string): void {
-    const pipe = new InprocPipe(this, endpoint, (wasRefused) => {
-      this.tell_(SocketEvent.Disconnected({ endpoint }), endpoint)
-      if (wasRefused) this.context.wait(endpoint, pipe)
-      else this.context.connect(endpoint, pipe)
-    })
-    this.connected.set(endpoint, { pipe, close: () => this.context.disconnect(endpoint, pipe) })
+    const pipe = new InprocPipe(
+      this,
+      endpoint,
+      (wasRefused) => {
+        this.tell_(SocketEvent.Disconnected({ endpoint }), endpoint)
+        if (wasRefused) this.context.wait(endpoint, pipe)
+        else this.context.connect(endpoint, pipe)
+      },
+      () => this.context.disconnect(endpoint, pipe)
+    )
+    this.connected.set(endpoint, { pipe, close: ignore })
     this.open(pipe)
     this.context.connect(endpoint, pipe)
   }
@@ -491,7 +508,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       endpoint,
       settings: this.settings,
       tell: this.tell_,
-      established: (socket) => pipe.establish(socket)
+      established: (readable) => pipe.establish(readable)
     })
     this.connected.set(endpoint, { pipe, close: () => connecter.close() })
     if (this.open(pipe)) connecter.attempt()
@@ -551,6 +568,11 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     return this.connected.get(endpoint)?.pipe.isThere === true
   }
 
+  get received(): { readonly messages: number; readonly bytes: number } {
+    const { bytes, messages } = this.#pattern.inbound
+    return { messages: messages + this.dropped, bytes }
+  }
+
   get subscribers(): EngineSubscribers | undefined {
     return this.#pattern.subscribers
   }
@@ -579,19 +601,14 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       isDone = true
       clearTimeout(timer)
       this.context.leave()
-      const waiting = connected.filter(({ close, pipe }) => {
-        const waits = linger > 0 && isInproc(pipe.endpoint) && pipe.queued > 0
-        if (!waits) close()
-        return waits
-      })
-      if (waiting.length > 0 && Number.isFinite(linger)) setTimeout(() => giveUp(waiting), linger).unref()
+      for (const one of connected) one.close()
       microtask(() => done({ inTime: isInTime, unsent }))
     }
     // One more, for itself.
     open++
     for (const one of bound) one.close(closeOne)
     for (const pipe of pipes) {
-      pipe.close(linger <= 0, (count) => {
+      pipe.close(linger, (count) => {
         unsent += count
         closeOne()
       })
@@ -599,7 +616,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     if (open > 1 && linger > 0 && Number.isFinite(linger)) {
       timer = setTimeout(() => {
         isInTime = false
-        for (const pipe of pipes) pipe.close(true, ignore)
+        for (const pipe of pipes) pipe.close(0, ignore)
       }, linger)
     }
     if (unsent > 0) isInTime = false
@@ -608,14 +625,6 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
 }
 
 const ignore = (): void => {}
-
-/** Nobody has come to the names over inproc. */
-const giveUp = (waiting: ReadonlyArray<Connected>): void => {
-  for (const { close, pipe } of waiting) {
-    pipe.close(true, ignore)
-    close()
-  }
-}
 
 /** What ZAP is told of a peer over ipc, as libzmq does. */
 const localAddress = "localhost"

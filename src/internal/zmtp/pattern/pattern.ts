@@ -8,6 +8,8 @@ import type { Settings } from "../settings.ts"
 /** What a pattern asks of its socket. */
 export interface Core {
   readonly settings: Settings
+  /** How many messages of a peer may be here that nobody has taken. */
+  readonly markIn: number
   /** All that it has a way to. */
   readonly pipes: ReadonlySet<Pipe>
   /** There are messages to take. */
@@ -52,6 +54,11 @@ export abstract class Pattern {
   /** What is received of a message that came, or undefined if it is dropped. */
   accept(_: Pipe, message: Message): Message | undefined {
     return message
+  }
+
+  /** Whether more may come of a peer before what is here is taken. */
+  mayCome(pipe: Pipe): boolean {
+    return pipe.inbox.length < this.core.markIn
   }
 
   get ready(): number {

@@ -134,7 +134,12 @@ export class Xpub extends Pub {
     }
     this.inbound.append(pipe, [Buffer.concat([begins ? one : zero, topic])])
     this.core.tell()
-    return !this.core.isUsed || pipe.inbox.length < mostMessages
+    return this.mayCome(pipe)
+  }
+
+  // What nobody receives has bounds of its own, and must not hide subscriptions.
+  override mayCome(pipe: Pipe): boolean {
+    return !this.core.isUsed || super.mayCome(pipe)
   }
 
   override accept(pipe: Pipe, message: Message): Message | undefined {
@@ -199,7 +204,8 @@ export class Xsub extends Sub {
       else this.unsubscribe(topic)
       return "sent"
     }
-    for (const pipe of this.core.pipes) if (pipe.isThere && pipe.hasRoom) pipe.send(message)
+    // Those who are not there yet get it when they are.
+    for (const pipe of this.core.pipes) if (pipe.hasRoom) pipe.send(message)
     return "sent"
   }
   override isOpen(): boolean {

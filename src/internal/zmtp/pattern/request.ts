@@ -90,8 +90,9 @@ export class Rep extends Pattern {
     return undefined
   }
 
+  /** One request at a time. */
   override get ready(): number {
-    return this.asking === undefined ? this.inbound.length : 0
+    return this.asking === undefined ? Math.min(1, this.inbound.length) : 0
   }
 
   override take(): Message {

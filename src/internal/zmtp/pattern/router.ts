@@ -120,9 +120,11 @@ export class Stream extends Router {
     if (pipe === undefined) return "unroutable"
     if (!pipe.hasRoom) return "full"
     const frames = typeof message === "string" || message instanceof Uint8Array ? [] : message.slice(1)
-    // One empty frame hangs up.
-    if (frames.length === 1 && frames[0]!.length === 0) pipe.close(false, () => {})
-    else for (const frame of frames) if (frame.length > 0) pipe.send(frame)
+    // One empty frame hangs up, of which nothing is told.
+    if (frames.length === 1 && frames[0]!.length === 0) {
+      this.peers.delete(pipe.lane)
+      pipe.close(Number.POSITIVE_INFINITY, () => {})
+    } else for (const frame of frames) if (frame.length > 0) pipe.send(frame)
     return "sent"
   }
 }

@@ -207,7 +207,7 @@ export class CurveServer implements Mechanism {
     const cookie = open(boxes, part(body, 25, 105), nonceOf("COOKIE--", part(body, 9, 25)), this.cookieKey)
     forget(this.cookieKey)
     this.cookieKey = undefined
-    if (cookie === undefined) return fails("an INITIATE with another cookie")
+    if (cookie === undefined) return cannotOpen("an INITIATE with another cookie")
     const client = part(cookie, 0, 32)
     const secret = part(cookie, 32, 64)
     const key = boxes.agree(client, secret)

@@ -1,16 +1,17 @@
 /** Makes a connection, and makes it again when it is lost. */
-import { connect, type Socket } from "node:net"
+import type { Socket } from "node:net"
 import { SocketEvent } from "../../../SocketEvent.ts"
 import { connectTo } from "../addresses.ts"
 import type { Failure } from "../protocol/connection.ts"
 import type { Settings } from "../settings.ts"
 import { retried } from "./networkPipe.ts"
+import { dial, type Readable } from "./reading.ts"
 
 export interface Connecting {
   readonly endpoint: string
   readonly settings: Settings
   readonly tell: (event: SocketEvent, connectedTo: string | undefined) => void
-  readonly established: (socket: Socket) => void
+  readonly established: (readable: Readable) => void
 }
 
 // How long to wait at most for a peer that refuses us, in milliseconds, where there is
@@ -42,12 +43,13 @@ export class Connecter {
   private readonly dial = (): void => {
     if (this.isOver) return
     const { endpoint, established, settings } = this.options
-    let socket: Socket
+    let readable: Readable
     try {
-      socket = connect(connectTo(endpoint, settings.ipv6))
+      readable = dial(connectTo(endpoint, settings.ipv6))
     } catch (error) {
       return this.failed(error)
     }
+    const { socket } = readable
     this.socket = socket
     let limit: NodeJS.Timeout | undefined
     if (settings.connectTimeout > 0) limit = setTimeout(() => socket.destroy(), settings.connectTimeout)
@@ -70,7 +72,7 @@ export class Connecter {
       }
       this.since = performance.now()
       this.tell(SocketEvent.Connected({ endpoint }))
-      established(socket)
+      established(readable)
     })
   }
 

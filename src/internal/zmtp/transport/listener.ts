@@ -3,13 +3,14 @@ import { rmdir, unlink } from "node:fs"
 import { createServer, type Server, type Socket } from "node:net"
 import { SocketEvent } from "../../../SocketEvent.ts"
 import type { Done, GiveUp } from "../../engine.ts"
-import { type BindTo, bindTo, errorOf, isInUse } from "../addresses.ts"
+import { type BindTo, bindTo, errorOf, isInUse, pathError } from "../addresses.ts"
 import type { Settings } from "../settings.ts"
+import { accepted, type Readable } from "./reading.ts"
 
 export interface Listening {
   readonly settings: Settings
   readonly tell: (event: SocketEvent, connectedTo: string | undefined) => void
-  readonly accepted: (socket: Socket, endpoint: string) => void
+  readonly welcome: (readable: Readable, endpoint: string) => void
 }
 
 export class Listener {
@@ -23,7 +24,7 @@ export class Listener {
 
   constructor(options: Listening) {
     this.options = options
-    this.server = createServer({ noDelay: true }, (socket) => this.accept(socket))
+    this.server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.accept(socket))
   }
 
   /** Binds. Given up, it has never been. */
@@ -36,11 +37,12 @@ export class Listener {
       return ignore
     }
     this.to = to
-    const failed = (error: unknown): void => {
+    const failed = (cause: Error): void => {
       if (this.isOver) return
       this.begun()
       this.isOver = true
-      this.options.tell(SocketEvent.BindFailed({ endpoint, error: error as Error }), undefined)
+      const error = to.path === undefined ? cause : pathError(to.path, cause)
+      this.options.tell(SocketEvent.BindFailed({ endpoint, error }), undefined)
       done(error)
     }
     const bind = (): void => {
@@ -80,7 +82,7 @@ export class Listener {
   }
 
   private accept(socket: Socket): void {
-    const { accepted, settings, tell } = this.options
+    const { settings, tell, welcome } = this.options
     const { endpoint } = this
     const { remoteAddress } = socket
     if (remoteAddress !== undefined && settings.denies(remoteAddress)) {
@@ -90,10 +92,11 @@ export class Listener {
     }
     tell(SocketEvent.Accepted({ endpoint }), undefined)
     const { waitsFor } = settings
-    if (waitsFor === undefined) accepted(socket, endpoint)
+    const readable = accepted(socket)
+    if (waitsFor === undefined) welcome(readable, endpoint)
     else {
-      socket.once("error", ignore)
-      void waitsFor.then(() => accepted(socket, endpoint))
+      readable.socket.on("error", ignore)
+      void waitsFor.then(() => welcome(readable, endpoint))
     }
   }
 

@@ -1,12 +1,12 @@
 /** A peer over tcp or ipc. One that we connected to may come again and again. */
 
-import type { Socket } from "node:net"
 import * as Duration from "effect/Duration"
 import type { Message, Outgoing } from "../../../Message.ts"
 import { SocketEvent } from "../../../SocketEvent.ts"
 import { Queue } from "../../queue.ts"
 import { type Host, keep, markOf, Pipe } from "../pipe.ts"
 import type { ConnectionOptions, Failure, Introduced, ZapRequest } from "../protocol/connection.ts"
+import type { Readable } from "./reading.ts"
 import { Wire, type WireOwner } from "./wire.ts"
 
 /** The socket that has peers over a network. */
@@ -26,6 +26,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
   private wire: Wire | undefined
   private wasReady = false
   private refusal: string | undefined
+  /** The peer did not let us in: others that we connected to get what there is to send. */
+  private isRefused = false
   private onClosed: ((unsent: number) => void) | undefined
   private readonly isConnecting: boolean
   private readonly onEnd: OnEnd
@@ -40,7 +42,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
 
   private markWhile(isThere: boolean): number {
     const { conflate, immediate, sendHighWaterMark } = this.host.settings
-    if (immediate && !isThere) return 0
+    if ((immediate || this.isRefused) && !isThere) return 0
     return conflate ? Number.MAX_SAFE_INTEGER : markOf(sendHighWaterMark)
   }
 
@@ -49,9 +51,9 @@ export class NetworkPipe extends Pipe implements WireOwner {
   }
 
   /** There is a connection. */
-  establish(socket: Socket): void {
+  establish(readable: Readable): void {
     this.wasReady = false
-    this.wire = new Wire(socket, this.host.connectionOptions, this.host.settings, this)
+    this.wire = new Wire(readable, this.host.connectionOptions, this.host.settings, this)
   }
 
   // ------------------------------------------------------------- what becomes of it
@@ -87,6 +89,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
   ended(failure: Failure | undefined, error: Error | undefined): void {
     const { endpoint, wasReady } = this
     this.wire = undefined
+    this.isRefused = !wasReady && failure !== undefined && failure.kind !== "timeout"
     this.mark = this.markWhile(false)
     if (this.isThere || this.isWaiting) this.host.detached(this)
     if (!wasReady) {
@@ -158,8 +161,9 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.wire?.sendSubscription(topic, false)
   }
 
-  close(atOnce: boolean, done: (unsent: number) => void): void {
+  close(linger: number, done: (unsent: number) => void): void {
     const { wire } = this
+    const atOnce = linger <= 0
     const before = this.onClosed
     this.isOver = true
     this.onClosed = (unsent) => {
@@ -175,6 +179,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
         before?.(unsent)
         done(unsent)
       }
+      // Or it would wait for another connection.
+      while (this.outbox.length > 0) this.outbox.take()
       wire.destroy()
     } else if (!this.wasReady && this.outbox.length === 0) wire.destroy()
     else this.pump()
@@ -195,7 +201,12 @@ const handshakeFailed = (endpoint: string, { kind, reason, status }: Failure): S
   const code = codes[kind]
   return SocketEvent.HandshakeFailed({
     endpoint,
-    reason: kind === "authentication" ? "Authentication" : kind === "timeout" || kind === "nobody" ? "Connection" : "Protocol",
+    reason:
+      kind === "authentication"
+        ? "Authentication"
+        : kind === "timeout" || kind === "nobody"
+          ? "Connection"
+          : "Protocol",
     code,
     status,
     error: Object.assign(new Error(reason), { code })

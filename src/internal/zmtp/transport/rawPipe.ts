@@ -4,10 +4,11 @@ import type { Outgoing } from "../../../Message.ts"
 import { SocketEvent } from "../../../SocketEvent.ts"
 import { markOf, Pipe } from "../pipe.ts"
 import type { NetworkHost, OnEnd } from "./networkPipe.ts"
+import type { Readable, Reader } from "./reading.ts"
 
 const nobody = { type: undefined, routingId: Buffer.alloc(0), userId: undefined }
 
-export class RawPipe extends Pipe {
+export class RawPipe extends Pipe implements Reader {
   declare readonly host: NetworkHost
   private readonly isConnecting: boolean
   private readonly onEnd: OnEnd
@@ -22,18 +23,15 @@ export class RawPipe extends Pipe {
     this.onEnd = onEnd
   }
 
-  establish(socket: Socket): void {
+  establish(readable: Readable): void {
     const { endpoint } = this
+    const { socket } = readable
     this.socket = socket
     this.isPaused = false
     this.unwritten = 0
     socket.setNoDelay(true)
     this.host.attached(this, { ...nobody, address: socket.remoteAddress })
-    socket.on("data", (bytes: Buffer) => {
-      if (this.host.arrived(this, [bytes]) || this.isPaused) return
-      this.isPaused = true
-      socket.pause()
-    })
+    readable.attach(this)
     socket.on("error", () => {})
     socket.on("close", () => {
       this.socket = undefined
@@ -45,16 +43,27 @@ export class RawPipe extends Pipe {
     })
   }
 
+  place(): undefined {}
+
+  read(bytes: Buffer): void {
+    // What is kept is as large as what came.
+    if (this.host.arrived(this, [Buffer.from(bytes)]) || this.isPaused) return
+    this.isPaused = true
+    this.socket?.pause()
+  }
+
   get queued(): number {
     return this.unwritten
   }
   get mark(): number {
-    return this.socket === undefined ? 0 : markOf(this.host.settings.sendHighWaterMark)
+    return this.socket?.writable !== true ? 0 : markOf(this.host.settings.sendHighWaterMark)
   }
 
   send(message: Outgoing): void {
     this.unwritten++
-    this.socket?.write(message as string | Uint8Array, () => {
+    this.socket?.write(message as string | Uint8Array, (error) => {
+      // What is not written is lost, and makes no room.
+      if (error) return
       this.unwritten--
       this.drained()
     })
@@ -72,7 +81,7 @@ export class RawPipe extends Pipe {
     this.socket?.destroy()
   }
 
-  close(atOnce: boolean, done: (unsent: number) => void): void {
+  close(linger: number, done: (unsent: number) => void): void {
     const before = this.onClosed
     this.isOver = true
     const { socket } = this
@@ -81,7 +90,7 @@ export class RawPipe extends Pipe {
       before?.(unsent)
       done(unsent)
     }
-    if (atOnce) socket.destroy()
+    if (linger <= 0) socket.destroy()
     else {
       socket.end()
       this.refill()

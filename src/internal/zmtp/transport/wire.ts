@@ -13,6 +13,7 @@ import {
   type ZapRequest
 } from "../protocol/connection.ts"
 import type { Settings } from "../settings.ts"
+import type { Readable, Reader } from "./reading.ts"
 
 export interface WireOwner {
   /** The handshake is over. */
@@ -31,7 +32,7 @@ export interface WireOwner {
 // How long a peer may take to end a connection that we have ended, in milliseconds.
 const millisToEnd = 1000
 
-export class Wire implements Events {
+export class Wire implements Events, Reader {
   readonly socket: Socket
   /** Where the peer is, over tcp. */
   readonly address: string | undefined
@@ -56,7 +57,8 @@ export class Wire implements Events {
   private lifetime = 0
   private heard = false
 
-  constructor(socket: Socket, options: ConnectionOptions, settings: Settings, owner: WireOwner) {
+  constructor(readable: Readable, options: ConnectionOptions, settings: Settings, owner: WireOwner) {
+    const { socket } = readable
     this.socket = socket
     this.address = socket.remoteAddress
     this.owner = owner
@@ -67,18 +69,22 @@ export class Wire implements Events {
     this.connection = new Connection(options, this)
     if (settings.handshakeInterval > 0)
       this.handshake = setTimeout(() => this.giveUp("the handshake took too long"), settings.handshakeInterval)
-    socket.on("data", (bytes: Buffer) => this.read(bytes))
     socket.on("end", () => this.noMore())
     socket.on("error", (error) => {
       this.error ??= error
     })
     socket.on("close", () => this.noMore())
+    readable.attach(this)
     this.flush()
   }
 
   // ------------------------------------------------------------- in
 
-  private read(bytes: Buffer): void {
+  place(): Buffer | undefined {
+    return this.connection.place()
+  }
+
+  read(bytes: Buffer): void {
     if (this.isOver) return
     this.heard = true
     if (this.lifetime > 0) this.life?.refresh()
@@ -110,9 +116,13 @@ export class Wire implements Events {
     if (this.progress === "stopped" && !this.isOver) this.goOn(this.connection.resume())
   }
 
+  // What is here of it already is not left behind, whatever room there is for it: less
+  // than was read at once.
   private noMore(): void {
     this.isEnded = true
+    if (this.isOver) return
     if (this.progress === "all") this.finish()
+    else if (this.progress === "stopped") this.goOn(this.connection.resume())
   }
 
   private fail(): void {
@@ -145,8 +155,6 @@ export class Wire implements Events {
       clearTimeout(timer)
       connection.end()
     })
-    socket.removeAllListeners("data")
-    socket.on("data", () => {})
     socket.resume()
     socket.end()
   }
@@ -167,13 +175,13 @@ export class Wire implements Events {
     this.owner.ready(peer)
   }
   message(message: Buffer[]): boolean {
-    return this.owner.message(message as unknown as Message)
+    return this.owner.message(message as unknown as Message) || this.isEnded
   }
   subscribe(topic: Buffer): boolean {
-    return this.owner.subscribed(topic, true)
+    return this.owner.subscribed(topic, true) || this.isEnded
   }
   cancel(topic: Buffer): boolean {
-    return this.owner.subscribed(topic, false)
+    return this.owner.subscribed(topic, false) || this.isEnded
   }
   zap(request: ZapRequest): void {
     this.owner.zap(request)

@@ -1,7 +1,7 @@
 /** What rules of several patterns have in common: each is one that a type of socket has, tried with a type of peer. */
 import { check, type Rule, same, type Trial } from "./rules.ts"
 import type { Driven, Driver } from "./subject.ts"
-import { command, greeting, message, property, type Wire } from "./wire.ts"
+import { command, commandBody, greeting, message, property, type Wire } from "./wire.ts"
 
 export const shake = async (wire: Wire, type: string, ...more: ReadonlyArray<Buffer>): Promise<void> => {
   wire.send(greeting(), command("READY", property("Socket-Type", type.toUpperCase()), ...more))
@@ -17,10 +17,10 @@ export const come = async ({ dial }: Trial, type: string, ...more: ReadonlyArray
   return wire
 }
 
-/** All that was sent before has been read. Nothing else is to come. */
+/** All that was sent before has been read. What else comes meanwhile is not looked at. */
 export const heard = async (wire: Wire): Promise<void> => {
   wire.send(command("PING", "\0\0", "heard"))
-  same((await wire.command("PONG")).toString("latin1"), "heard", "the context of PONG")
+  while (!(await wire.frame("PONG")).body.equals(commandBody("PONG", "heard"))) {}
 }
 
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
@@ -80,8 +80,10 @@ export const doesNotModifyOutgoing = (of: Of): Rule =>
       const driver = await trial.drive()
       const wire = await come(trial, of.peer)
       await heard(wire)
-      await sendOn(driver, ...odd)
-      same(await wire.message(), odd, "what came")
+      // An XSUB may refuse what an XPUB of libzmq would take for a subscription.
+      const frames = of.type === "xsub" ? odd.filter((frame) => frame === "" || frame > "\x01z") : odd
+      await sendOn(driver, ...frames)
+      same(await wire.message(), frames, "what came")
       await sendOn(driver, "")
       same(await wire.message(), [""], "what came")
     }
@@ -132,6 +134,9 @@ export const discardsForWhoLeft = (of: Of, head: ReadonlyArray<string> = []): Ru
   ruleOf(of, {
     level: "SHALL",
     rule: "destroy the queue of a peer that disconnects, and discard the messages in it",
+    ...(of.type === "pair"
+      ? { libzmq: "lets nobody else in before its application receives, and finds that the peer has left" }
+      : {}),
     run: async (trial) => {
       const driver = await trial.drive()
       const named = head.length === 0 ? [] : [property("Identity", head[0]!)]
@@ -146,7 +151,8 @@ export const discardsForWhoLeft = (of: Of, head: ReadonlyArray<string> = []): Ru
         const wire = await come(trial, of.peer, ...named).catch(() => undefined)
         if (wire === undefined) continue
         let isOver = false
-        const first = wire.message().finally(() => {
+        const first = wire.message().catch(() => undefined)
+        void first.then(() => {
           isOver = true
         })
         while (!isOver) {
@@ -154,7 +160,7 @@ export const discardsForWhoLeft = (of: Of, head: ReadonlyArray<string> = []): Ru
           await nextTurn()
         }
         // It came before the other had left.
-        const found = await first.catch(() => undefined)
+        const found = await first
         if (found === undefined) continue
         same(found, ["new"], "what the next peer got first")
         return
@@ -165,12 +171,13 @@ export const discardsForWhoLeft = (of: Of, head: ReadonlyArray<string> = []): Ru
 /** Two peers that both get messages. What comes first to each is read. */
 const warm = async (driver: Driver, wires: ReadonlyArray<Wire>): Promise<void> => {
   let waiting = wires.length
-  const firsts = wires.map((wire) => wire.message().finally(() => waiting--))
+  const firsts = Promise.all(wires.map((wire) => wire.message().then(() => waiting--)))
+  firsts.catch(() => {})
   while (waiting > 0) {
     await sendOn(driver, "warm")
     await nextTurn()
   }
-  await Promise.all(firsts)
+  await firsts
 }
 
 const afterWarm = async (wire: Wire): Promise<Array<string>> => {
@@ -207,6 +214,7 @@ export const leavesOutWhoIsFull = (of: Of): Rule =>
       const reading = (async () => {
         while ((await afterWarm(other))[0] !== "end") count++
       })()
+      reading.catch(() => {})
       for (let i = 0; i < 200; i++) await sendOn(driver, String(i), large)
       // One for each, if there should be room.
       await sendOn(driver, "end")

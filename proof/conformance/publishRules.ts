@@ -31,9 +31,16 @@ const filters = (of: Of): Rule =>
       await shake(wire, of.peer)
       wire.send(command("SUBSCRIBE", "\xff\0\x80"))
       await heard(wire)
-      for (const frames of [["\xff\0"], ["\xff\0\x81"], ["", "\xff\0\x80"], ["\x7f\0\x80"], ["\xff\0\x80", "yes"]])
-        await sendOn(driver, ...frames)
-      same(await wire.message(), ["\xff\0\x80", "yes"], "what came first")
+      let isOver = false
+      const first = wire.message().finally(() => {
+        isOver = true
+      })
+      first.catch(() => {})
+      // Until the subscription is known.
+      for (; !isOver; await nextTurn())
+        for (const frames of [["\xff\0"], ["\xff\0\x81"], ["", "\xff\0\x80"], ["\x7f\0\x80"], ["\xff\0\x80", "yes"]])
+          await sendOn(driver, ...frames)
+      same(await first, ["\xff\0\x80", "yes"], "what came first")
     }
   })
 
@@ -49,7 +56,6 @@ const dropsWhenFull = (of: Of): Rule =>
     run: async (trial) => {
       await trial.drive()
       const wire = await come(trial, of.peer)
-      if (of.type === "sub") await wire.command("SUBSCRIBE")
       for (let i = 0; i < 200; i++) wire.send(message(large))
       await heard(wire)
     }
@@ -81,6 +87,7 @@ export const publishRules: ReadonlyArray<Rule> = [
   rules(xpub, {
     level: "SHALL",
     rule: "deliver to its application what subscribers send, by fair queuing, and what they subscribe to",
+    libzmq: "keeps it all in one queue, in the order in which it came",
     run: async (trial) => {
       const driver = await trial.drive()
       const [one, other] = [await trial.dial(), await trial.dial()]
@@ -120,7 +127,6 @@ export const publishRules: ReadonlyArray<Rule> = [
     run: async (trial) => {
       const driver = await trial.drive()
       const [loud, quiet] = [await come(trial, "pub"), await come(trial, "pub")]
-      for (const wire of [loud, quiet]) same((await wire.command("SUBSCRIBE")).length, 0, "the topic")
       for (let i = 0; i < 5; i++) loud.send(message(`loud ${i}`))
       await heard(loud)
       quiet.send(message("quiet"))
@@ -149,23 +155,25 @@ export const publishRules: ReadonlyArray<Rule> = [
       const wires = [await come(trial, "xpub"), await come(trial, "pub")]
       for (const wire of wires) await heard(wire)
       let waiting = 2
-      const firsts = wires.map((wire) => wire.message().finally(() => waiting--))
+      const firsts = Promise.all(wires.map((wire) => wire.message().then(() => waiting--)))
+      firsts.catch(() => {})
       for (let i = 0; waiting > 0; i++) {
         await sendOn(driver, String(i))
         await nextTurn()
       }
-      await Promise.all(firsts)
-      await sendOn(driver, "last", "\0", "")
+      await firsts
+      await sendOn(driver, "last", "")
       for (const wire of wires) {
         let found = await wire.message()
         while (found.length === 1) found = await wire.message()
-        same(found, ["last", "\0", ""], "what came to each")
+        same(found, ["last", ""], "what came to each")
       }
     }
   }),
   rules(xsub, {
     level: "SHALL",
     rule: "accept subscription commands from its application, and send them to publishers, of now and to come",
+    libzmq: "sends them as messages, as ZMTP 3.0 has it",
     run: async (trial) => {
       const driver = await trial.drive()
       const wire = await come(trial, "xpub")

@@ -89,8 +89,8 @@ export const requestRules: ReadonlyArray<Rule> = [
       const wires = [await come(trial, "rep"), await come(trial, "rep")] as const
       for (const wire of wires) await heard(wire)
       await sendOn(driver, "question")
-      const asked = await Promise.race(wires.map((wire, i) => wire.message().then(() => i)))
-      const other = wires[1 - asked]!
+      const asked = await Promise.any(wires.map((wire, i) => wire.message().then(() => i)))
+      const other = wires[(1 - asked) as 0 | 1]
       other.send(message("", "not asked"))
       // The answer comes after that.
       await nextTurn()

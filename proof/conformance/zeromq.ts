@@ -62,20 +62,22 @@ const classes = {
   pair: zmq.Pair
 }
 
-const driverOf = (socket: zmq.Dealer): Driver => ({
-  send: (...frames) =>
-    socket.send(frames.map((frame) => Buffer.from(frame, "latin1"))).then(
-      (): Answer => "sent",
-      (error: { readonly code?: string }): Answer => (error.code === "EAGAIN" ? "full" : "wrong")
-    ),
-  receive: async () =>
-    "receive" in socket
-      ? socket.receive().then(
-          (message) => message.map((frame) => frame.toString("latin1")),
-          () => "wrong" as const
-        )
-      : "wrong"
-})
+const driverOf = (socket: zmq.Dealer, type: Driven): Driver => {
+  const receive: Driver["receive"] = () =>
+    socket.receive().then(
+      (message) => message.map((frame) => frame.toString("latin1")),
+      // zeromq.js says this where a message was there that libzmq has dropped.
+      (error: { readonly code?: string }) => (error.code === "EAGAIN" ? receive() : "wrong")
+    )
+  return {
+    send: (...frames) =>
+      socket.send(frames.map((frame) => Buffer.from(frame, "latin1"))).then(
+        (): Answer => "sent",
+        (error: { readonly code?: string }): Answer => (error.code === "EAGAIN" ? "full" : "wrong")
+      ),
+    receive: async () => (type === "push" || type === "pub" ? "wrong" : receive())
+  }
+}
 
 const start = async (spec: Spec): Promise<Running> => {
   await serveZap()
@@ -150,8 +152,8 @@ const start = async (spec: Spec): Promise<Running> => {
       if ("sendTimeout" in socket) socket.sendTimeout = 0
       if (spec.endpoint === undefined) await socket.bind(anywhere)
       else socket.connect(spec.endpoint)
-      if (type === "sub") (socket as unknown as zmq.Subscriber).subscribe()
-      return { ...stopping(socket, socket.lastEndpoint!), driver: driverOf(socket) }
+      if (type === "sub") (socket as unknown as zmq.Subscriber).subscribe("")
+      return { ...stopping(socket, socket.lastEndpoint!), driver: driverOf(socket, type) }
     }
   }
 }

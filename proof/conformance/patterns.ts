@@ -134,8 +134,8 @@ export const discardsForWhoLeft = (of: Of, head: ReadonlyArray<string> = []): Ru
   ruleOf(of, {
     level: "SHALL",
     rule: "destroy the queue of a peer that disconnects, and discard the messages in it",
-    ...(of.type === "pair"
-      ? { libzmq: "lets nobody else in before its application receives, and finds that the peer has left" }
+    ...(of.type === "pair" || of.type === "router"
+      ? { libzmq: "lets nobody else have its place before its application receives, and finds that the peer has left" }
       : {}),
     run: async (trial) => {
       const driver = await trial.drive()

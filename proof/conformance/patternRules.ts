@@ -96,6 +96,8 @@ export const patternRules: ReadonlyArray<Rule> = [
     level: "SHALL NOT",
     rule: "subscriptions are idempotent: two need two CANCELs",
     libzmq: "counts one for each peer, and has its own SUB send the first and the last alone",
+    zmtp: "counts one for each peer, as libzmq does",
+    isSlow: true,
     run: async ({ dial }) => {
       const wire = await dial()
       await shake(wire, "XSUB")

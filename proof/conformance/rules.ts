@@ -3,7 +3,7 @@
  * rule that a library is known to break says so, with how.
  */
 import type { Boxes } from "../../src/internal/zmtp/protocol/boxes.ts"
-import type { Kind, Spec } from "./subject.ts"
+import type { Driver, Kind, Spec } from "./subject.ts"
 import type { Listener, Wire } from "./wire.ts"
 
 export interface Trial {
@@ -13,11 +13,17 @@ export interface Trial {
   readonly accept: () => Promise<Wire>
   /** The connections of one subject, as it comes again. */
   readonly comesAgain: () => Promise<Listener>
+  /** A driven subject that is bound: `dial` it. */
+  readonly drive: () => Promise<Driver>
+  /** One that connects, made before anybody listens. */
+  readonly driveTo: (endpoint: string) => Promise<Driver>
+  /** Listens at an endpoint, until the rule was tried. */
+  readonly listen: (endpoint?: string) => Promise<Listener>
   readonly boxes: Boxes
 }
 
 export interface Rule {
-  readonly rfc: 23 | 24 | 26 | 28 | 29 | 37
+  readonly rfc: 23 | 24 | 26 | 28 | 29 | 30 | 31 | 37
   readonly section: string
   readonly level: "MUST" | "MUST NOT" | "SHALL" | "SHALL NOT" | "SHOULD" | "grammar"
   readonly rule: string
@@ -29,6 +35,8 @@ export interface Rule {
   readonly libzmq?: string
   /** How `src/internal/zmtp` breaks it, and why. */
   readonly zmtp?: string
+  /** To see that it is broken takes as long as to see that something does not come. */
+  readonly isSlow?: true
 }
 
 export const idOf = ({ rfc, rule, section }: Rule): string => `RFC ${rfc}, ${section}: ${rule}`

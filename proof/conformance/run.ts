@@ -1,5 +1,5 @@
 /**
- * `tsx proof/conformance/run.ts zeromq | zmtp | "program and its arguments" [words of rules]`: how the subjects of a
+ * `tsx proof/conformance/run.ts zeromq | zmtp | core | "program and its arguments" [words of rules]`: how the subjects of a
  * library keep the rules.
  */
 import { idOf } from "./rules.ts"
@@ -13,14 +13,16 @@ const library: Library =
   name === "zeromq"
     ? (await import("./zeromq.ts")).zeromq
     : name === "zmtp"
-      ? (await import("./zmtp.ts")).zmtpWith(boxes)
-      : programs(name)
+      ? (await import("./engine.ts")).engine
+      : name === "core"
+        ? (await import("./zmtp.ts")).coreWith(boxes)
+        : programs(name)
 
 const counts = { kept: 0, "known to be broken": 0, broken: 0, skipped: 0 }
 for (const rule of rules) {
   if (!idOf(rule).includes(words)) continue
   const result = await tryRule(rule, library, boxes)
-  const known = name === "zeromq" ? rule.libzmq : name === "zmtp" ? rule.zmtp : undefined
+  const known = name === "zeromq" ? rule.libzmq : name === "zmtp" || name === "core" ? rule.zmtp : undefined
   const verdict =
     result === undefined
       ? "skipped"

@@ -12,10 +12,37 @@ import { createInterface } from "node:readline"
  *   it is made, and then sends back what it receives.
  * - `sub`: a SUB that connects. It subscribes to `A`, and cancels that when it has received a message.
  * - `req`: a REQ that connects. It sends `hello` when it is made, and after each reply what was in it.
+ * - `driven push` and so on: a socket of this type that is told what to do, with high-water marks of 10. It connects
+ *   where there is an endpoint, and binds else. A ROUTER drops what it cannot route, a SUB subscribes to everything.
  */
-export type Kind = "echo" | "xpub" | "rep" | "dealer" | "sub" | "req"
+export type Kind = "echo" | "xpub" | "rep" | "dealer" | "sub" | "req" | `driven ${Driven}`
 
-export const kinds: ReadonlyArray<Kind> = ["echo", "xpub", "rep", "dealer", "sub", "req"]
+export const driven = ["req", "rep", "dealer", "router", "pub", "xpub", "sub", "xsub", "push", "pull", "pair"] as const
+
+export type Driven = (typeof driven)[number]
+
+export const kinds: ReadonlyArray<Kind> = [
+  "echo",
+  "xpub",
+  "rep",
+  "dealer",
+  "sub",
+  "req",
+  ...driven.map((type) => `driven ${type}` as const)
+]
+
+/** The high-water marks of what is driven. */
+export const mark = 10
+
+/** What a driven subject says of a message: that it took it, has no room, or may not send or receive now. */
+export type Answer = "sent" | "full" | "wrong"
+
+export interface Driver {
+  /** Never waits. Frames are octets, as Latin-1. */
+  readonly send: (...frames: ReadonlyArray<string>) => Promise<Answer>
+  /** Waits for a message. */
+  readonly receive: () => Promise<ReadonlyArray<string> | "wrong">
+}
 
 export interface Spec {
   readonly kind: Kind
@@ -31,6 +58,8 @@ export interface Running {
   /** Where it is bound. */
   readonly endpoint: string
   readonly stop: () => Promise<void>
+  /** Of a driven subject. */
+  readonly driver?: Driver
 }
 
 export interface Library {
@@ -54,22 +83,31 @@ export const keys = {
 export const programs = (program: string): Library => ({
   kinds,
   start: async ({ endpoint = "", kind, mechanism, refuses }) => {
-    const child = spawn(`${program} ${kind} ${mechanism} ${refuses === true ? "refuses" : "accepts"} '${endpoint}'`, {
+    const child = spawn(`${program} '${kind}' ${mechanism} ${refuses === true ? "refuses" : "accepts"} '${endpoint}'`, {
       shell: true,
       stdio: ["pipe", "pipe", "inherit"],
       detached: true
+    })
+    const answers: Array<(line: string) => void> = []
+    let isBound = (_: string): void => {}
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      if (line.startsWith("bound ")) isBound(line.slice(6).trim())
+      else answers.shift()?.(line)
     })
     const bound =
       endpoint !== ""
         ? endpoint
         : await new Promise<string>((resolve, reject) => {
-            createInterface({ input: child.stdout }).on("line", (line) => {
-              if (line.startsWith("bound ")) resolve(line.slice(6).trim())
-            })
+            isBound = resolve
             child.on("exit", () => reject(new Error(`${program} ${kind} ended`)))
           })
+    const ask = async (line: string) => {
+      child.stdin.write(`${line}\n`)
+      return JSON.parse(await new Promise<string>((resolve) => answers.push(resolve)))
+    }
     return {
       endpoint: bound,
+      driver: { send: (...frames) => ask(`send ${JSON.stringify(frames)}`), receive: () => ask("receive") },
       stop: async () => {
         if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
       }

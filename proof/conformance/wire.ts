@@ -49,6 +49,14 @@ export class Wire {
     this.socket.destroy()
   }
 
+  /** Reads nothing more, until it reads again. */
+  pause(): void {
+    this.socket.pause()
+  }
+  readOn(): void {
+    this.socket.resume()
+  }
+
   /** So many octets. Fails if the connection ends before. */
   async read(count: number, what: string): Promise<Buffer> {
     await this.when(() => this.bytes.length >= count || this.hasEnded, `${count} octets of ${what}`)
@@ -141,10 +149,11 @@ export class Listener {
     })
   }
 
-  static open(): Promise<Listener> {
+  /** At a port that is free, or at the one of an endpoint. */
+  static open(endpoint = "tcp://127.0.0.1:0"): Promise<Listener> {
     return new Promise((resolve) => {
       const server = createServer()
-      server.listen(0, "127.0.0.1", () => {
+      server.listen(Number(new URL(endpoint.replace(/^tcp:/, "http:")).port || 0), "127.0.0.1", () => {
         const { port } = server.address() as { readonly port: number }
         resolve(new Listener(server, `tcp://127.0.0.1:${port}`))
       })

@@ -1,6 +1,17 @@
 /** The subjects on libzmq, by way of zeromq.js. */
 import * as zmq from "zeromq"
-import { credentials, keys, kinds, type Library, type Running, type Spec } from "./subject.ts"
+import {
+  type Answer,
+  credentials,
+  type Driven,
+  type Driver,
+  keys,
+  kinds,
+  type Library,
+  mark,
+  type Running,
+  type Spec
+} from "./subject.ts"
 
 let zap: zmq.Reply | undefined
 
@@ -35,6 +46,37 @@ const security = ({ endpoint, mechanism, refuses }: Spec): zmq.SocketOptions<zmq
 const quietly = (run: () => Promise<void>): void => {
   // A receive fails when the socket is closed.
   run().catch(() => {})
+}
+
+const classes = {
+  req: zmq.Request,
+  rep: zmq.Reply,
+  dealer: zmq.Dealer,
+  router: zmq.Router,
+  pub: zmq.Publisher,
+  xpub: zmq.XPublisher,
+  sub: zmq.Subscriber,
+  xsub: zmq.XSubscriber,
+  push: zmq.Push,
+  pull: zmq.Pull,
+  pair: zmq.Pair
+}
+
+const driverOf = (socket: zmq.Dealer, type: Driven): Driver => {
+  const receive: Driver["receive"] = () =>
+    socket.receive().then(
+      (message) => message.map((frame) => frame.toString("latin1")),
+      // zeromq.js says this where a message was there that libzmq has dropped.
+      (error: { readonly code?: string }) => (error.code === "EAGAIN" ? receive() : "wrong")
+    )
+  return {
+    send: (...frames) =>
+      socket.send(frames.map((frame) => Buffer.from(frame, "latin1"))).then(
+        (): Answer => "sent",
+        (error: { readonly code?: string }): Answer => (error.code === "EAGAIN" ? "full" : "wrong")
+      ),
+    receive: async () => (type === "push" || type === "pub" ? "wrong" : receive())
+  }
 }
 
 const start = async (spec: Spec): Promise<Running> => {
@@ -100,6 +142,18 @@ const start = async (spec: Spec): Promise<Running> => {
           await req.send(message)
       })
       return stopping(req, spec.endpoint!)
+    }
+    default: {
+      const type = spec.kind.slice(7) as Driven
+      const Class = classes[type] as unknown as typeof zmq.Dealer
+      const socket = new Class(options)
+      if ("sendHighWaterMark" in socket) socket.sendHighWaterMark = mark
+      if ("receiveHighWaterMark" in socket) socket.receiveHighWaterMark = mark
+      if ("sendTimeout" in socket) socket.sendTimeout = 0
+      if (spec.endpoint === undefined) await socket.bind(anywhere)
+      else socket.connect(spec.endpoint)
+      if (type === "sub") (socket as unknown as zmq.Subscriber).subscribe("")
+      return { ...stopping(socket, socket.lastEndpoint!), driver: driverOf(socket, type) }
     }
   }
 }

@@ -126,7 +126,7 @@ const handlersOf = ({ kind }: Spec): readonly [Local, () => Handlers] => {
   }
 }
 
-export const zmtpWith = (boxes: Boxes): Library => ({
+export const coreWith = (boxes: Boxes): Library => ({
   kinds: ["echo", "dealer", "sub"],
   start: (spec) => {
     const [local, handlers] = handlersOf(spec)

@@ -48,6 +48,8 @@ export class Pub extends Pattern {
   override detached(pipe: Pipe): void {
     this.topics.removeAll(pipe, (topic) => this.news(pipe, topic, false))
     this.core.tellPeers()
+    // It may be who had no room.
+    if (this.core.settings.noDrop) this.core.tellRoom("")
   }
 
   override subscribed(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
@@ -104,6 +106,7 @@ export class Pub extends Pattern {
   }
 
   isOpen(): boolean {
+    if (this.core.settings.noDrop) for (const pipe of this.core.pipes) if (pipe.wasFull) return false
     return true
   }
 }

@@ -17,6 +17,7 @@ import { many } from "./many.ts"
 import { proxy } from "./proxy.ts"
 import { receive } from "./receive.ts"
 import { request } from "./request.ts"
+import { rpc } from "./rpc.ts"
 import { scaling } from "./scaling.ts"
 import { send } from "./send.ts"
 import { judge, type Verdict } from "./targets.ts"
@@ -25,6 +26,7 @@ const groups: Readonly<Record<string, () => Array<Workload>>> = {
   receive,
   send,
   request,
+  rpc,
   proxy,
   many,
   lifecycle,

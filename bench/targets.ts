@@ -81,6 +81,17 @@ const targets: ReadonlyArray<Comparison> = [
     metric,
     atMost: metric === "median" ? 1.1 : 1.3
   })),
+  fast("64 calls of RPC in flight", "64 RPCs in flight", "effect-zmq", "Effect's TCP", 1),
+  fast("a stream of RPC, single elements", "a stream of RPC in chunks of 1", "effect-zmq", "Effect's TCP", 2),
+  fast("a stream of RPC, chunks of 100", "a stream of RPC in chunks of 100", "effect-zmq", "Effect's TCP", 1.2),
+  {
+    what: "processor time of a call of RPC, 64 in flight, against Effect's TCP",
+    workload: "64 RPCs in flight",
+    contender: "effect-zmq",
+    baseline: "Effect's TCP",
+    metric: "processor time",
+    atMost: 1
+  },
   fast("`Proxy.make`, a backlog of 16 B", "a proxy with a backlog of 16 B", "Proxy.make", "for await, send()", 1.3),
   {
     what: "a round trip through `Proxy.queue`, against for await, send()",

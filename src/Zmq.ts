@@ -55,8 +55,9 @@ import type {
   ServeAs
 } from "./Handlers.ts"
 import { callable } from "./internal/callable.ts"
-import type { SocketType } from "./internal/socket/options.ts"
+import { isInside, provided } from "./internal/socket/nearest.ts"
 import * as sockets from "./internal/socket/sockets.ts"
+import type { SocketType } from "./internal/socketTypes.ts"
 import type { Message, Outgoing, Peer } from "./Message.ts"
 import type { SocketEvent } from "./SocketEvent.ts"
 import type * as Options from "./SocketOptions.ts"
@@ -77,7 +78,7 @@ import type {
 import { InvalidState } from "./ZmqError.ts"
 
 export * from "./Handlers.ts"
-export type { SocketType } from "./internal/socket/options.ts"
+export type { SocketType } from "./internal/socketTypes.ts"
 export * from "./Message.ts"
 export * from "./SocketEvent.ts"
 export * from "./SocketOptions.ts"
@@ -886,8 +887,13 @@ const withTheirOwn: ReadonlySet<SocketType> = new Set<SocketType>(["server", "ra
 
 const byRoutingId: ReadonlySet<SocketType> = new Set<SocketType>(["router", "rawStream"])
 
-const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<S>> => {
-  const all: Map<string, unknown> = new Map([[Socket.key, socket]])
+const keys = [Socket, ...Object.values(services), PeerSender].map(({ key }) => key)
+
+const contextOf = <S extends Socket>(
+  socket: S,
+  around: EffectContext.Context<never>
+): EffectContext.Context<Services<S>> => {
+  const all = new Map<string, unknown>([[Socket.key, socket], provided(socket, around, keys)])
   if (withTheirOwn.has(socket.type)) return EffectContext.makeUnsafe(all)
   for (const [operation, service] of Object.entries(services)) {
     if (!(operation in socket)) continue
@@ -898,12 +904,13 @@ const contextOf = <S extends Socket>(socket: S): EffectContext.Context<Services<
   return EffectContext.makeUnsafe(all)
 }
 
-// Of two layers the last would be the socket, whichever of them the program means.
+// Of two layers side by side the last would be the socket, whichever of them the program means.
 const theSocket: Effect.Effect<Socket, never, Socket> = Effect.contextWith((context: EffectContext.Context<Socket>) => {
   const socket = EffectContext.get(context, Socket)
-  for (const { key } of [...Object.values(services), PeerSender]) {
+  for (const key of keys) {
     const other = context.mapUnsafe.get(key) as Partial<Socket> | undefined
     if (other === undefined || other === socket || other.type === undefined) continue
+    if (isInside(context, socket, other)) continue
     return Effect.die(
       new InvalidState({
         operation: "Socket",
@@ -934,8 +941,10 @@ export type Services<S extends Socket> =
  *
  * Of two layers of sockets in one program each provides what it can do. Where both
  * can do the same, the last one does it, as with all services of Effect. What every
- * socket has (`Zmq.bind`, `Zmq.endpoints`, `Zmq.status` …) dies with `InvalidState`
- * then, as it would not be clear which is meant: use names of your own.
+ * socket has (`Zmq.bind`, `Zmq.endpoints`, `Zmq.status` …) is that of the one that is
+ * provided nearest, by an `Effect.provide` inside that of the other. Of two that are
+ * provided together (`Layer.merge`, `Layer.provideMerge`) it dies with `InvalidState`,
+ * as it would not be clear which is meant: use names of your own.
  *
  * **Example** (A socket of your own name)
  *
@@ -953,7 +962,10 @@ export type Services<S extends Socket> =
  */
 export const layer = <S extends Socket, E, R>(
   open: Effect.Effect<S, E, R>
-): Layer.Layer<Services<S>, E, Exclude<R, Scope.Scope>> => Layer.effectContext(Effect.map(open, contextOf))
+): Layer.Layer<Services<S>, E, Exclude<R, Scope.Scope>> =>
+  Layer.effectContext(
+    Effect.contextWith((around: EffectContext.Context<R>) => Effect.map(open, (socket) => contextOf(socket, around)))
+  )
 
 // -----------------------------------------------------------------------------
 // accessors

@@ -1,6 +1,10 @@
 /** Sockets that nobody calls are attended to: now and then, and soon when there is news. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
+import { Effect, Scope } from "effect"
+import { Zmq } from "effect-zmq"
 import { attendTo, leave, soon } from "../src/internal/zeromq/attend.ts"
+import { partsOf } from "./support/engine.ts"
+import { boundTo, freshEndpoint, until } from "./support/sockets.ts"
 
 describe("a socket that nobody calls", () => {
   beforeEach(() => void vi.useFakeTimers())
@@ -65,3 +69,36 @@ describe("a socket that nobody calls", () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 })
+
+it.live(
+  "A socket that nobody calls is attended to in the moment in which another meets it at an inproc name, or parts",
+  () =>
+    Effect.gen(function* () {
+      const pull = yield* Zmq.pull({ bind: freshEndpoint("inproc") })
+      const push = yield* Zmq.push()
+      const attended = vi.spyOn(partsOf(pull).native, "attend")
+      const endpoint = boundTo(pull)
+      const scope = yield* Scope.make()
+      // In one task, so that no timer comes between.
+      Effect.runSync(Scope.provide(push.connect(endpoint), scope))
+      expect(attended).toHaveBeenCalled()
+      attended.mockClear()
+      Effect.runSync(push.disconnect(endpoint))
+      expect(attended).toHaveBeenCalled()
+    })
+)
+
+it.live("A ROUTER lets a peer of this thread that comes back take over from itself, and after a moment nobody", () =>
+  Effect.gen(function* () {
+    const router = yield* Zmq.router({ bind: freshEndpoint("inproc") })
+    const set = vi.spyOn(partsOf(router).native, "set")
+    const handover = () => set.mock.calls.flatMap(([{ option, value }]) => (option === "handover" ? [value] : []))
+    const dealer = yield* Zmq.dealer({ routingId: "ann" })
+    for (const _ of [1, 2]) {
+      yield* Effect.scoped(dealer.connect(boundTo(router)))
+    }
+    expect(handover()).toEqual([true])
+    yield* until(Effect.sync(() => handover().length === 2))
+    expect(handover()).toEqual([true, false])
+  })
+)

@@ -140,6 +140,13 @@ const exactlyOnce: { readonly [name: string]: Consumer } = {
     loop(one, (recv) => Effect.andThen(work(40), Effect.raceFirst(Effect.andThen(work(40), recv), Effect.never))),
   "work before and after it, in a span": (one) =>
     loop(one, (recv) => Effect.andThen(work(40), Effect.withSpan(recv, "recv"))),
+  recvWithPeer: (one) =>
+    Effect.gen(function* () {
+      while (true) {
+        const [message] = yield* one.socket.recvWithPeer
+        one.handle(message.toString())
+      }
+    }),
   tryRecv: (one) =>
     Effect.gen(function* () {
       while (true) {

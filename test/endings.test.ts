@@ -3,7 +3,7 @@
  * message, interrupted or not; each message is settled or goes back.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, Schedule, Scope } from "effect"
 import { Draft, Zmq } from "effect-zmq"
 import type { Message } from "../src/Message.ts"
 import {
@@ -480,6 +480,41 @@ describe("A run", () => {
     })
   )
 })
+
+// The worker that is started for the second try has its message before its fiber is known.
+it.live("A run that is interrupted while it starts a handler waits for that", () =>
+  Effect.promise(async () => {
+    const { port, socket } = openNow(Zmq.pull())
+    const gate = gates()
+    const settled: Array<string> = []
+    let tries = 0
+    const run: Run = Effect.runFork(
+      socket.runForEach(
+        ([body]) => {
+          if (++tries === 1) return Effect.fail("again")
+          run.interruptUnsafe()
+          return Effect.uninterruptible(
+            Effect.andThen(
+              gate.wait(`${body}`),
+              Effect.sync(() => settled.push(`${body}`))
+            )
+          )
+        },
+        { retry: Schedule.spaced("1 millis"), orElse: () => Effect.die("given up") }
+      )
+    )
+    port.arrive("0")
+    expect(await turnsUntil(() => gate.waiting.size > 0)).toBe(true)
+    port.arrive("1")
+    await turns(5)
+    expect(run.pollUnsafe()).toBeUndefined()
+    expect(socket.stats.putBack).toBe(0)
+    gate.open("0")
+    expect(await turnsUntil(() => run.pollUnsafe() !== undefined)).toBe(true)
+    expect({ outcome: outcome(run), settled, tries }).toEqual({ outcome: "interrupted", settled: ["0"], tries: 2 })
+    expect((await Effect.runPromise(socket.drain)).map(String)).toEqual(["1"])
+  })
+)
 
 it.live("A run whose handler fails at once begins no other", () =>
   Effect.gen(function* () {

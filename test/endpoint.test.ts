@@ -5,7 +5,9 @@ import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import { afterAll, describe, expect, it } from "vitest"
-import { checkBind, checkConnect, faultOf, hostToResolve } from "../src/internal/socket/endpoint.ts"
+import { hostToResolve } from "../src/internal/endpoint.ts"
+import { checkBind, checkConnect } from "../src/internal/socket/endpointCheck.ts"
+import { faultOf } from "../src/internal/socket/endpointError.ts"
 import { ofBinding } from "./support/byEngine.ts"
 import { nodeArguments, runCommand } from "./support/child.ts"
 
@@ -192,19 +194,27 @@ it.each([
   ["ws://example.org:5555/path", "example.org"],
   ["ws://example.org:5555/a/b", "example.org"],
   ["ws://127.0.0.1:5555/path", undefined],
-  ["ws://eth0:0;example.org:5555", undefined],
   ["tcp://127.0.0.1:5555", undefined],
   ["tcp://eth0:0;127.0.0.1:5555", undefined],
   ["tcp://[::1]:5555", undefined],
   ["tcp://[fe80::1%eth0]:5555", undefined],
   ["tcp://::1:5555", undefined],
-  ["tcp://example.org:99999", undefined],
   ["ipc://example.org:5555", undefined],
   ["inproc://example.org:5555", undefined],
   ["nonsense", undefined]
 ])("the host to resolve in %s is %s", (endpoint, host) => {
   expect(hostToResolve(endpoint)).toBe(host)
 })
+
+it.each(["tcp://example.org:99999", "ws://eth0:0;example.org:5555"])(
+  "%s names no host that could be found",
+  (endpoint) => {
+    const { advice, reason } = faultOf("connect", endpoint, Object.assign(new Error(), { code: "ENOTFOUND" }))
+    expect(reason).toBe("HostNotFound")
+    expect(advice).not.toContain("example.org")
+    expect(faultOf("connect", "tcp://example.org:1", { code: "ENOTFOUND" }).advice).toContain("example.org")
+  }
+)
 
 it.each([
   ["bind", "tcp://127.0.0.1:5555", "EADDRINUSE", "AddressInUse"],

@@ -2,11 +2,12 @@
 import { execFile, spawnSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { promisify } from "node:util"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import { expect, it } from "vitest"
 import { effectZmq, type OpenJobs } from "../examples/demo/jobs.ts"
 import { storm } from "../examples/demo/storm.ts"
 import { nodeOptions } from "./support/child.ts"
+import { hasPostgres, missingPostgres, postgres } from "./support/postgres.ts"
 
 const folder = new URL("../examples/", import.meta.url).pathname
 
@@ -20,8 +21,8 @@ const run = async (file: string, env: NodeJS.ProcessEnv = {}): Promise<Array<str
   return stdout.trimEnd().split("\n")
 }
 
-// In order. A text stands for a line, a pattern for one that may vary.
-const expected: Record<string, ReadonlyArray<string | RegExp>> = {
+// In order. A text stands for a line, a pattern for one that may vary, and one without a list for all lines.
+const expected: Record<string, ReadonlyArray<string | RegExp> | RegExp> = {
   "first-program.ts": ["received: hello"],
   "push-pull.ts": ["the sum of the first 30 squares is 9455"],
   "pub-sub.ts": ["weather.oslo: 18 degrees", "weather.oslo: 21 degrees", "weather.oslo: 17 degrees"],
@@ -62,16 +63,20 @@ const expected: Record<string, ReadonlyArray<string | RegExp>> = {
   ],
   "testing.ts": ["the client got 42, and asked at 0, 1.5, 4", "the worker gave up to paint it, and tried at 0, 1, 3"],
   "market-data.ts": ["early: ACME 10/11, number 1", "late: ACME 12/13, number 2"],
-  "batches.ts": ["2000 rows, in batches"],
+  "batches.ts": ["2000 rows, in batches; 1 came twice"],
   "python-client.ts": ['{"_tag": "Quotient", "value": 3.5}', '{"_tag": "DivisionByZero"}', '{"_tag": "BadRequest"}'],
   "contexts.ts": ["two of left; 1 left", "two of right; 1 left", "left: 35 bytes", "right: 38 bytes"],
-  "traces.ts": [
-    "total: 30",
-    "gateway: asked by nobody, in the same trace",
-    "shop: asked by gateway, in the same trace",
-    "worker: asked by shop, in the same trace"
-  ],
+  "traces.ts": new RegExp(
+    [
+      "^total: 30",
+      "gateway/order began trace ([0-9a-f]{32})",
+      "shop/answer, asked by gateway/order, is in trace \\1",
+      "worker/pack, asked by shop/answer, is in trace \\1$"
+    ].join("\n")
+  ),
+  "devtools.ts": ["load, within page", "render, within page", "page, within nobody"],
   "readiness.ts": ["503 connecting", "200 all there", "503 connecting"],
+  "rpc.ts": ["ann", "no user 2", "the sum is 5050", "served by one", "served by two", "served by two"],
   "events.ts": [
     "heard: weather.oslo 21 degrees",
     "station: listening",
@@ -125,25 +130,49 @@ it("those by task have less than 60 lines, and a comment on top", () => {
 })
 
 const python = "/usr/bin/python3"
-const hasPython = spawnSync(python, ["-c", "import zmq"]).status === 0
-const missing = `${python} cannot import zmq: install the package python3-zmq`
 
-it("PyZMQ is there for an example, or this is not CI", () => {
-  expect(hasPython || process.env.CI !== "true", missing).toBe(true)
+/** What an example needs of the machine, and what it is run with. */
+interface Needs {
+  readonly isThere?: boolean
+  readonly missing?: string
+  readonly env?: Effect.Effect<NodeJS.ProcessEnv, never, Scope.Scope>
+}
+const needs: Record<string, Needs> = {
+  "python-client.ts": {
+    isThere: spawnSync(python, ["-c", "import zmq"]).status === 0,
+    missing: `${python} cannot import zmq: install the package python3-zmq`
+  },
+  "batches.ts": {
+    isThere: hasPostgres,
+    missing: missingPostgres,
+    env: Effect.map(postgres, (url) => ({ DATABASE_URL: url }))
+  },
+  // zeromq.js warns of drafts.
+  "draft.ts": { env: Effect.succeed({ NODE_NO_WARNINGS: "1" }) }
+}
+
+it("what the examples need is there, or this is not CI", () => {
+  const missing = Object.values(needs).flatMap(({ isThere, missing }) => (isThere === false ? [missing] : []))
+  expect(process.env.CI === "true" ? missing : []).toEqual([])
 })
 
 for (const [file, lines] of Object.entries(expected)) {
-  const skipped = file === "python-client.ts" && !hasPython
-  const name = skipped ? `examples/${file} (${missing})` : `examples/${file}`
-  it.skipIf(skipped)(name, { timeout: 60_000, retry: 0 }, async () => {
-    // zeromq.js warns of drafts.
-    const printed = await run(file, file === "draft.ts" ? { NODE_NO_WARNINGS: "1" } : {})
-    expect(printed).toHaveLength(lines.length)
-    lines.forEach((line, i) => {
-      if (typeof line === "string") expect(printed[i]).toBe(line)
-      else expect(printed[i]).toMatch(line)
-    })
-  })
+  const { env = Effect.succeed({}), isThere = true, missing } = needs[file] ?? {}
+  it.skipIf(!isThere)(
+    isThere ? `examples/${file}` : `examples/${file} (${missing})`,
+    { timeout: 60_000, retry: 0 },
+    async () => {
+      const printed = await Effect.runPromise(
+        Effect.scoped(Effect.flatMap(env, (env) => Effect.promise(() => run(file, env))))
+      )
+      if (lines instanceof RegExp) return expect(printed.join("\n")).toMatch(lines)
+      expect(printed).toHaveLength(lines.length)
+      lines.forEach((line, i) => {
+        if (typeof line === "string") expect(printed[i]).toBe(line)
+        else expect(printed[i]).toMatch(line)
+      })
+    }
+  )
 }
 
 it("examples/demo.ts, with fewer messages, loses none of them", { timeout: 60_000 }, async () => {

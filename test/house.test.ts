@@ -80,6 +80,14 @@ describe("the house", () => {
     ])
   })
 
+  it("has one door to the engine on ZMTP, in which the protocol knows nothing else", () => {
+    const into = imports.filter(({ from, to }) => roomOf(to) === "zmtp" && roomOf(from) !== "zmtp")
+    expect(into.map(said)).toEqual(["Engine.ts imports internal/zmtp/engine.ts"])
+    const protocol = "internal/zmtp/protocol/"
+    const out = imports.filter(({ from, to }) => from.startsWith(protocol) && !to.startsWith(protocol))
+    expect(out.map(said)).toEqual(["internal/zmtp/protocol/curve.ts imports node:crypto"])
+  })
+
   it("has nothing elsewhere that is there because of how zeromq.js has to be asked", () => {
     const terms = /receiveBurst|receivesAtOnce|recheck|attend|onReturned|scavenge|ZMQ_EVENTS|notification/
     const speaking = files
@@ -99,14 +107,46 @@ describe("the house", () => {
     expect(imports.filter(({ from, typesAlone }) => from === "internal/engine.ts" && !typesAlone)).toEqual([])
   })
 
-  it("has an engine that knows of the rooms above it no more than options and endpoints", () => {
-    const up = imports
-      .filter(({ from, to }) => roomOf(from) === "zeromq" && to.startsWith(internal))
-      .filter(({ to }) => roomOf(to) !== undefined && roomOf(to) !== "zeromq")
-    expect([...new Set(up.map(({ to }) => to))].sort()).toEqual([
-      "internal/socket/endpoint.ts",
-      "internal/socket/options.ts"
-    ])
+  // Each room with those that it may come into; beside them lies what is for all.
+  const doors: { readonly [room: string]: ReadonlyArray<string> } = {
+    codec: ["receive", "send"],
+    draft: ["codec", "receive", "send", "socket"],
+    proxy: ["receive", "send", "socket"],
+    receive: ["send"],
+    request: ["codec", "receive", "send"],
+    rpc: ["receive", "send", "socket"],
+    security: [],
+    send: [],
+    socket: ["codec", "receive", "request", "security", "send"],
+    socketServer: ["socket"],
+    zap: ["security", "socket"],
+    // An engine knows none of the rooms above it.
+    zeromq: [],
+    zmtp: ["security"]
+  }
+
+  it("has rooms that come into no others than they have a door to", () => {
+    const rooms = imports.filter(({ from, to }) => roomOf(to) !== undefined && roomOf(from) !== undefined)
+    const wrong = rooms.filter(({ from, to }) => {
+      const [room, other] = [roomOf(from)!, roomOf(to)!]
+      return room !== other && !doors[room]?.includes(other)
+    })
+    expect(wrong.map(said)).toEqual([])
+    // And no door that nobody uses.
+    for (const [room, others] of Object.entries(doors)) {
+      const used = new Set(rooms.filter(({ from }) => roomOf(from) === room).map(({ to }) => roomOf(to)))
+      expect([room, ...others.filter((other) => !used.has(other))]).toEqual([room])
+    }
+    // They are no circle, not even of types.
+    const below = (room: string): ReadonlyArray<string> => doors[room]!.flatMap((other) => [other, ...below(other)])
+    for (const room of Object.keys(doors)) expect(below(room)).not.toContain(room)
+  })
+
+  it("has beside the rooms nothing that knows one of them, but for the engine that is the default", () => {
+    const into = imports.filter(
+      ({ from, to }) => from.startsWith(internal) && roomOf(from) === undefined && roomOf(to) !== undefined
+    )
+    expect(into.map(said)).toEqual(["internal/currentEngine.ts imports internal/zeromq/engine.ts"])
   })
 
   // The public modules whose types a room has, beside the models that all share.
@@ -117,11 +157,14 @@ describe("the house", () => {
     proxy: ["Proxy.ts"],
     receive: [],
     request: [],
+    rpc: ["Rpc.ts", "Zmq.ts"],
     security: ["Curve.ts", "Null.ts", "Plain.ts", "Z85.ts"],
     send: [],
+    socketServer: ["SocketServer.ts", "Zmq.ts"],
     socket: ["SocketOptions.ts", "Stats.ts", "Status.ts", "Zmq.ts", "ZmqContext.ts"],
     zap: ["Zap.ts"],
-    zeromq: []
+    zeromq: [],
+    zmtp: []
   }
 
   it("has rooms with names", () => {

@@ -1,11 +1,20 @@
 /**
- * Requests over a DEALER whose peer sends other messages as well, or tries to
- * answer what it was not asked.
+ * Requests whose peer sends other messages as well, tries to
+ * answer what it was not asked, or answers what was given up.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Logger } from "effect"
+import { Cause, Effect, Exit, Fiber, Logger } from "effect"
 import { Zmq } from "effect-zmq"
-import { floor, messageOf, openScripted, outcome, type ScriptedSocket, turns, turnsUntil } from "./support/scripted.ts"
+import {
+  floor,
+  messageOf,
+  openNow,
+  openScripted,
+  outcome,
+  type ScriptedSocket,
+  turns,
+  turnsUntil
+} from "./support/scripted.ts"
 import { numbers, texts } from "./support/sockets.ts"
 
 const untilSo = (done: () => boolean) =>
@@ -236,3 +245,20 @@ describe("A request", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+it.live("A reply that was on its way when its request was given up is not taken for that of the next", () =>
+  Effect.promise(async () => {
+    const { port, socket } = openNow(Zmq.req())
+    const first = Effect.runFork(socket.request("first"))
+    expect(await turnsUntil(() => port.sent.length === 1 && port.isReceiving)).toBe(true)
+    // All in one task: libzmq has handed it over, and nobody has it yet.
+    port.arrive("re first")
+    first.interruptUnsafe()
+    const second = Effect.runFork(Effect.map(socket.request("second"), texts))
+    await turns(3)
+    expect(port.sent).toEqual(["first", "second"])
+    port.arrive("re second")
+    expect(await turnsUntil(() => second.pollUnsafe() !== undefined)).toBe(true)
+    expect(second.pollUnsafe()).toEqual(Exit.succeed(["re second"]))
+  })
+)

@@ -70,6 +70,10 @@ type Storm = (pull: Zmq.Pull, handled: (text: string) => void) => Effect.Effect<
 const consumers: ReadonlyArray<readonly [name: string, consumer: Storm]> = [
   ["recv", (pull, handled) => Effect.forever(Effect.map(pull.recvString, handled))],
   [
+    "recvWithPeer",
+    (pull, handled) => Effect.forever(Effect.map(pull.recvWithPeer, ([[frame]]) => handled(`${frame}`)))
+  ],
+  [
     "timeout",
     (pull, handled) =>
       Effect.forever(Effect.map(Effect.timeoutOption(pull.recvString, "1 millis"), Option.map(handled)))

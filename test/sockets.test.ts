@@ -1061,6 +1061,45 @@ describe("layer and accessors", () => {
     })
   )
 
+  it.effect("of a socket that is provided inside another are its own", () =>
+    Effect.gen(function* () {
+      const [outer, inner, third] = [freshEndpoint("inproc"), freshEndpoint("inproc"), freshEndpoint("inproc")]
+      const pull = Zmq.layer(Zmq.pull({ bind: outer }))
+      const push = Zmq.layer(Zmq.push({ bind: inner }))
+      const sub = Zmq.layer(Zmq.sub({ bind: third, subscribe: [] }))
+      const die = Effect.catchDefect(Zmq.endpoints, (defect) => Effect.succeed((defect as { _tag: string })._tag))
+      const within = <A, E, R, S, E2, R2>(program: Effect.Effect<A, E, R>, layer: Layer.Layer<S, E2, R2>) =>
+        Effect.gen(function* () {
+          const before = yield* die
+          const inside = yield* program.pipe(Effect.provide(layer))
+          // And after it those of the outer one, as before.
+          return [before, inside, yield* die]
+        })
+      // One in another, however deep, and each of them is both.
+      const endpoints = Effect.map(
+        Effect.all([die, Effect.map(Zmq.status, ({ endpoints }) => endpoints[0]?.endpoint)]),
+        String
+      )
+      expect(yield* within(endpoints, push).pipe(Effect.provide(pull))).toEqual([[outer], `${inner},${inner}`, [outer]])
+      expect(yield* within(within(endpoints, sub), push).pipe(Effect.provide(pull))).toEqual([
+        [outer],
+        [[inner], `${third},${third}`, [inner]],
+        [outer]
+      ])
+      // Two that are provided together are not clear, also where one is made from the other; one inside them is.
+      for (const two of [Layer.merge(push, pull), Layer.provideMerge(push, pull), Layer.provideMerge(pull, push)]) {
+        expect(yield* within(die, sub).pipe(Effect.provide(two))).toEqual(["InvalidState", [third], "InvalidState"])
+        expect(yield* within(die, two).pipe(Effect.provide(sub))).toEqual([[third], "InvalidState", [third]])
+      }
+      // What only the outer one can do, it does.
+      const both = Effect.gen(function* () {
+        expect((yield* Zmq.Receiver as never as Effect.Effect<Zmq.Pull>).endpoints).toEqual([outer])
+        expect((yield* Zmq.Sender as never as Effect.Effect<Zmq.Push>).endpoints).toEqual([inner])
+      })
+      yield* both.pipe(Effect.provide(push), Effect.provide(pull))
+    })
+  )
+
   const asked = freshEndpoint("inproc")
   it.layer(Zmq.layer(Zmq.dealer({ connect: asked })))("on a Requester", (it) => {
     it.effect("request, and serve on a Responder", () =>
@@ -1113,7 +1152,7 @@ describe("layer and accessors", () => {
       ]
       for (const [socket, names] of opened) {
         const context = yield* Effect.scoped(Layer.build(Zmq.layer(Effect.succeed(socket))))
-        const provided = [...context.mapUnsafe.keys()].filter((key) => key.startsWith("effect-zmq/"))
+        const provided = [...context.mapUnsafe.keys()].filter((key) => /^effect-zmq.\w+$/.test(key))
         const expected = [...names, "Socket"].map((name) => `effect-zmq/${name}`)
         expect([socket.type, ...provided.toSorted()]).toEqual([socket.type, ...expected.toSorted()])
       }

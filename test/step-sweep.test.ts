@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -75,6 +76,11 @@ const receives = {
     (socket) => socket.recvAs(Codec.json(Schema.Number)),
     Zmq.recvAs(Codec.json(Schema.Number)),
     (number) => [String(number)]
+  ),
+  recvWithPeer: loops(
+    (socket) => socket.recvWithPeer,
+    Zmq.recvWithPeer,
+    ([message]) => [textOf(message)]
   ),
   tryRecv: loops(
     (socket) => socket.tryRecv,
@@ -600,11 +606,18 @@ const receiverEnds: {
   recv: ({ recv }) => untilItFails(recv),
   "recv in a timeout": ({ recv }) => untilItFails(Effect.timeout(recv, "1 hour")),
   recvSchema: ({ recvSchema }) => untilItFails(recvSchema(Schema.Number)),
+  recvWithPeer: ({ recvWithPeer }) => untilItFails(recvWithPeer),
   tryRecv: ({ tryRecv }) => untilItFails(tryRecv),
   drain: ({ drain }) => untilItFails(drain),
   messages: ({ messages }) => Stream.runDrain(messages),
   runForEach: ({ runForEach }) => runForEach(() => Effect.void),
-  "runForEach, 3 at a time": ({ runForEach }) => runForEach(() => Effect.void, { concurrency: 3 })
+  "runForEach, 3 at a time": ({ runForEach }) => runForEach(() => Effect.void, { concurrency: 3 }),
+  "runForEach, until": ({ runForEach }) => runForEach(() => Effect.void, { until: Effect.never }),
+  "runForEach, retry": ({ runForEach }) =>
+    runForEach(() => Effect.void, { retry: Schedule.recurs(1), orElse: () => Effect.void }),
+  runForEachAs: ({ runForEachAs }) => runForEachAs(Codec.json(Schema.Number), () => Effect.void),
+  batches: ({ batches }) => Stream.runDrain(batches({ max: 2, within: "1 hour" })),
+  runForEachBatch: ({ runForEachBatch }) => runForEachBatch(() => Effect.void, { max: 2, within: "1 hour" })
 }
 
 const senderEnds: {
@@ -704,22 +717,39 @@ describe("A socket that closes at each step of what is done with it", () => {
         expect(steps).toBeGreaterThan(3)
       })
     )
-  }
 
-  for (const type of ["rep", "router"] as const) {
-    it.live(`ends serve with Closed (${type})`, () =>
+    it.live(`ends requestAs with Closed (${type})`, () =>
       Effect.promise(async () => {
         const steps = await closing(
-          () => openNow<Zmq.Responder, unknown>(Zmq[type]()),
-          (socket) => socket.serve((request) => Effect.succeed(request)),
-          async (port) => {
-            port.arriveMessage(type === "rep" ? messageOf("a") : messageOf("peer", "", "a"))
-            await turns(2)
-          }
+          () => openNow<Zmq.Requester, unknown>(Zmq[type]()),
+          (socket) => socket.requestAs({ request: Codec.string, reply: Codec.string })("a"),
+          () => turns(2)
         )
         expect(steps).toBeGreaterThan(3)
       })
     )
+  }
+
+  for (const type of ["rep", "router"] as const) {
+    const serves: Record<string, (socket: Zmq.Responder) => Effect.Effect<never, { readonly _tag: string }>> = {
+      serve: (socket) => socket.serve((request) => Effect.succeed(request)),
+      serveAs: (socket) => socket.serveAs({ request: Codec.string, reply: Codec.string }, Effect.succeed)
+    }
+    for (const [name, serve] of Object.entries(serves)) {
+      it.live(`ends ${name} with Closed (${type})`, () =>
+        Effect.promise(async () => {
+          const steps = await closing(
+            () => openNow<Zmq.Responder, unknown>(Zmq[type]()),
+            serve,
+            async (port) => {
+              port.arriveMessage(type === "rep" ? messageOf("a") : messageOf("peer", "", "a"))
+              await turns(2)
+            }
+          )
+          expect(steps).toBeGreaterThan(3)
+        })
+      )
+    }
   }
 })
 

@@ -1,6 +1,6 @@
 /** The budget that all sockets and proxies have in one turn of the event loop, and what it is spent on. */
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
 import { coreOf } from "../src/internal/socket/socket.ts"
 import { Turn, turn } from "../src/internal/turn.ts"
@@ -172,3 +172,18 @@ describe("the budget is spent on messages, whoever takes or passes on how many o
     }).pipe(Effect.scoped)
   )
 })
+
+it.live("A receive that is given up before the next turn leaves the way free for one that comes after it", () =>
+  Effect.gen(function* () {
+    const { port, socket } = yield* openScripted(Zmq.pull())
+    turn.spend(10_000)
+    // It waits for the turn, and asks libzmq for nothing before that.
+    const first = yield* Effect.forkChild(socket.recvString, { startImmediately: true })
+    yield* Fiber.interrupt(first)
+    yield* Effect.promise(() => turns(3))
+    const second = yield* Effect.forkChild(socket.recvString, { startImmediately: true })
+    port.arrive("a")
+    expect(yield* Effect.promise(() => turnsUntil(() => second.pollUnsafe() !== undefined))).toBe(true)
+    expect(second.pollUnsafe()).toEqual(Exit.succeed("a"))
+  }).pipe(Effect.scoped)
+)

@@ -144,6 +144,13 @@ class Gate {
 const has = (done: () => boolean) => turnsUntil(done).then((so) => expect(so).toBe(true))
 const start = <E>(subject: Subject, gate: Gate, until: Effect.Effect<void, E>) =>
   Effect.runFork(subject.run(gate.handle, until))
+/** A run that goes on until it is told to stop. */
+const started = (subject: Subject) => {
+  const gate = new Gate()
+  const stop = Deferred.makeUnsafe<void, string>()
+  const tell = (how: Effect.Effect<void, string> = Effect.void) => Deferred.doneUnsafe(stop, how)
+  return { subject, gate, tell, fiber: start(subject, gate, Deferred.await(stop)) }
+}
 const ends = async <A, E>(fiber: Fiber.Fiber<A, E>): Promise<Exit.Exit<A, E>> => {
   await has(() => fiber.pollUnsafe() !== undefined)
   return fiber.pollUnsafe()!
@@ -153,10 +160,7 @@ for (const [name, open] of Object.entries(subjects)) {
   describe(`until, of ${name},`, () => {
     it.live("takes nothing new, finishes what it has, and succeeds", () =>
       Effect.promise(async () => {
-        const subject = open()
-        const gate = new Gate()
-        const stop = Deferred.makeUnsafe<void>()
-        const fiber = start(subject, gate, Deferred.await(stop))
+        const { fiber, gate, subject, tell } = started(open())
         subject.arrive("0", "1", "2", "3", "4", "5")
         await has(() => gate.begun.length > 0)
         await turns(10)
@@ -165,7 +169,7 @@ for (const [name, open] of Object.entries(subjects)) {
         await has(() => gate.begun.length > inHand.length)
         await turns(10)
         const running = gate.begun.filter((body) => body !== "0")
-        Deferred.doneUnsafe(stop, Effect.void)
+        tell()
         await turns(10)
         expect(fiber.pollUnsafe()).toBeUndefined()
         for (const body of running) {
@@ -186,13 +190,10 @@ for (const [name, open] of Object.entries(subjects)) {
 
     it.live("ends a run that has nothing to do, at once", () =>
       Effect.promise(async () => {
-        const subject = open()
-        const gate = new Gate()
-        const stop = Deferred.makeUnsafe<void>()
-        const fiber = start(subject, gate, Deferred.await(stop))
+        const { fiber, gate, subject, tell } = started(open())
         await turns(5)
         expect(fiber.pollUnsafe()).toBeUndefined()
-        Deferred.doneUnsafe(stop, Effect.void)
+        tell()
         subject.arrive("0")
         expect(await ends(fiber)).toEqual(Exit.void)
         await turns(5)
@@ -214,13 +215,10 @@ for (const [name, open] of Object.entries(subjects)) {
 
     it.live("that fails, fails the run, and what it has goes back", () =>
       Effect.promise(async () => {
-        const subject = open()
-        const gate = new Gate()
-        const stop = Deferred.makeUnsafe<void, string>()
-        const fiber = start(subject, gate, Deferred.await(stop))
+        const { fiber, gate, subject, tell } = started(open())
         subject.arrive("0", "1")
         await has(() => gate.begun.length > 0)
-        Deferred.doneUnsafe(stop, Effect.fail("no"))
+        tell(Effect.fail("no"))
         expect(await ends(fiber)).toEqual(Exit.fail("no"))
         expect(gate.done).toEqual([])
         expect(await subject.left()).toEqual(["0", "1"])
@@ -229,13 +227,10 @@ for (const [name, open] of Object.entries(subjects)) {
 
     it.live("does not hide that a handler fails meanwhile", () =>
       Effect.promise(async () => {
-        const subject = open()
-        const gate = new Gate()
-        const stop = Deferred.makeUnsafe<void>()
-        const fiber = start(subject, gate, Deferred.await(stop))
+        const { fiber, gate, subject, tell } = started(open())
         subject.arrive("0", "1")
         await has(() => gate.begun.length > 0)
-        Deferred.doneUnsafe(stop, Effect.void)
+        tell()
         await turns(3)
         gate.break("0")
         expect(await ends(fiber)).toEqual(Exit.fail("broken 0"))
@@ -245,13 +240,10 @@ for (const [name, open] of Object.entries(subjects)) {
 
     it.live("may be interrupted while it finishes, and then what it has goes back", () =>
       Effect.promise(async () => {
-        const subject = open()
-        const gate = new Gate()
-        const stop = Deferred.makeUnsafe<void>()
-        const fiber = start(subject, gate, Deferred.await(stop))
+        const { fiber, gate, subject, tell } = started(open())
         subject.arrive("0", "1")
         await has(() => gate.begun.length > 0)
-        Deferred.doneUnsafe(stop, Effect.void)
+        tell()
         await turns(3)
         fiber.interruptUnsafe()
         const exit = await ends(fiber)

@@ -21,7 +21,7 @@
  */
 import type { Message, Outgoing } from "../Message.ts"
 import type { SocketEvent } from "../SocketEvent.ts"
-import type { Setting, SocketType } from "./socket/options.ts"
+import type { SocketType } from "./socketTypes.ts"
 
 export interface Engine {
   /**
@@ -45,6 +45,15 @@ export interface EngineContext {
   close(): void
 }
 
+/** One option as it is set: by the name that zeromq.js has for it, with the value that libzmq takes. */
+export interface Setting {
+  readonly option: string
+  readonly value: boolean | number | string | Buffer | null
+  /** What the program gave; a `Redacted` for a secret. */
+  readonly given: unknown
+  readonly expected: string
+}
+
 /** What has to be known of a socket when it is made. */
 export interface Opening {
   readonly type: SocketType
@@ -59,6 +68,12 @@ export interface Opening {
   readonly noDrop: boolean
   /** Whether to watch connections from the first endpoint on; undefined as the engine thinks best. */
   readonly monitor: boolean | undefined
+  /**
+   * What is received when a peer has left, behind all that it had sent: of a ROUTER that
+   * is bound, headed by its routing id, and of a DEALER that has connected. Undefined:
+   * nothing. An engine that cannot tell leaves it out.
+   */
+  readonly farewell?: Buffer | undefined
 }
 
 /** Whoever has a socket. */

@@ -14,6 +14,6 @@ export const isSubscription = (frame: Frame): boolean =>
 export const mostInFront = 2
 
 /** The longest topic that a PUB takes, in bytes: libzmq has some 50 bytes of memory for each byte of a topic. */
-const longestTopic = 512
+export const longestTopic = 512
 /** With what ZMTP and CURVE put around it. Any handshake has room in it, too. */
 export const longestSubscription = longestTopic + 128

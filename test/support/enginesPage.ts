@@ -1,5 +1,6 @@
 /** The options by engine, as docs/engines.md has them: `WRITE=1 npx vitest run test/engine.test.ts` writes them. */
-import { isDraft, type SocketType, table } from "../../src/internal/socket/options.ts"
+import { table } from "../../src/internal/socket/options.ts"
+import { isDraft, type SocketType } from "../../src/internal/socketTypes.ts"
 import { unsupportedOptions } from "../../src/internal/zmtp/settings.ts"
 
 /** What is to be said of some options besides. */

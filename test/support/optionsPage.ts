@@ -1,5 +1,6 @@
 /** The page docs/options.md, from the table of options: `npx vitest run test/options.test.ts -u` writes it. */
-import { type SocketType, table } from "../../src/internal/socket/options.ts"
+import { table } from "../../src/internal/socket/options.ts"
+import type { SocketType } from "../../src/internal/socketTypes.ts"
 
 const short = (types: ReadonlyArray<SocketType>, all: ReadonlyArray<SocketType>): string => {
   const missing = all.filter((type) => !types.includes(type))

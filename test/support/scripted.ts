@@ -13,31 +13,10 @@ import type { NativeSocket } from "../../src/internal/zeromq/native.ts"
 import type { ConnectionEvent } from "../../src/internal/zeromq/raw.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
 import { CurrentEngine, engineOn } from "./engine.ts"
+import { messageOf, type Script, Scripted, textOf } from "./script.ts"
 import { ScriptedPort } from "./scriptedPort.ts"
 
-/**
- * How the socket knows that there is room: it has always (PUB), it can tell
- * (PUSH, DEALER), or only an attempt tells, and one has to try again and again
- * (ROUTER, REQ).
- */
-export type Admission = "always" | "writable" | "ask"
-
-export interface Script {
-  readonly admission?: Admission
-  /** How many messages it takes before it is full. */
-  readonly room?: number
-  /** Makes a message whenever there is none left: a peer that never stops. */
-  readonly flood?: (number: number) => string | Buffer
-}
-
-/** A message of these frames. */
-export const messageOf = (...frames: [string | Buffer, ...Array<string | Buffer>]): Message =>
-  frames.map((frame) => (typeof frame === "string" ? Buffer.from(frame) : frame)) as unknown as Message
-
-export const textOf = (message: Outgoing): string =>
-  (typeof message === "string" || message instanceof Uint8Array ? [message] : message)
-    .map((frame) => Buffer.from(frame as Uint8Array).toString("latin1"))
-    .join("|")
+export { messageOf, type Script } from "./script.ts"
 
 interface Pending<A> {
   readonly promise: Promise<A>
@@ -57,51 +36,20 @@ const pending = <A>(): Pending<A> => {
 
 const errorOf = (code: string): Error => Object.assign(new Error(code), { code })
 
-export class ScriptedSocket implements NativeSocket {
-  /** What the peers sent, as text. */
-  readonly offered: Array<string> = []
-  /** How many of those libzmq handed over. */
-  handedOver = 0
-  /** What was sent and not given back, as text. */
-  readonly sent: Array<string> = []
-  /** Calls that zeromq.js would have refused or that would have stalled it. */
-  readonly violations: Array<string> = []
-  /** Settings, subscriptions and endpoints, as they were given. */
-  readonly log: Array<string> = []
-  /** Decides on a message that there is room for. */
-  answer: (message: Outgoing) => Offer = () => "sent"
+export class ScriptedSocket extends Scripted implements NativeSocket {
   onReturned: (message: Outgoing) => void = () => {}
   readonly receivesAtOnce = true
   /** Tells of a connection. */
   tell: (event: ConnectionEvent) => void = () => {}
   /** libzmq has done with it. */
   ended: () => void = () => {}
-  closed = false
-  space: number
-  flooding: boolean
-  /** How many messages the flood has brought, which are not listed in `offered`. */
-  flooded = 0
-
-  private readonly script: Script
-  private queue: Array<Message> = []
   private receiving: Pending<Message> | undefined
   private bursting = 0
   private waiting: Pending<boolean> | undefined
 
-  constructor(script: Script = {}) {
-    this.script = script
-    this.space = script.room ?? Number.POSITIVE_INFINITY
-    this.flooding = script.flood !== undefined
-  }
-
   // ---------------------------------------------------------------------------
   // what a test does
   // ---------------------------------------------------------------------------
-
-  /** Messages of one text frame arrive. */
-  arrive(...texts: Array<string>): void {
-    for (const text of texts) this.arriveMessage(messageOf(text))
-  }
 
   arriveMessage(message: Message, notify = true): void {
     this.offered.push(textOf(message as Outgoing))
@@ -183,16 +131,6 @@ export class ScriptedSocket implements NativeSocket {
     return true
   }
 
-  offer(message: Outgoing): Offer {
-    if (this.closed) return "closed"
-    if (this.script.admission !== "always" && this.space <= 0) return "full"
-    const answer = this.answer(message)
-    if (answer !== "sent") return answer
-    this.space--
-    this.sent.push(textOf(message))
-    return "sent"
-  }
-
   async offerAll(source: Source): Promise<Offer> {
     for (let message = source.peek(); message !== undefined; message = source.peek()) {
       const offer = this.offer(message)
@@ -211,18 +149,6 @@ export class ScriptedSocket implements NativeSocket {
     if (this.closed || this.space > 0) return Promise.resolve(true)
     this.waiting = pending()
     return this.waiting.promise
-  }
-
-  set(setting: { readonly option: string; readonly value: unknown }): void {
-    this.log.push(`set ${setting.option}`)
-  }
-
-  subscribe(topic: Buffer): void {
-    this.log.push(`subscribe ${topic}`)
-  }
-
-  unsubscribe(topic: Buffer): void {
-    this.log.push(`unsubscribe ${topic}`)
   }
 
   bind(endpoint: string): string {
@@ -266,8 +192,8 @@ export class ScriptedSocket implements NativeSocket {
   }
 
   private next(): Message | undefined {
-    const message =
-      this.flooding && this.queue.length === 0 ? messageOf(this.script.flood!(this.flooded++)) : this.queue.shift()
+    this.flow()
+    const message = this.queue.shift()
     if (message !== undefined) this.handedOver++
     return message
   }

@@ -15,10 +15,9 @@ import type {
   Owner,
   Source
 } from "../../src/internal/engine.ts"
-import type { Setting } from "../../src/internal/socket/options.ts"
 import { turn } from "../../src/internal/turn.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
-import { messageOf, type Script, textOf } from "./scripted.ts"
+import { Scripted, textOf } from "./script.ts"
 
 const ignore = (): void => {}
 
@@ -28,17 +27,7 @@ const ignore = (): void => {}
  */
 const isOdd = process.env.SCRIPTED === "odd"
 
-export class ScriptedPort implements EngineSocket {
-  readonly offered: Array<string> = []
-  handedOver = 0
-  readonly sent: Array<string> = []
-  readonly violations: Array<string> = []
-  readonly log: Array<string> = []
-  answer: (message: Outgoing) => Offer = () => "sent"
-  closed = false
-  space: number
-  flooding: boolean
-  flooded = 0
+export class ScriptedPort extends Scripted implements EngineSocket {
   readonly received = { messages: 0, bytes: 0 }
   readonly again = 0
   readonly dropped = 0
@@ -48,20 +37,12 @@ export class ScriptedPort implements EngineSocket {
   readonly watched = true
   readonly subscribers = undefined
 
-  private readonly script: Script
   private owner: Owner | undefined
-  private readonly queue: Array<Message> = []
   private listening = false
   private telling = false
   private dismissed = false
   private readonly lanes = new Set<Lane>()
   private turn: NodeJS.Immediate | undefined
-
-  constructor(script: Script = {}) {
-    this.script = script
-    this.space = script.room ?? Number.POSITIVE_INFINITY
-    this.flooding = script.flood !== undefined
-  }
 
   /** The engine that opens this one socket. */
   get engine(): Engine {
@@ -78,9 +59,6 @@ export class ScriptedPort implements EngineSocket {
   // what a test does
   // ---------------------------------------------------------------------------
 
-  arrive(...texts: Array<string>): void {
-    for (const text of texts) this.arriveMessage(messageOf(text))
-  }
   arriveUnnoticed(...texts: Array<string>): void {
     this.arrive(...texts)
   }
@@ -118,7 +96,7 @@ export class ScriptedPort implements EngineSocket {
   // ---------------------------------------------------------------------------
 
   get ready(): number {
-    if (this.flooding && this.queue.length === 0) this.queue.push(messageOf(this.script.flood!(this.flooded++)))
+    this.flow()
     return this.queue.length
   }
 
@@ -161,16 +139,6 @@ export class ScriptedPort implements EngineSocket {
     this.flooding = false
   }
 
-  offer(message: Outgoing): Offer {
-    if (this.closed) return "closed"
-    if (this.script.admission !== "always" && this.space <= 0) return "full"
-    const answer = this.answer(message)
-    if (answer !== "sent") return answer
-    this.space--
-    this.sent.push(textOf(message))
-    return "sent"
-  }
-
   async offerAll(source: Source): Promise<Offer> {
     for (let message = source.peek(); message !== undefined; message = source.peek()) {
       if (isOdd && source.peek() !== message) this.violations.push("another message at the second peek")
@@ -196,16 +164,6 @@ export class ScriptedPort implements EngineSocket {
 
   forgoRoom(lane: Lane): void {
     this.lanes.delete(lane)
-  }
-
-  set({ option }: Setting): void {
-    this.log.push(`set ${option}`)
-  }
-  subscribe(topic: Buffer): void {
-    this.log.push(`subscribe ${topic}`)
-  }
-  unsubscribe(topic: Buffer): void {
-    this.log.push(`unsubscribe ${topic}`)
   }
 
   bind(endpoint: string, done: Done<string>): GiveUp {

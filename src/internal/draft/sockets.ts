@@ -23,11 +23,12 @@ import { sizeOf } from "../send/outbox.ts"
 import { isFrame, noRule, type SendError, Sending } from "../send/send.ts"
 import { socketOf } from "../socket/common.ts"
 import { openSocket, whenOpen } from "../socket/open.ts"
-import { type DraftType, longestGroup, toGroup } from "../socket/options.ts"
+import { longestGroup, toGroup } from "../socket/options.ts"
 import { type AnyOptions, handlersOf, receiverOf, receivingOf } from "../socket/receiver.ts"
 import { responderOf } from "../socket/responder.ts"
 import { senderOf } from "../socket/sender.ts"
 import type { SocketCore } from "../socket/socket.ts"
+import type { DraftType } from "../socketTypes.ts"
 
 /** What heads a message: whom it is from or for. It is the first frame inside. */
 interface Heading<H> {

@@ -8,14 +8,14 @@
  */
 import type { Message } from "../../Message.ts"
 import type { Offer, Source } from "../engine.ts"
+import { mostPerPeer } from "../lane.ts"
 import { Waiter } from "../line.ts"
 import { microtask } from "../microtask.ts"
-import { mostPerPeer } from "../receive/held.ts"
 import type { Inbox } from "../receive/inbox.ts"
 import type { Lease } from "../receive/mailbox.ts"
 import { type Outbox, Posted } from "../send/outbox.ts"
-import type { SocketType } from "../socket/options.ts"
 import type { SocketCore } from "../socket/socket.ts"
+import type { SocketType } from "../socketTypes.ts"
 import { isSubscription } from "../subscription.ts"
 import { turn } from "../turn.ts"
 

@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type { Message } from "../../Message.ts"
 import { DecodeError } from "../../ZmqError.ts"
+import { CurrentHandler } from "../currentHandler.ts"
 import { microtask } from "../microtask.ts"
 import { startTimer } from "../timer.ts"
 import type { Lease } from "./mailbox.ts"
@@ -97,11 +98,11 @@ interface Aside<E, R> {
 }
 
 /** One fiber of a run, and the message that its handler has. */
-export class Worker {
+export class Worker implements CurrentHandler {
   #lease: Lease<Message> | undefined = undefined
   readonly #others: Array<Lease<Message>> = []
   // How many sends of its handler wait until one peer has room.
-  private sends = 0
+  private waitingSends = 0
   // Where nothing finds it that prints the services of a handler.
   readonly #run: Run<unknown, unknown>
 
@@ -146,34 +147,29 @@ export class Worker {
     this.#lease = undefined
     if (this.#others.length > 0) this.#others.length = 0
     // Those of fibers that its handler has left behind.
-    if (this.sends > 0) this.waitsNoMore()
+    if (this.waitingSends > 0) this.waitsNoMore()
   }
 
-  /**
-   * The handler of a message waits until one peer has room: another worker goes on
-   * with the others meanwhile. Returns what ends that.
-   */
-  waits(lease: Lease<Message> | undefined): () => void {
+  get sends(): unknown {
+    return this.receiving.inbox.held?.outbox
+  }
+
+  waits(lease: unknown): () => void {
     if (lease === undefined || lease !== this.#lease) return ignore
-    if (this.sends++ === 0) this.#run.changeWaiting(1)
+    if (this.waitingSends++ === 0) this.#run.changeWaiting(1)
     let ended = false
     return () => {
       if (ended || lease !== this.#lease) return
       ended = true
-      if (--this.sends === 0) this.waitsNoMore()
+      if (--this.waitingSends === 0) this.waitsNoMore()
     }
   }
 
   private waitsNoMore(): void {
-    this.sends = 0
+    this.waitingSends = 0
     this.#run.changeWaiting(-1)
   }
 }
-
-/** The worker that a handler is run by. */
-export const CurrentWorker = Context.Reference<Worker | undefined>("effect-zmq/internal/CurrentWorker", {
-  defaultValue: () => undefined
-})
 
 /** One run: its workers, which end together. */
 export class Run<E, R> implements Collecting {
@@ -380,7 +376,7 @@ export class Run<E, R> implements Collecting {
   private add(): void {
     const worker = new Worker(this as Run<unknown, unknown>)
     this.workers.set(worker, undefined)
-    const context = Context.add(this.context, CurrentWorker, worker) as Context.Context<R>
+    const context = Context.add(this.context, CurrentHandler, worker) as Context.Context<R>
     this.starting++
     const fiber = Effect.runForkWith(context)(this.loop(worker, this))
     this.starting--

@@ -1,11 +1,8 @@
 import type { Message } from "../../Message.ts"
-import { peerOf } from "../lane.ts"
+import { mostPerPeer, peerOf } from "../lane.ts"
 import type { Outbox } from "../send/outbox.ts"
 import type { Inbox } from "./inbox.ts"
 import type { Lease } from "./mailbox.ts"
-
-/** How many messages of a peer wait at the most, each way, while it does not read what was sent to it. */
-export const mostPerPeer = 1000
 
 /**
  * Messages of peers that do not read what was sent to them. They wait until

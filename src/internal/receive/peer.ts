@@ -1,5 +1,5 @@
 import type { Message, Peer } from "../../Message.ts"
-import type { SocketType } from "../socket/options.ts"
+import type { SocketType } from "../socketTypes.ts"
 import type { Inbox } from "./inbox.ts"
 
 export const nobody: Peer = Object.freeze({})

@@ -4,7 +4,7 @@ import { hasLanes, peerOf, sharedLane } from "../lane.ts"
 import { Line, Waiter } from "../line.ts"
 import { microtask } from "../microtask.ts"
 import { Rest } from "../rest.ts"
-import type { SocketType } from "../socket/options.ts"
+import type { SocketType } from "../socketTypes.ts"
 
 /** Senders that wait for room, in order. Only the first of them is woken to try. */
 class Queue {

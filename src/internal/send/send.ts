@@ -10,13 +10,12 @@ import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { Frame, Message, Outgoing } from "../../Message.ts"
+import type { Frame, Outgoing } from "../../Message.ts"
 import { Again, Closed, EncodeError, InvalidState, Unroutable } from "../../ZmqError.ts"
+import { CurrentHandler } from "../currentHandler.ts"
 import type { Offer } from "../engine.ts"
+import { mostPerPeer } from "../lane.ts"
 import { Waiter } from "../line.ts"
-import { CurrentWorker } from "../receive/handlers.ts"
-import { mostPerPeer } from "../receive/held.ts"
-import type { Lease } from "../receive/mailbox.ts"
 import { startTimer } from "../timer.ts"
 import type { Outbox } from "./outbox.ts"
 
@@ -248,8 +247,8 @@ export class Sending {
   ): Effect.Effect<void, SendError> {
     const { outbox } = this
     return Effect.suspend(() => {
-      const worker = Fiber.getCurrent()!.getRef(CurrentWorker)
-      const since = before ?? { until: this.timeLimit + elapsedMillis(), lease: worker?.lease }
+      const handler = Fiber.getCurrent()!.getRef(CurrentHandler)
+      const since = before ?? { until: this.timeLimit + elapsedMillis(), lease: handler?.lease }
       const { lease, until } = since
       const waiting = Effect.callback<void>((resume) => {
         let stopTimer = ignore
@@ -290,8 +289,8 @@ export class Sending {
           })
         }
         // Others have to wait as well only where many wait for that peer already.
-        if (worker?.receiving.inbox.held?.outbox === outbox && outbox.waitingWith(message) <= mostPerPeer) {
-          goOn = worker.waits(lease)
+        if (handler?.sends === outbox && outbox.waitingWith(message) <= mostPerPeer) {
+          goOn = handler.waits(lease)
         }
         return Effect.sync(() => {
           stopTimer()
@@ -307,7 +306,7 @@ export class Sending {
 /** A wait that goes on: until when, and for which message's handler. */
 interface Waiting {
   readonly until: number
-  readonly lease: Lease<Message> | undefined
+  readonly lease: unknown
 }
 
 const ignore = (): void => {}

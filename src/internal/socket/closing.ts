@@ -50,7 +50,7 @@ const closeNow = (core: SocketCore): Effect.Effect<void> =>
     // A request that was given up, or that ends with the socket, need not arrive.
     const onlyAsked = outbox.requests > 0 && outbox.requests === outbox.sent
     const shared = Math.max(Math.min(leastOfLinger, core.linger), core.linger - core.lingerIsLess)
-    const linger = onlyAsked ? 0 : shared
+    const linger = onlyAsked || core.deliversNothing ? 0 : shared
     const began = performance.now()
     core.stop()
     // What was accepted and waits here goes first.
@@ -63,7 +63,7 @@ const closeNow = (core: SocketCore): Effect.Effect<void> =>
       core.port.close(left, (delivery) => resume(Effect.succeed(delivery)))
     )
     yield* countLeft(core, endpoints)
-    if (!inTime || outbox.unsent > 0) {
+    if (!core.deliversNothing && (!inTime || outbox.unsent > 0)) {
       yield* Effect.logWarning(
         `effect-zmq: a ${core.type} socket closed before all was delivered that it had sent: its linger has passed`
       ).pipe(

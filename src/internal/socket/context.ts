@@ -4,7 +4,7 @@ import type * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import type { ContextOptions } from "../../ZmqContext.ts"
 import type { Engine, EngineContext } from "../engine.ts"
-import { Reliance } from "../zap/reliance.ts"
+import { Reliance } from "./reliance.ts"
 
 interface ContextSocket {
   readonly shut: Effect.Effect<void>

@@ -7,10 +7,11 @@ import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { BindError, Closed, ConnectError, OpenError, OptionError, type SocketError } from "../../ZmqError.ts"
 import { CurrentEngine } from "../currentEngine.ts"
+import type { SocketType } from "../socketTypes.ts"
 import { startTimerWith } from "../timer.ts"
 import { closeWith } from "./closing.ts"
 import { CurrentContext } from "./context.ts"
-import { prepare, type SocketType } from "./options.ts"
+import { prepare } from "./options.ts"
 import { SocketCore, type Surroundings } from "./socket.ts"
 
 /** Runs what throws a typed error. Anything else that it throws is a defect. */
@@ -41,8 +42,15 @@ const apply = (core: SocketCore): void => {
   for (const topic of core.options.subscribe) core.subscriptions.add(topic)
 }
 
-/** Opens a socket with its options set, bound and connected; or fails, with nothing left open. */
-export const openSocket = (type: SocketType, options: unknown): Effect.Effect<SocketCore, SocketError, Scope.Scope> =>
+/**
+ * Opens a socket with its options set, bound and connected; or fails, with nothing left open.
+ * `farewell` is what it receives when a peer has left, if anything: see `Opening`.
+ */
+export const openSocket = (
+  type: SocketType,
+  options: unknown,
+  farewell?: Buffer
+): Effect.Effect<SocketCore, SocketError, Scope.Scope> =>
   Effect.gen(function* () {
     const engine = yield* CurrentEngine
     const context = yield* CurrentContext
@@ -50,7 +58,7 @@ export const openSocket = (type: SocketType, options: unknown): Effect.Effect<So
     const prepared = yield* attempt(isSocketError, () => prepare(type, options))
     const make = attempt(isSocketError, () => {
       if (context.closed) throw new OpenError({ socketType: type, reason: "ContextClosed" })
-      const core = new SocketCore(type, prepared, context, engine, around)
+      const core = new SocketCore(type, prepared, context, engine, around, farewell)
       // Its context, and its authenticator, may end while it opens.
       context.sockets.add(core)
       if (core.reliesOnZap) context.zap.enter()

@@ -10,33 +10,13 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { OptionError } from "../../ZmqError.ts"
+import type { Setting } from "../engine.ts"
 import { expectedKey, isKey, publicKeyOf } from "../security/keys.ts"
 import { expectedSecurity, forms, secured } from "../security/security.ts"
+import { draftTypes, type SocketType, stableTypes } from "../socketTypes.ts"
 import { longestSubscription, mostInFront } from "../subscription.ts"
 
-const stable = [
-  "pull",
-  "push",
-  "pub",
-  "sub",
-  "req",
-  "rep",
-  "dealer",
-  "router",
-  "pair",
-  "xpub",
-  "xsub",
-  "rawStream"
-] as const
-const draft = ["server", "client", "radio", "dish", "gather", "scatter", "datagram"] as const
-
-export type StableType = (typeof stable)[number]
-export type DraftType = (typeof draft)[number]
-export type SocketType = StableType | DraftType
-
-export const isDraft = (type: SocketType): type is DraftType => (draft as ReadonlyArray<SocketType>).includes(type)
-
-const every = [...stable, ...draft] as const
+const every = [...stableTypes, ...draftTypes] as const
 const allBut = <T extends SocketType, U extends T>(types: ReadonlyArray<T>, out: U) =>
   types.filter((type): type is Exclude<T, U> => type !== out)
 // A DGRAM has no connections.
@@ -52,15 +32,6 @@ const senders = [
   ...(["push", "pub", "req", "rep", "dealer", "router", "pair", "xpub", "xsub", "rawStream"] as const),
   ...(["server", "client", "radio", "scatter", "datagram"] as const)
 ]
-
-/** One option as it is set: by the name that zeromq.js has for it, with the value that libzmq takes. */
-export interface Setting {
-  readonly option: string
-  readonly value: boolean | number | string | Buffer | null
-  /** What the program gave; a `Redacted` for a secret. */
-  readonly given: unknown
-  readonly expected: string
-}
 
 /** Keeps its value where nothing finds it that prints objects, whatever it is told to print. */
 class SecretSetting implements Setting {
@@ -714,12 +685,4 @@ const distance = (a: string, b: string): number => {
     previous = current
   }
   return previous[b.length]!
-}
-
-/** Whether an authenticator is asked about the peers of a socket, if there is one. */
-export const reliesOnZap = (settings: Iterable<Setting>): boolean => {
-  for (const { option, value } of settings) {
-    if (option === "zapDomain" || (/^(curve|plain)Server$/.test(option) && value === true)) return true
-  }
-  return false
 }

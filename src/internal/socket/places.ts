@@ -1,9 +1,11 @@
 /** Where a socket is bound and connected, and how that is undone. */
 import * as Effect from "effect/Effect"
 import { BindError, Closed, ConnectError } from "../../ZmqError.ts"
+import { zapEndpoint } from "../authenticator.ts"
 import type { Done, GiveUp } from "../engine.ts"
-import { zapEndpoint } from "../zap/reliance.ts"
-import { checkBind, checkConnect, type EndpointFault, faultOf } from "./endpoint.ts"
+import { checkBind, checkConnect } from "./endpointCheck.ts"
+import { faultOf } from "./endpointError.ts"
+import type { EndpointFault } from "./endpointFault.ts"
 import type { SocketCore } from "./socket.ts"
 import type { Links } from "./status.ts"
 

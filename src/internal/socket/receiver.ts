@@ -13,7 +13,7 @@ import { asksWho, knowsPeers, nobody, peersOf } from "../receive/peer.ts"
 import { type Decode, Receiving } from "../receive/receive.ts"
 import { type OnFailure, retrying } from "../receive/retry.ts"
 import { makeBatches, makeStream } from "../receive/stream.ts"
-import type { SocketType } from "./options.ts"
+import type { SocketType } from "../socketTypes.ts"
 import type { SocketCore } from "./socket.ts"
 import { inSpan } from "./spans.ts"
 

@@ -4,15 +4,17 @@ import type { SocketEvent } from "../../SocketEvent.ts"
 import type { Stats } from "../../Stats.ts"
 import type { Status } from "../../Status.ts"
 import { InvalidState, OpenError, Refused } from "../../ZmqError.ts"
+import { reliesOnZap } from "../authenticator.ts"
 import type { Engine, EngineSocket, Opening, Owner } from "../engine.ts"
-import { hasLanes } from "../lane.ts"
-import { Held, mostPerPeer } from "../receive/held.ts"
+import { hasLanes, mostPerPeer } from "../lane.ts"
+import { Held } from "../receive/held.ts"
 import { Inbox } from "../receive/inbox.ts"
 import { Outbox } from "../send/outbox.ts"
+import type { SocketType } from "../socketTypes.ts"
 import { closeSocket } from "./closing.ts"
 import { Connections } from "./connections.ts"
 import type { ContextCore } from "./context.ts"
-import { type Prepared, reliesOnZap, type SocketType } from "./options.ts"
+import type { Prepared } from "./options.ts"
 import { Places } from "./places.ts"
 import { type Link, Links, statusOf } from "./status.ts"
 import { Subscriptions } from "./subscriptions.ts"
@@ -42,6 +44,8 @@ export class SocketCore implements Owner {
   readonly closing = new Set<() => void>()
   closed = false
   leftAtClose = 0
+  /** Whether what was sent need not arrive: whom it was for has gone. */
+  deliversNothing = false
   /** For how many milliseconds others of its scope have been closing. */
   lingerIsLess = 0
   readonly places: Places
@@ -60,7 +64,8 @@ export class SocketCore implements Owner {
     options: Prepared,
     context: ContextCore,
     engine: Engine,
-    { after, log, now }: Surroundings
+    { after, log, now }: Surroundings,
+    farewell?: Buffer
   ) {
     this.type = type
     this.options = options
@@ -72,7 +77,7 @@ export class SocketCore implements Owner {
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     const { conflate, monitor, noDrop } = options
     this.onDropped = this.warnOnce(`a ${type} socket drops messages that subscribers send it`)
-    this.port = openEngine(engine, context, { type, prefetch: capacity, conflate, monitor, noDrop }, this)
+    this.port = openEngine(engine, context, { type, prefetch: capacity, conflate, monitor, noDrop, farewell }, this)
     this.connections = new Connections(
       this.warnOnce("whoever reads the events of a socket is behind, and misses the oldest")
     )

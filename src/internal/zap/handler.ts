@@ -9,9 +9,9 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Message, Outgoing } from "../../Message.ts"
 import { BindError, type SocketError } from "../../ZmqError.ts"
+import { zapEndpoint as endpoint } from "../authenticator.ts"
 import type { ContextCore } from "../socket/context.ts"
 import * as sockets from "../socket/sockets.ts"
-import { zapEndpoint as endpoint } from "./reliance.ts"
 
 interface Handler {
   readonly router: Effect.Success<ReturnType<typeof sockets.router>>

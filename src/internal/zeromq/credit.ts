@@ -1,6 +1,6 @@
+import { isInproc } from "../endpoint.ts"
+import type { Setting } from "../engine.ts"
 import { microtask } from "../microtask.ts"
-import { isInproc } from "../socket/endpoint.ts"
-import type { Setting } from "../socket/options.ts"
 
 // libzmq's default of ZMQ_SNDHWM.
 const defaultHighWaterMark = 1000

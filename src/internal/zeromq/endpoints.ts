@@ -1,7 +1,7 @@
 /** Where a socket is bound and connected, and whom it meets there over inproc. */
 import { lookup } from "node:dns"
+import { hostToResolve, isInproc } from "../endpoint.ts"
 import type { Done, GiveUp } from "../engine.ts"
-import { hostToResolve, isInproc } from "../socket/endpoint.ts"
 import { within } from "../within.ts"
 import { errorOf } from "./answer.ts"
 import type { Neighbour, ZeromqContext } from "./context.ts"

@@ -1,5 +1,5 @@
 import type { Engine } from "../engine.ts"
-import { isDraft } from "../socket/options.ts"
+import { isDraft } from "../socketTypes.ts"
 import { ZeromqContext } from "./context.ts"
 import { openDraft } from "./draft/open.ts"
 import type { OpenNative } from "./native.ts"

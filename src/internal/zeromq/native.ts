@@ -4,8 +4,8 @@
  * the receive and send paths. Tests put a scripted one in its place.
  */
 import type { Message, Outgoing } from "../../Message.ts"
-import type { Offer, Source } from "../engine.ts"
-import type { Setting, SocketType } from "../socket/options.ts"
+import type { Offer, Setting, Source } from "../engine.ts"
+import type { SocketType } from "../socketTypes.ts"
 import type { ConnectionEvent, NativeContext } from "./raw.ts"
 
 /** Only one `receive` or `receiveBurst`, and only one `room`, may be under way at a time. */
@@ -62,6 +62,7 @@ export interface NativeOpening {
   readonly context: NativeContext
   readonly noDrop: boolean
   readonly conflate: boolean
+  readonly farewell?: Buffer | undefined
 }
 
 /** Opens a native socket. Throws what zeromq.js throws. */

@@ -1,6 +1,6 @@
 /** A socket of libzmq, by way of zeromq.js, as the port wants it. */
-import { isMainThread } from "node:worker_threads"
 import type { Message, Outgoing } from "../../Message.ts"
+import { reliesOnZap } from "../authenticator.ts"
 import type {
   Delivery,
   Done,
@@ -11,21 +11,20 @@ import type {
   Offer,
   Opening,
   Owner,
+  Setting,
   Source
 } from "../engine.ts"
 import { hasLanes, peerOf, sharedLane } from "../lane.ts"
-import { microtask } from "../microtask.ts"
-import { reliesOnZap, type Setting, type SocketType } from "../socket/options.ts"
+import type { SocketType } from "../socketTypes.ts"
 import { mostInFront } from "../subscription.ts"
-import { within } from "../within.ts"
 import { attendTo, leave, soon } from "./attend.ts"
+import { closeNative } from "./closing.ts"
 import type { ZeromqContext } from "./context.ts"
 import { Endpoints, isSilent } from "./endpoints.ts"
 import { Refusals } from "./fullPeers.ts"
 import { Incoming } from "./incoming.ts"
 import { Monitor } from "./monitor.ts"
 import type { NativeSocket, OpenNative } from "./native.ts"
-import { promptly } from "./portIsFree.ts"
 import { Recent } from "./recent.ts"
 import { Returned } from "./returned.ts"
 import { Rooms } from "./rooms.ts"
@@ -64,11 +63,15 @@ export class ZeromqSocket implements EngineSocket {
   private takingOver: NodeJS.Timeout | undefined
   private closed = false
 
-  constructor({ conflate, context, monitor, noDrop, prefetch, type }: Opening, owner: Owner, open: OpenNative) {
+  constructor(
+    { conflate, context, farewell, monitor, noDrop, prefetch, type }: Opening,
+    owner: Owner,
+    open: OpenNative
+  ) {
     this.type = type
     this.owner = owner
     this.context = context as ZeromqContext
-    this.native = open(type, { context: this.context.native, noDrop, conflate })
+    this.native = open(type, { context: this.context.native, noDrop, conflate, farewell })
     this.laneOf = hasLanes(type) ? peerOf : () => sharedLane
     this.endpoints = new Endpoints(this)
     this.monitor = new Monitor({
@@ -329,60 +332,29 @@ export class ZeromqSocket implements EngineSocket {
   // ---------------------------------------------------------------------------
 
   close(linger: number, done: (delivery: Delivery) => void): void {
-    const began = performance.now()
-    const endWhenSent = (left: number): void => {
-      if (left === 0 || this.returned.isEmpty) return this.end(left, began, linger, done)
-      // Some may be given back once more.
-      void within(left, this.returned.whenSent).then(() =>
-        endWhenSent(Math.max(0, linger - (performance.now() - began)))
-      )
+    const { context, endpoints, monitor, native, owner, returned } = this
+    const ending = {
+      context,
+      native,
+      incoming: this.#incoming,
+      returned,
+      endpoints,
+      monitor,
+      // Those who are owed something are sent it until it ends.
+      get sent() {
+        return owner.sent
+      },
+      linger: (this.given("linger") as number | undefined) ?? -1,
+      stop: () => this.stop()
     }
-    // What was sent just now may be given back a moment later.
-    if (this.owner.sent === 0) endWhenSent(linger)
-    else microtask(() => endWhenSent(linger))
+    closeNative(ending, linger, done)
   }
 
-  private end(left: number, began: number, linger: number, done: (delivery: Delivery) => void): void {
-    const { endpoints, monitor } = this
-    const { sent } = this.owner
-    this.lingerFor(left)
-    const binds = endpoints.bindsToNetwork
-    const isSent = endpoints.network && sent > 0
-    const isUnderWay = isSent && (monitor.peers.size > 0 || endpoints.networks.length > 0)
-    const matters = isSent || binds.length > 0 || endpoints.freeing.size > 0
-    // In a worker thread as little is watched as before.
-    if (matters && isMainThread && this.context.hasRoom(2)) monitor.watch()
-    const freed = matters ? [...endpoints.freeing, ...binds.map((endpoint) => endpoints.whenFreed(endpoint))] : []
-    const { receiving } = this.#incoming
-    const unsent = this.returned.giveUp()
+  private stop(): void {
     this.closed = true
     this.#incoming.end()
     this.rooms.close()
     this.refusals?.end()
-    this.native.close()
-    endpoints.leaveAll()
-    if (endpoints.waitsFor.size > 0) this.context.abandon(endpoints.waitsFor, monitor.watching, sent === 0 ? 0 : left)
-    const { ended } = monitor
-    const isOver = (): void => {
-      const inTime = ended === undefined || !isSent || linger === 0 || performance.now() - began < linger - 1
-      done({ inTime: inTime && unsent === 0, unsent })
-    }
-    // libzmq does not say what became of each message: only when it has done with all of them.
-    if (matters && ended !== undefined && !endpoints.silent) void within(left + promptly, ended).then(isOver)
-    else if (matters) {
-      // Over inproc libzmq ends it when its peers have read all, however long that takes.
-      const all: Promise<unknown> = Promise.all(freed)
-      void (isUnderWay && ended !== undefined ? all.then(() => within(left, ended)) : all).then(isOver)
-    }
-    // A receive that was pending may end with a message, a moment later.
-    else if (receiving) void Promise.resolve().then(isOver)
-    else isOver()
-  }
-
-  private lingerFor(millis: number): void {
-    const given = (this.given("linger") as number | undefined) ?? -1
-    if (millis === (given < 0 ? Number.POSITIVE_INFINITY : given)) return
-    this.native.set({ option: "linger", value: Math.ceil(millis), given: undefined, expected: "" })
   }
 
   // ---------------------------------------------------------------------------

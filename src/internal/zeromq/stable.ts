@@ -1,7 +1,7 @@
 /** The sockets of zeromq.js, as the rest of this engine needs them: see `native.ts`. */
 import type { Message, Outgoing } from "../../Message.ts"
-import type { Offer, Source } from "../engine.ts"
-import type { Setting, StableType } from "../socket/options.ts"
+import type { Offer, Setting, Source } from "../engine.ts"
+import type { StableType } from "../socketTypes.ts"
 import { mostInFront } from "../subscription.ts"
 import { answerOf, checkAnswers, refusal } from "./answer.ts"
 import { Credit } from "./credit.ts"
@@ -34,6 +34,8 @@ const ZMQ_RCVHWM = 24
 const ZMQ_RCVTIMEO = 27
 const ZMQ_SNDTIMEO = 28
 const ZMQ_ROUTER_HANDOVER = 56
+const ZMQ_DISCONNECT_MSG = 111
+const ZMQ_HICCUP_MSG = 114
 
 // How a type answers an offer.
 // - always: libzmq never refuses (PUB drops instead of waiting).
@@ -90,7 +92,7 @@ export class StableSocket implements NativeSocket {
   onReturned: (message: Outgoing) => void = ignore
   readonly receivesAtOnce = true
 
-  constructor(type: StableType, { context, noDrop, conflate }: NativeOpening) {
+  constructor(type: StableType, { context, noDrop, conflate, farewell }: NativeOpening) {
     this.admission = admissionOf(type, noDrop)
     if (this.admission === "ask") checkAnswers()
     // Without other options: a constructor that throws half-way leaves a socket
@@ -108,6 +110,16 @@ export class StableSocket implements NativeSocket {
     // What a SUB sends are its subscriptions: those above the mark would be dropped.
     if (type === "sub") this.raw.setInt32Option(ZMQ_SNDHWM, 0)
     if (type === "pub") this.raw.setInt32Option(ZMQ_RCVHWM, mostInFront)
+    if (farewell !== undefined) this.tellOfEnds(type === "router" ? ZMQ_DISCONNECT_MSG : ZMQ_HICCUP_MSG, farewell)
+  }
+
+  // Drafts, which a libzmq can be built without.
+  private tellOfEnds(option: number, farewell: Buffer): void {
+    try {
+      this.raw.setStringOption(option, farewell)
+    } catch {
+      // Whoever asked has other ways to find out, which take longer.
+    }
   }
 
   receive(): Promise<Message> {

@@ -5,17 +5,19 @@ import type { ListenOptions, TcpNetConnectOpts } from "node:net"
 import { type AddressInfo, connect, isIP, isIPv6 } from "node:net"
 import { networkInterfaces, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { partsOf, splitPort } from "../endpoint.ts"
 import type { GiveUp } from "../engine.ts"
 
-export const transportOf = (endpoint: string): string => endpoint.slice(0, endpoint.indexOf("://"))
-export const addressOf = (endpoint: string): string => endpoint.slice(endpoint.indexOf("://") + 3)
+export const transportOf = (endpoint: string): string => partsOf(endpoint)?.transport ?? ""
+const addressOf = (endpoint: string): string => partsOf(endpoint)?.address ?? ""
 
 /** An error as those of the system, by its code. */
 export const errorOf = (code: string, message: string): Error => Object.assign(new Error(message), { code })
 
+/** Without the brackets of IPv6. */
 const split = (address: string): { readonly host: string; readonly port: string } => {
-  const colon = address.lastIndexOf(":")
-  return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port: address.slice(colon + 1) }
+  const { host, port = "" } = splitPort(address)
+  return { host: host.replace(/^\[(.*)\]$/, "$1"), port }
 }
 
 /** The address of an interface by its name, or the host itself if it is none. */
@@ -98,14 +100,6 @@ export const connectTo = (endpoint: string, ipv6: boolean): ConnectTo => {
   const source = split(address.slice(0, semicolon))
   const localPort = source.port === "*" ? 0 : Number(source.port)
   return { ...to, localAddress: numeric(source.host, ipv6), ...(localPort === 0 ? {} : { localPort }) }
-}
-
-/** The name that has to be looked up first, or undefined. */
-export const nameIn = (endpoint: string): string | undefined => {
-  if (transportOf(endpoint) !== "tcp") return undefined
-  const address = addressOf(endpoint)
-  const { host } = split(address.slice(address.lastIndexOf(";") + 1))
-  return isIP(host.replace(/%.*$/, "")) === 0 ? host : undefined
 }
 
 /** Whether a name has an address. */

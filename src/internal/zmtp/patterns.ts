@@ -1,5 +1,5 @@
 /** The types of sockets. */
-import type { SocketType as Type } from "../socket/options.ts"
+import type { SocketType as Type } from "../socketTypes.ts"
 import type { Core, Pattern } from "./pattern/pattern.ts"
 import { Dealer, Pair, Pull, Push } from "./pattern/pipeline.ts"
 import { Pub, Sub, Xpub, Xsub } from "./pattern/publish.ts"

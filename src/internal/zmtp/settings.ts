@@ -1,9 +1,10 @@
 /** The options of a socket, as this engine uses them. */
 import { createRequire } from "node:module"
 import { BlockList, isIPv6 } from "node:net"
+import type { Setting } from "../engine.ts"
 import { publicKeyOf } from "../security/keys.ts"
 import { decode } from "../security/z85.ts"
-import type { Setting, SocketType as Type } from "../socket/options.ts"
+import type { SocketType as Type } from "../socketTypes.ts"
 import { mostInFront } from "../subscription.ts"
 import { errorOf } from "./addresses.ts"
 import { type Boxes, findBoxes } from "./protocol/boxes.ts"

@@ -1,6 +1,7 @@
 /** A socket of this engine, as the port wants it. */
 import type { Message, Outgoing } from "../../Message.ts"
 import { SocketEvent } from "../../SocketEvent.ts"
+import { hostToResolve, isInproc } from "../endpoint.ts"
 import type {
   Delivery,
   Done,
@@ -11,14 +12,13 @@ import type {
   Offer,
   Opening,
   Owner,
+  Setting,
   Source,
   Whence
 } from "../engine.ts"
 import { microtask } from "../microtask.ts"
-import { isInproc } from "../socket/endpoint.ts"
-import type { Setting } from "../socket/options.ts"
 import { turn } from "../turn.ts"
-import { errorOf, nameIn, resolve, transportOf } from "./addresses.ts"
+import { errorOf, resolve, transportOf } from "./addresses.ts"
 import type { Binder, ZmtpContext } from "./context.ts"
 import { InprocPipe } from "./inproc.ts"
 import type { Core, Pattern } from "./pattern/pattern.ts"
@@ -63,6 +63,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   private readonly type: SocketType | undefined
   private readonly context: ZmtpContext
   private readonly owner: Owner
+  private readonly farewell: Buffer | undefined
   // Where nothing finds it that prints sockets: messages may have passwords in them.
   readonly #pattern: Pattern
   private readonly bound = new Map<string, Bound>()
@@ -80,7 +81,8 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   private isDismissed = false
   private isClosed = false
 
-  constructor({ conflate, context, noDrop, type }: Opening, owner: Owner) {
+  constructor({ conflate, context, farewell, noDrop, type }: Opening, owner: Owner) {
+    this.farewell = farewell
     this.context = context as ZmtpContext
     this.owner = owner
     this.type = typeOf(type)
@@ -206,8 +208,18 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     this.#pattern.detached(pipe)
     // What came of it was for us.
     if (pipe.isWaiting) this.#pattern.inbound.admit(pipe)
+    this.sayFarewell(pipe)
     this.tellPeers()
     if (this.ready > 0) this.tell()
+  }
+
+  /** Behind all that came of a peer, what was asked for stands for its end. */
+  private sayFarewell(pipe: Pipe): void {
+    const { farewell, type } = this
+    if (farewell === undefined || this.isDismissed) return
+    const isConnected = this.connected.get(pipe.endpoint)?.pipe === pipe
+    if (type === "ROUTER" && !isConnected) this.#pattern.inbound.append(pipe, [pipe.routingId, farewell])
+    else if (type === "DEALER" && isConnected) this.#pattern.inbound.append(pipe, [farewell])
   }
 
   arrived(pipe: Pipe, message: Message): boolean {
@@ -450,7 +462,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       done(wrong)
       return ignore
     }
-    const name = nameIn(endpoint)
+    const name = hostToResolve(endpoint)
     if (name === undefined) {
       this.connectNow(endpoint)
       done(undefined)

@@ -1,6 +1,6 @@
 /** Asks the authenticator of a context about peers (RFC 27), over inproc. */
 import type { Message } from "../../Message.ts"
-import { zapEndpoint } from "../zap/reliance.ts"
+import { zapEndpoint } from "../authenticator.ts"
 import { InprocPipe } from "./inproc.ts"
 import type { Host, Introduction, Pipe } from "./pipe.ts"
 import { decodeProperties, type Properties } from "./protocol/metadata.ts"

@@ -1,6 +1,5 @@
 import type { Message, Outgoing } from "../../../Message.ts"
-import type { Offer, Source } from "../../engine.ts"
-import type { Setting } from "../../socket/options.ts"
+import type { Offer, Setting, Source } from "../../engine.ts"
 import { errorOf } from "../answer.ts"
 import type { NativeSocket } from "../native.ts"
 import { attempt, type NativeContext } from "../raw.ts"

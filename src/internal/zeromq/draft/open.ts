@@ -5,7 +5,7 @@
  * A message that names a peer, a group or an address has it as its first frame,
  * as with a ROUTER: the routing id as four bytes, big-endian.
  */
-import type { DraftType } from "../../socket/options.ts"
+import type { DraftType } from "../../socketTypes.ts"
 import type { NativeOpening, NativeSocket } from "../native.ts"
 import { DatagramSocket } from "./datagram.ts"
 import { DishSocket, RadioSocket } from "./radioDish.ts"

@@ -1,5 +1,6 @@
 import type { Frame, Message, Outgoing } from "../../../Message.ts"
-import type { DraftType, Setting } from "../../socket/options.ts"
+import type { Setting } from "../../engine.ts"
+import type { DraftType } from "../../socketTypes.ts"
 import { errorOf } from "../answer.ts"
 import type { NativeContext } from "../raw.ts"
 import { bindDatagrams, forDatagrams } from "./datagram.ts"

@@ -1,7 +1,8 @@
 /** The draft sockets of zeromq.js, as they have to be called. */
 import { createRequire } from "node:module"
 import type { Frame, Message } from "../../../Message.ts"
-import type { DraftType, Setting } from "../../socket/options.ts"
+import type { Setting } from "../../engine.ts"
+import type { DraftType } from "../../socketTypes.ts"
 import type { NativeContext, Observer, RawSocket } from "../raw.ts"
 import { closeRaw, opened } from "../threads.ts"
 

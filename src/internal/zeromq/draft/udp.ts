@@ -6,8 +6,8 @@ import { createSocket } from "node:dgram"
 import { readFileSync } from "node:fs"
 import { isIPv4 } from "node:net"
 import { networkInterfaces } from "node:os"
+import { isMulticast, udpTarget } from "../../endpoint.ts"
 import type { Done, GiveUp } from "../../engine.ts"
-import { isMulticast, udpTarget } from "../../socket/endpoint.ts"
 import { errorOf } from "../answer.ts"
 
 /** Binds, and sees to it that it is bound then. `undo` ends it, should that fail or be given up. */

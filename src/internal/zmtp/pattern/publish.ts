@@ -27,6 +27,8 @@ export class Pub extends Pattern {
   private matched: Array<Pipe> = []
   private round = 0
   private readonly rounds = new WeakMap<Pipe, number>()
+  /** With `noDrop`, who the next message waits for. */
+  private behind: Pipe | undefined
 
   override readonly subscribers: EngineSubscribers = {
     matching: (topic) => this.matchedBy(topic).length,
@@ -48,8 +50,7 @@ export class Pub extends Pattern {
   override detached(pipe: Pipe): void {
     this.topics.removeAll(pipe, (topic) => this.news(pipe, topic, false))
     this.core.tellPeers()
-    // It may be who had no room.
-    if (this.core.settings.noDrop) this.core.tellRoom("")
+    if (this.behind === pipe) this.hasRoom(pipe)
   }
 
   override subscribed(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
@@ -81,7 +82,12 @@ export class Pub extends Pattern {
 
   offer(message: Outgoing): Offer {
     const matched = this.matchedBy(first(message))
-    if (this.core.settings.noDrop) for (const pipe of matched) if (!pipe.hasRoom) return "full"
+    if (this.core.settings.noDrop)
+      for (const pipe of matched)
+        if (!pipe.hasRoom) {
+          this.behind = pipe
+          return "full"
+        }
     for (const pipe of matched) if (pipe.hasRoom) pipe.send(message)
     matched.length = 0
     return "sent"
@@ -106,8 +112,12 @@ export class Pub extends Pattern {
   }
 
   isOpen(): boolean {
-    if (this.core.settings.noDrop) for (const pipe of this.core.pipes) if (pipe.wasFull) return false
-    return true
+    return this.behind === undefined
+  }
+
+  override hasRoom(pipe: Pipe): void {
+    if (this.behind === pipe) this.behind = undefined
+    super.hasRoom(pipe)
   }
 }
 

@@ -5,8 +5,6 @@
  */
 import * as Effect from "effect/Effect"
 
-export const zapEndpoint = "inproc://zeromq.zap.01"
-
 export class Reliance {
   /** Whether there is an authenticator of ours, which tells of those whom it denies. */
   tells = false

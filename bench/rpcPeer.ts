@@ -1,0 +1,90 @@
+/**
+ * The process with the servers of RPC: the same handlers, on Effect's own TCP transport
+ * and on ZeroMQ. Says where each is, and, asked for it, how much of the processor it
+ * has used, in microseconds.
+ */
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { NodeSocketServer } from "@effect/platform-node"
+import { Context, Effect, Layer, Schema, Stream } from "effect"
+import { Rpc as EffectRpc, RpcGroup, RpcSerialization, RpcServer } from "effect/rpc"
+import { SocketServer } from "effect/socket"
+import * as Rpc from "effect-zmq/Rpc"
+
+export class Bench extends RpcGroup.make(
+  EffectRpc.make("echo", { payload: { text: Schema.String }, success: Schema.String }),
+  EffectRpc.make("numbers", {
+    payload: { elements: Schema.Number, of: Schema.Number },
+    success: Schema.Number,
+    stream: true
+  })
+) {}
+
+export const handlers = Bench.toLayer({
+  echo: ({ text }) => Effect.succeed(text),
+  // In chunks of `of` elements.
+  numbers: ({ elements, of }) => Stream.range(1, elements).pipe(Stream.rechunk(of))
+})
+
+export const serialization = RpcSerialization.layerNdjson
+
+export interface Places {
+  readonly zmq: string
+  readonly port: number
+}
+
+const serve = Effect.fnUntraced(function* (protocol: RpcServer.Protocol["Service"]) {
+  yield* RpcServer.make(Bench, { disableTracing: true }).pipe(
+    Effect.provideService(RpcServer.Protocol, protocol),
+    Effect.provide(handlers),
+    Effect.forkScoped
+  )
+})
+
+/** Serves on both, until the scope closes. */
+export const servers = Effect.gen(function* () {
+  const zmq = yield* Rpc.makeProtocolServer({ bind: "tcp://127.0.0.1:*" })
+  yield* serve(zmq.protocol)
+  const net = yield* Layer.build(NodeSocketServer.layer({ port: 0, host: "127.0.0.1" }))
+  const { address } = Context.get(net, SocketServer.SocketServer)
+  yield* serve(yield* RpcServer.makeProtocolSocketServer.pipe(Effect.provideContext(net)))
+  if (address._tag !== "InetAddressV4") return yield* Effect.die("bound to no port")
+  return { zmq: zmq.endpoint.endpoints[0]!, port: address.port } satisfies Places
+}).pipe(Effect.provide(serialization))
+
+const self = fileURLToPath(import.meta.url)
+
+const main = Effect.gen(function* () {
+  const places = yield* servers
+  process.on("message", () => {
+    const { system, user } = process.cpuUsage()
+    process.send!(user + system)
+  })
+  process.send!(places)
+  return yield* Effect.never
+}).pipe(Effect.scoped)
+
+if (process.argv[1] === self && process.send !== undefined) {
+  process.on("disconnect", () => process.exit())
+  Effect.runFork(main)
+}
+
+const next = <A>(child: ChildProcess): Effect.Effect<A> =>
+  Effect.callback((resume) => {
+    child.once("message", (message) => resume(Effect.succeed(message as A)))
+    child.once("exit", () => resume(Effect.die("the servers of RPC have ended")))
+  })
+
+/** The servers in a process of their own, until the scope closes. */
+export const startServers = Effect.gen(function* () {
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => fork(self, { execArgv: process.execArgv })),
+    (child) => Effect.sync(() => void child.kill("SIGKILL"))
+  )
+  const places = yield* next<Places>(child)
+  const cpu = Effect.suspend(() => {
+    child.send("cpu")
+    return next<number>(child)
+  })
+  return { ...places, cpu }
+})

@@ -1,0 +1,134 @@
+/** Connections that are made again and again: of a client to its servers, and of a server to its brokers. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { SocketError } from "../../ZmqError.ts"
+import { openSocket } from "../socket/open.ts"
+import type { SocketCore } from "../socket/socket.ts"
+import { ConnectionError } from "./errors.ts"
+import * as Wire from "./wire.ts"
+
+/** What is done with a socket that connects, until it ends. */
+export interface Conversation {
+  readonly begin: () => void
+  /** Milliseconds have passed. */
+  readonly pass: (millis: number) => void
+  /** The connection could not be made. */
+  readonly failed: (reason: "Unreachable" | "Refused", detail: string) => void
+  /** The connection is gone; what had come may not be read yet. */
+  readonly lost: () => void
+  /** Says goodbye. */
+  readonly close: () => void
+}
+
+// Until then the connection, which is made once, would not be made again.
+const never = Duration.days(1)
+
+// A connection that has stood for so long, in milliseconds, begins the retries anew.
+const millisToStand = 1000
+
+export const defaultRetryPolicy: Schedule.Schedule<unknown> = Schedule.min([
+  Schedule.exponential(100, 1.5),
+  Schedule.spaced(5000)
+])
+
+/** Tells how much time has passed, as often as that is of interest; of a turn of the event loop that took long, not all. */
+export const passing = (step: number, pass: (millis: number) => void): Effect.Effect<never> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    let last = clock.currentTimeMillisUnsafe()
+    while (true) {
+      yield* Effect.sleep(step)
+      const now = clock.currentTimeMillisUnsafe()
+      pass(Math.min(2 * step, now - last))
+      last = now
+    }
+  })
+
+/** How often to look, in milliseconds, so that none of these is missed by much. */
+export const stepFor = (...millis: ReadonlyArray<number>): number =>
+  Math.max(10, Math.min(500, Math.min(...millis.filter((one) => one > 0)) / 4))
+
+/** Watches whether a connection is made, and lost, where the engine tells. */
+const watch = (core: SocketCore, { failed, lost }: Conversation): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (!core.port.watched) return
+    const { changed } = core.connections
+    const link = () => core.status.endpoints[0]
+    const isMade = () => link()?.state === "connected"
+    yield* changed.until("connect", () => {
+      const now = link()
+      return now === undefined || isMade() || now.state === "refused" || (now.state === "connecting" && now.tries > 0)
+    })
+    const now = link()
+    if (now?.state === "refused") return failed("Refused", now.advice)
+    if (now?.state === "connecting") return failed("Unreachable", now.lastError ?? "")
+    yield* changed.until("connect", () => !isMade())
+    lost()
+  }).pipe(Effect.ignore)
+
+/**
+ * Connects once, and holds the conversation until it ends, with the reason. Ended by an
+ * interruption it says goodbye.
+ */
+const once = (
+  endpoint: string,
+  options: object,
+  step: number,
+  make: (core: SocketCore, ended: (error: ConnectionError) => void) => Conversation
+): Effect.Effect<ConnectionError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const core = yield* openSocket(
+        "dealer",
+        { ...options, connect: endpoint, routingId: Wire.makeIdentity(), reconnectInterval: never },
+        Wire.farewell
+      )
+      const context = yield* Effect.context<never>()
+      return yield* Effect.callback<ConnectionError>((resume) => {
+        const conversation = make(core, (error) => {
+          // What was not sent by now is not to arrive any more, but for a goodbye.
+          if (error.reason !== "Closed") core.outbox.requests = core.outbox.sent
+          resume(Effect.succeed(error))
+        })
+        conversation.begin()
+        const side = Effect.runForkWith(context)
+        const fibers = [side(passing(step, conversation.pass)), side(watch(core, conversation))]
+        return Effect.sync(() => {
+          for (const fiber of fibers) fiber.interruptUnsafe()
+          conversation.close()
+        })
+      })
+    })
+  ).pipe(
+    Effect.catch((cause: SocketError) =>
+      Effect.succeed(new ConnectionError({ endpoint, reason: "Unreachable", detail: cause.message, cause }))
+    )
+  )
+
+/** Connects, and connects again whenever that has ended, as long as the policy allows. Gives the last error. */
+export const dial = (
+  endpoint: string,
+  options: object,
+  step: number,
+  retryPolicy: Schedule.Schedule<unknown, ConnectionError>,
+  make: (core: SocketCore, ended: (error: ConnectionError) => void) => Conversation,
+  onFailed: (error: ConnectionError) => void = () => {}
+): Effect.Effect<ConnectionError> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    let failures = 0
+    const attempt = Effect.suspend(() => {
+      const began = clock.currentTimeMillisUnsafe()
+      return Effect.flatMap(once(endpoint, options, step, make), (error) => {
+        onFailed(error)
+        const stood = clock.currentTimeMillisUnsafe() - began > millisToStand && error.reason !== "Unreachable"
+        failures = stood ? 0 : failures + 1
+        const log = failures <= 1 ? Effect.logInfo : Effect.logDebug
+        const told = Effect.annotateLogs(log(`effect-zmq: ${error.message}`), { endpoint, reason: error.reason })
+        return Effect.andThen(told, stood ? Effect.void : Effect.fail(error))
+      })
+    })
+    return yield* Effect.flip(Effect.forever(Effect.retry(attempt, retryPolicy)))
+  })

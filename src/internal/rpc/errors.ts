@@ -1,0 +1,69 @@
+import * as Data from "effect/Data"
+import { RpcClientError } from "effect/rpc/RpcClientError"
+import * as Socket from "effect/socket/Socket"
+
+/**
+ * Why there is no server, or no longer the one that had a call. It is the `cause` of
+ * the `reason` of an `RpcClientError`: of a `SocketOpenError` where there was no
+ * connection yet, and of a `SocketReadError` where it has ended.
+ *
+ * **Details**
+ *
+ * - `Unreachable`: nobody answered, for `openTimeout` or at all.
+ * - `Refused`: the peer does not let us in. The advice says why.
+ * - `NoServer`: a broker is there, and no server behind it.
+ * - `Closing`: the server has ended, and said so.
+ * - `Lost`: the connection has ended.
+ * - `Silent`: the server has said nothing for too long (`pingTimeout`), or heard nothing of us.
+ * - `Rejected`: the server does not take what we send, or we not what it sends.
+ * - `Behind`: more replies wait for us than the server keeps, or more calls are under way (`maxPendingPerClient`).
+ * - `SeveralServers`: a forwarder that knows nothing of RPC deals out our messages to more than one server.
+ *   Use a broker, or connect to all of them.
+ * - `Closed`: the layer of the client has ended.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConnectionError extends Data.TaggedError("ConnectionError")<{
+  readonly endpoint: string
+  readonly reason:
+    | "Unreachable"
+    | "Refused"
+    | "NoServer"
+    | "Closing"
+    | "Lost"
+    | "Silent"
+    | "Rejected"
+    | "Behind"
+    | "SeveralServers"
+    | "Closed"
+  /** What is known besides. */
+  readonly detail: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    const detail = this.detail === "" ? "" : `: ${this.detail}`
+    return `RPC with ${JSON.stringify(this.endpoint)}: ${this.reason}${detail}. ${advice[this.reason]}`
+  }
+}
+
+const advice: { readonly [Reason in ConnectionError["reason"]]: string } = {
+  Unreachable: "Check that a server of RPC is bound there, and that both sides use the same security",
+  Refused: "Check the keys, names and rules of both sides",
+  NoServer: "Start a server that connects to the backend of the broker",
+  Closing: "The call may have been executed. The connection is made again",
+  Lost: "The call may have been executed. The connection is made again",
+  Silent: "Its event loop is blocked, or the network is cut. The connection is made again",
+  Rejected: "Give both sides the same serialization, and messages of at most maxMessageSize",
+  Behind: "Ask for less at once, or raise maxPendingPerClient of the server",
+  SeveralServers: "Put Rpc.layerBroker in place of the forwarder, or give connect all servers",
+  Closed: "Make calls within the scope of the client's layer"
+}
+
+/** As the client of RPC has it. */
+export const toClientError = (error: ConnectionError, wasOpen: boolean): RpcClientError =>
+  new RpcClientError({
+    reason: wasOpen
+      ? new Socket.SocketReadError({ cause: error })
+      : new Socket.SocketOpenError({ kind: error.reason === "Unreachable" ? "Timeout" : "Unknown", cause: error })
+  })

@@ -1,0 +1,280 @@
+/** One streaming RPC, to any number of subscribers: a stream for each payload that somebody has subscribed to. */
+import { randomBytes } from "node:crypto"
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import type * as Rpc from "effect/rpc/Rpc"
+import { RpcSerialization } from "effect/rpc/RpcSerialization"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Frame, Message } from "../../Message.ts"
+import type * as ZmqRpc from "../../Rpc.ts"
+import { OptionError, type SocketError } from "../../ZmqError.ts"
+import { openSocket } from "../socket/open.ts"
+import { receivingOf, wholeMessage } from "../socket/receiver.ts"
+import type { SocketCore } from "../socket/socket.ts"
+import { longestSubscription } from "../subscription.ts"
+import { Feed, headerOf, type Kind, type Refusal } from "./feed.ts"
+
+// Subscribers that come within so long of each other are told the latest value at once.
+const betweenLatest = "10 millis"
+
+/** One run of a stream. What it says goes out in the operation that counts it. */
+class Run {
+  readonly topic: Buffer
+  private readonly id = randomBytes(8)
+  private readonly core: SocketCore
+  private number = 0
+  private latest: Frame | undefined = undefined
+  private end: Frame | undefined = undefined
+  private isQuiet = false
+  fiber: Fiber.Fiber<void> | undefined = undefined
+  /** Since when nobody has subscribed to it, in milliseconds of the clock. */
+  idleSince: number | undefined = undefined
+  /** Whether it ends because nobody wants it any more. */
+  isStopped = false
+
+  constructor(core: SocketCore, topic: Buffer) {
+    this.core = core
+    this.topic = topic
+  }
+
+  get hasEnded(): boolean {
+    return this.end !== undefined
+  }
+
+  get hasSubscribers(): boolean {
+    return (this.core.port.subscribers?.matching(this.topic) ?? 1) > 0
+  }
+
+  /** A PUB never waits: whoever is too far behind misses it, and sees that by the number. */
+  private say(kind: Kind, body?: Frame): void {
+    const header = headerOf({ kind, run: this.id, number: this.number })
+    this.core.outbox.offer(body === undefined ? [this.topic, header] : [this.topic, header, body])
+  }
+
+  publish(value: Frame): void {
+    this.number++
+    this.latest = value
+    this.isQuiet = false
+    this.say("value", value)
+  }
+
+  /** For those who have just come, or have missed something. */
+  tellLatest(): void {
+    if (this.end === undefined) this.say("latest", this.latest)
+    else this.say("end", this.end)
+  }
+
+  finish(end: Frame): void {
+    this.end = end
+    this.say("end", end)
+  }
+
+  /** Says how far it is, for those who have missed the last of it. */
+  beat(): void {
+    if (this.end !== undefined) this.say("end", this.end)
+    else if (this.isQuiet) this.say("beat")
+    this.isQuiet = true
+  }
+
+  refuse(why: Refusal): void {
+    this.say("refused", why)
+  }
+
+  stop(): void {
+    this.isStopped = true
+    this.fiber?.interruptUnsafe()
+  }
+
+  leave(): void {
+    this.stop()
+    if (!this.hasEnded) this.say("leaving")
+  }
+}
+
+const unencodable = Exit.die("the end of the stream could not be encoded")
+
+type Handler = (payload: unknown) => Stream.Stream<unknown, unknown, unknown>
+
+/** The runs of a publisher, by their topics. */
+class Runs {
+  private readonly core: SocketCore
+  private readonly feed: Feed
+  private readonly handler: Handler
+  private readonly maxTopics: number
+  private readonly fork: (self: Effect.Effect<void>) => Fiber.Fiber<void>
+  private readonly byTopic = new Map<string, Run>()
+  private readonly newcomers = new Set<Run>()
+  readonly hasNewcomers = Latch.makeUnsafe(false)
+
+  constructor(
+    core: SocketCore,
+    feed: Feed,
+    handler: Handler,
+    maxTopics: number,
+    fork: (self: Effect.Effect<void>) => Fiber.Fiber<void>
+  ) {
+    this.core = core
+    this.feed = feed
+    this.handler = handler
+    this.maxTopics = maxTopics
+    this.fork = fork
+  }
+
+  /** What an XPUB receives: that somebody subscribes, or ends that. */
+  readonly heard = ([frame]: Message): void => {
+    const topic = frame.subarray(1)
+    if (frame[0] !== 1) return
+    const asked = this.feed.askedFor(topic)
+    if (asked !== undefined) return this.welcome(this.byTopic.get(asked.toString("latin1")))
+    if (!this.feed.isTopic(topic)) return
+    const key = topic.toString("latin1")
+    const known = this.byTopic.get(key)
+    // One who comes when it has ended has it run again, as with a call.
+    this.welcome(known === undefined || known.hasEnded ? this.begin(key, topic) : known)
+  }
+
+  private welcome(run: Run | undefined): void {
+    if (run === undefined) return
+    run.idleSince = undefined
+    this.newcomers.add(run)
+    this.hasNewcomers.openUnsafe()
+  }
+
+  private begin(key: string, topic: Buffer): Run | undefined {
+    const run = new Run(this.core, topic)
+    if (!this.byTopic.has(key) && this.byTopic.size >= this.maxTopics) {
+      run.refuse("TooManyTopics")
+      return undefined
+    }
+    this.byTopic.set(key, run)
+    const program = Effect.matchEffect(this.feed.payloadOf(topic), {
+      onFailure: () =>
+        Effect.sync(() => {
+          if (this.byTopic.get(key) === run) this.byTopic.delete(key)
+          run.refuse("InvalidPayload")
+        }),
+      onSuccess: (payload) => this.run(run, payload)
+    })
+    run.fiber = this.fork(program as Effect.Effect<void>)
+    return run
+  }
+
+  private run(run: Run, payload: unknown): Effect.Effect<void, never, unknown> {
+    const { feed, handler } = this
+    return Stream.suspend(() => handler(payload)).pipe(
+      Stream.runForEach((value) => Effect.map(feed.encodeValue(value), (frame) => run.publish(frame))),
+      Effect.exit,
+      Effect.flatMap((exit) =>
+        run.isStopped ? Effect.void : Effect.map(feed.encodeExit(exit), (frame) => run.finish(frame))
+      ),
+      // A failure that cannot be encoded.
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          Effect.logError(`effect-zmq: the end of the stream ${feed.tag} cannot be encoded`, defect),
+          Effect.map(feed.encodeExit(unencodable), (frame) => run.finish(frame))
+        )
+      )
+    )
+  }
+
+  tellLatest(): void {
+    this.hasNewcomers.closeUnsafe()
+    for (const run of this.newcomers) run.tellLatest()
+    this.newcomers.clear()
+  }
+
+  /** Says how far each is, and stops those that nobody has wanted for so long. */
+  beat(now: number, idle: number): void {
+    for (const [key, run] of this.byTopic) {
+      if (run.hasSubscribers) {
+        run.idleSince = undefined
+        run.beat()
+        continue
+      }
+      run.idleSince ??= now
+      if (!run.hasEnded && now - run.idleSince < idle) continue
+      this.byTopic.delete(key)
+      run.stop()
+    }
+  }
+
+  leave(): void {
+    for (const run of this.byTopic.values()) run.leave()
+    this.byTopic.clear()
+  }
+
+  get topics(): number {
+    return this.byTopic.size
+  }
+}
+
+const wholeNumber = (option: string, value: number): number => {
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw new OptionError({ option, value, expected: "a whole number above 0" })
+}
+
+const millisOf = (option: string, value: Duration.Input, least: number): number => {
+  const millis = Duration.toMillis(value)
+  if (millis >= least) return millis
+  throw new OptionError({ option, value, expected: `a Duration.Input of at least ${least} ms` })
+}
+
+export const publish = (
+  rpc: Rpc.AnyWithProps,
+  handler: Handler,
+  options: ZmqRpc.PublishOptions
+): Effect.Effect<ZmqRpc.Publication, SocketError, unknown> =>
+  Effect.gen(function* () {
+    const { beatInterval = "1 second", idleTimeToLive = "10 seconds", maxTopics = 1000, ...own } = options
+    const serialization = yield* RpcSerialization
+    const { beat, feed, idle, most } = yield* Effect.try({
+      try: () => ({
+        feed: new Feed(rpc, serialization),
+        most: wholeNumber("maxTopics", maxTopics),
+        beat: millisOf("beatInterval", beatInterval, 1),
+        idle: millisOf("idleTimeToLive", idleTimeToLive, 0)
+      }),
+      catch: (error) => error
+    }).pipe(Effect.catch((error) => (error instanceof OptionError ? Effect.fail(error) : Effect.die(error))))
+    const core = yield* openSocket("xpub", {
+      maxMessageSize: longestSubscription,
+      ...own,
+      // Those who come to what others have subscribed to before them are told as well.
+      verbosity: "allSubsUnsubs"
+    })
+    const scope = yield* Effect.scope
+    const context: Context.Context<never> = yield* Effect.context<never>()
+    const runs = new Runs(core, feed, handler, most, (self) => Fiber.runIn(Effect.runForkWith(context)(self), scope))
+    yield* Effect.addFinalizer(() => Effect.sync(() => runs.leave()))
+    yield* Effect.map(receivingOf(core).receive("recv", wholeMessage), runs.heard).pipe(
+      Effect.forever({ disableYield: true }),
+      // The socket has closed, with its context.
+      Effect.ignore,
+      Effect.forkScoped
+    )
+    yield* runs.hasNewcomers.await.pipe(
+      Effect.andThen(Effect.sync(() => runs.tellLatest())),
+      Effect.andThen(Effect.sleep(betweenLatest)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+    yield* Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.sync(() => runs.beat(now, idle))).pipe(
+      Effect.delay(beat),
+      Effect.forever,
+      Effect.forkScoped
+    )
+    return {
+      get endpoints() {
+        return core.endpoints
+      },
+      get topics() {
+        return runs.topics
+      }
+    }
+  }) as Effect.Effect<ZmqRpc.Publication, SocketError, Scope.Scope | RpcSerialization>

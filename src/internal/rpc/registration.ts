@@ -1,0 +1,84 @@
+import type { SocketCore } from "../socket/socket.ts"
+import type { Conversation } from "./dial.ts"
+import { ConnectionError } from "./errors.ts"
+import type { Server, Source } from "./server.ts"
+import * as Wire from "./wire.ts"
+
+/** A server at a broker: it says that it is there, as long as it serves, and its clients come by the same connection. */
+export class Registration implements Conversation {
+  private readonly endpoint: string
+  private readonly source: Source
+  private readonly server: Server
+  private readonly pings: { readonly interval: number; readonly timeout: number }
+  private readonly word: Buffer
+  private readonly ended: (error: ConnectionError) => void
+  private idle = 0
+  private sinceSaid = 0
+  private isOver = false
+
+  constructor(
+    endpoint: string,
+    core: SocketCore,
+    server: Server,
+    contentType: string,
+    pings: { readonly interval: number; readonly timeout: number },
+    ended: (error: ConnectionError) => void
+  ) {
+    this.endpoint = endpoint
+    this.server = server
+    this.pings = pings
+    this.ended = ended
+    const limit = pings.interval + pings.timeout
+    this.word = Wire.ready({ limit: Number.isFinite(limit) ? limit : 0, contentType })
+    this.source = server.add(core, (word) => this.onWord(word))
+  }
+
+  begin(): void {
+    this.server.serving.add(this.announce)
+    if (this.server.isServing) this.announce(true)
+  }
+
+  pass(millis: number): void {
+    const { interval, timeout } = this.pings
+    if (this.isOver || !this.server.isServing) return
+    this.idle += millis
+    this.sinceSaid += millis
+    if (this.idle > interval + timeout) return this.end("Silent", "the broker says nothing")
+    if (this.sinceSaid >= interval) this.announce(true)
+  }
+
+  failed(reason: "Unreachable" | "Refused", detail: string): void {
+    this.end(reason, detail)
+  }
+
+  // The engine's farewell says so in its place in the order, where there is one; nothing is missed here.
+  lost(): void {
+    this.end("Lost", "")
+  }
+
+  close(): void {
+    if (this.isOver) return
+    this.announce(false)
+    this.end("Closed", "")
+  }
+
+  private readonly announce = (isServing: boolean): void => {
+    this.sinceSaid = 0
+    this.source.core.outbox.offer(isServing ? this.word : Wire.goodbye({ why: "closing", text: "" }))
+  }
+
+  private onWord(word: Wire.Word | undefined): void {
+    this.idle = 0
+    if (word?.kind !== "bye") return
+    const { text, why } = Wire.goodbyeOf(word.text)
+    this.end(why === "closing" ? "Closing" : why === "lost" ? "Lost" : "Rejected", text)
+  }
+
+  private end(reason: ConnectionError["reason"], detail: string): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.server.serving.delete(this.announce)
+    this.server.remove(this.source)
+    this.ended(new ConnectionError({ endpoint: this.endpoint, reason, detail }))
+  }
+}

@@ -1,0 +1,510 @@
+/**
+ * The server's side: who its clients are, what they may do, and what is owed to them.
+ *
+ * All clients share one loop, which never waits: not in a send, and not in what the
+ * server of RPC does with a message. Whatever a client does ends that client alone.
+ */
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
+import type { RpcSerialization } from "effect/rpc/RpcSerialization"
+import type { Message, Outgoing, Peer } from "../../Message.ts"
+import { Queue } from "../queue.ts"
+import { peersOf } from "../receive/peer.ts"
+import type { SocketCore } from "../socket/socket.ts"
+import { Bundle } from "./bundle.ts"
+import { Intake } from "./intake.ts"
+import { Out } from "./out.ts"
+import { faultOf, messageOf } from "./requests.ts"
+import { Values } from "./values.ts"
+import * as Wire from "./wire.ts"
+
+export interface Bounds {
+  /** How many chunks of a stream are on their way at most. */
+  readonly window: number
+  /** How many replies may wait for a client, and how many calls of it may be under way. */
+  readonly maxPendingPerClient: number
+  /** Bytes, or -1. */
+  readonly maxMessageSize: number
+}
+
+export interface Surroundings {
+  readonly serialization: RpcSerialization["Service"]
+  readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
+  /** A client of which the server of RPC knows is there no more. */
+  readonly onLeft: (clientId: number) => void
+  /** A client was ended by us. */
+  readonly onEnded: (goodbye: Wire.Goodbye, peer: Peer) => void
+}
+
+/** What the server of RPC does with a message. */
+export type Handle = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
+
+// Frames in front of a message: one for each hop, and what a REQ adds.
+const deepestAddress = 8
+// Behind one connection: a forwarder that we know nothing of.
+const mostBehindPeer = 10_000
+// Who was ended, and is still connected.
+const mostEnded = 10_000
+
+type Address = readonly [Buffer, ...Array<Buffer>]
+
+const hasAddress = (address: ReadonlyArray<Buffer>): address is Address => address.length > 0
+
+/** A stream that has sent something: how many chunks are not acknowledged, and whether it waits for that. */
+interface Stream {
+  unacknowledged: number
+  waits: boolean
+}
+
+class Client {
+  readonly id: number
+  readonly address: Address
+  readonly key: string
+  readonly source: Source
+  readonly peer: Peer
+  readonly values: Values
+  readonly out: Out
+  /** What is sent to it in this turn, once it is known to be one of ours. */
+  private bundle: Bundle | undefined
+  /** Its calls that are not done, and of streams how far they are. */
+  readonly calls = new Map<string | number, Stream | undefined>()
+  /** Messages that came while the server of RPC was not done with the last. */
+  readonly queued = new Queue<ReadonlyArray<FromClientEncoded>>()
+  isBusy = false
+  /** Milliseconds without a word after which it is gone, or 0. */
+  limit = 0
+  idle = 0
+
+  constructor(id: number, address: Address, key: string, source: Source, values: Values, peer: Peer, gone: () => void) {
+    this.id = id
+    this.address = address
+    this.key = key
+    this.source = source
+    this.values = values
+    this.peer = peer
+    this.out = new Out(source.core.outbox, gone)
+  }
+
+  send(frame: Uint8Array | string): void {
+    if (this.bundle === undefined) this.transmit(frame)
+    else this.bundle.add(frame)
+  }
+
+  say(word: Buffer): void {
+    this.bundle?.flush()
+    this.transmit(word)
+  }
+
+  get pending(): number {
+    return this.out.pending + (this.bundle?.length ?? 0)
+  }
+
+  /** It has said hello, and takes several values in one message. */
+  greet(): void {
+    this.bundle ??= new Bundle(this.values.joins, this.transmit)
+  }
+
+  clear(): void {
+    this.bundle?.clear()
+    this.out.clear()
+  }
+
+  private readonly transmit = (frame: Uint8Array | string): void => this.out.send(addressed(this.address, frame))
+}
+
+const addressed = (address: Address, frame: Uint8Array | string): Outgoing =>
+  address.length === 1 ? [address[0], frame] : [...address, frame]
+
+/** Where clients come from: a ROUTER, or a DEALER that has connected to a broker. */
+export class Source {
+  readonly core: SocketCore
+  readonly intake: Intake
+  readonly peerOf: (message: Message) => Peer
+  /** The clients that come by one connection with others, by that connection. */
+  readonly behind = new Map<string, Set<Client>>()
+  /** Ended clients that are still connected, and what is to be said to each if it speaks again. */
+  readonly ended = new Map<string, Buffer | undefined>()
+  private readonly clients = new Map<string, Client>()
+
+  /** What a broker says itself. */
+  readonly onWord: (word: Wire.Word | undefined) => void
+
+  constructor(
+    core: SocketCore,
+    onMessage: (source: Source, message: Message) => void,
+    onWord: (word: Wire.Word | undefined) => void
+  ) {
+    this.core = core
+    this.onWord = onWord
+    core.inbox.rememberPeers()
+    this.peerOf = peersOf(core.type, core.inbox)
+    this.intake = new Intake(core, (message) => onMessage(this, message))
+  }
+
+  client(key: string): Client | undefined {
+    return this.clients.get(key)
+  }
+  add(client: Client): void {
+    this.clients.set(client.key, client)
+    if (client.address.length === 1) return
+    const first = latin1(client.address[0])
+    const others = this.behind.get(first)
+    if (others === undefined) this.behind.set(first, new Set([client]))
+    else others.add(client)
+  }
+  remove(client: Client): void {
+    this.clients.delete(client.key)
+    if (client.address.length === 1) return
+    const first = latin1(client.address[0])
+    const others = this.behind.get(first)
+    others?.delete(client)
+    if (others?.size === 0) this.behind.delete(first)
+  }
+  get all(): ReadonlyArray<Client> {
+    return [...this.clients.values()]
+  }
+}
+
+const latin1 = (frame: Buffer): string => frame.toString("latin1")
+
+const keyOf = (address: Address): string =>
+  address.length === 1 ? latin1(address[0]) : address.map((frame) => `${frame.length}:${latin1(frame)}`).join("")
+
+export class Server {
+  readonly sources = new Set<Source>()
+  /** Who wants to know whether there is somebody who serves. */
+  readonly serving = new Set<(isServing: boolean) => void>()
+  private readonly bounds: Bounds
+  private readonly around: Surroundings
+  private readonly clients = new Map<number, Client>()
+  private handle: Handle | undefined
+  private nextId = 0
+  /** How many clients were ended for what they did. */
+  ended = 0
+
+  constructor(bounds: Bounds, around: Surroundings) {
+    this.bounds = bounds
+    this.around = around
+  }
+
+  // ---------------------------------------------------------------------------
+  // the server of RPC
+  // ---------------------------------------------------------------------------
+
+  /** Serves by `handle`. Until then, and behind `rest`, what comes waits at the sockets. */
+  serve(handle: Handle): void {
+    this.handle = handle
+    for (const { intake } of this.sources) intake.start()
+    for (const tell of this.serving) tell(true)
+  }
+
+  rest(): void {
+    this.handle = undefined
+    for (const { intake } of this.sources) intake.stop()
+    for (const tell of this.serving) tell(false)
+  }
+
+  get isServing(): boolean {
+    return this.handle !== undefined
+  }
+
+  get clientIds(): ReadonlySet<number> {
+    return new Set(this.clients.keys())
+  }
+
+  peerOf(clientId: number): Peer | undefined {
+    return this.clients.get(clientId)?.peer
+  }
+
+  get calls(): number {
+    let calls = 0
+    for (const client of this.clients.values()) calls += client.calls.size
+    return calls
+  }
+
+  get pending(): number {
+    let pending = 0
+    for (const client of this.clients.values()) pending += client.pending
+    return pending
+  }
+
+  /** Sends a response. Never waits: what a client has no room for waits in its place, up to a bound. */
+  send(clientId: number, response: FromServerEncoded): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const client = this.clients.get(clientId)
+      if (client === undefined) return Effect.void
+      const frame = client.values.encode(response)
+      // The last of a batch goes first: what it came with is not to wait for the rest.
+      if (response._tag === "Exit") client.calls.delete(response.requestId)
+      if (frame !== undefined) client.send(frame)
+      if (client.out.pending > this.bounds.maxPendingPerClient) {
+        this.end(client, { why: "behind", text: `more than ${this.bounds.maxPendingPerClient} replies wait for it` })
+        return Effect.void
+      }
+      return response._tag === "Chunk" ? this.mayGoOn(client, response.requestId) : Effect.void
+    })
+  }
+
+  /** The server of RPC has done with a client, which had said that it would ask no more; or with all, as it ends itself. */
+  finish(clientId: number): Effect.Effect<void> {
+    return Effect.sync(() => {
+      const client = this.isServing ? this.clients.get(clientId) : undefined
+      if (client !== undefined) this.forget(client, Wire.goodbye({ why: "rejected", text: "it had said Eof" }))
+    })
+  }
+
+  // A stream of effect waits for an Ack behind each chunk. While fewer chunks than the
+  // window are on their way, it has one from here.
+  private mayGoOn(client: Client, requestId: string | number): Effect.Effect<void> {
+    if (!client.calls.has(requestId)) return Effect.void
+    let stream = client.calls.get(requestId)
+    if (stream === undefined) {
+      stream = { unacknowledged: 0, waits: false }
+      client.calls.set(requestId, stream)
+    }
+    if (++stream.unacknowledged < this.bounds.window && this.handle !== undefined) {
+      return this.handle(client.id, { _tag: "Ack", requestId })
+    }
+    stream.waits = true
+    return Effect.void
+  }
+
+  // ---------------------------------------------------------------------------
+  // clients
+  // ---------------------------------------------------------------------------
+
+  add(core: SocketCore, onWord: (word: Wire.Word | undefined) => void = () => {}): Source {
+    const source = new Source(core, this.onMessage, onWord)
+    this.sources.add(source)
+    if (this.handle !== undefined) source.intake.start()
+    return source
+  }
+
+  /** A socket has ended, and all who came by it are gone. */
+  remove(source: Source): void {
+    source.intake.stop()
+    this.sources.delete(source)
+    for (const client of source.all) this.leave(client)
+  }
+
+  /** Says goodbye to all clients. */
+  close(): void {
+    const bye = Wire.goodbye({ why: "closing", text: "" })
+    for (const client of [...this.clients.values()]) client.say(bye)
+  }
+
+  /** Calls `run` once nothing waits for any client. */
+  whenSent(run: () => void): void {
+    let left = this.clients.size
+    if (left === 0) return run()
+    for (const { out } of [...this.clients.values()]) {
+      out.whenEmpty(() => {
+        if (--left === 0) run()
+      })
+    }
+  }
+
+  /** Milliseconds have passed: who has been silent for too long is gone. */
+  pass(millis: number): void {
+    for (const client of [...this.clients.values()]) {
+      if (client.limit === 0) continue
+      client.idle += millis
+      if (client.idle > client.limit) this.end(client, { why: "silent", text: `nothing for ${client.limit} ms` })
+    }
+  }
+
+  private readonly onMessage = (source: Source, message: Message): void => {
+    const frame = message[message.length - 1]!
+    const address = message.slice(0, -1)
+    if (!hasAddress(address)) return source.onWord(Wire.isWord(frame) ? Wire.wordOf(frame) : undefined)
+    if (address.length > deepestAddress) return
+    const key = keyOf(address)
+    const client = source.client(key)
+    if (client !== undefined) client.idle = 0
+    if (Wire.isWord(frame)) return this.onWord(source, address, key, client, Wire.wordOf(frame))
+    // A ROUTER or DEALER that shows itself (`probeRouter`).
+    if (frame.length === 0) return
+    if (client !== undefined) return this.onFrame(client, frame)
+    if (source.ended.has(key)) return this.repeat(source, address, key)
+    if (Wire.isOurs(address)) return void source.core.outbox.offer(addressed(address, Wire.stranger))
+    const added = this.admit(source, address, key, message)
+    if (added !== undefined) this.onFrame(added, frame)
+  }
+
+  private onWord(
+    source: Source,
+    address: Address,
+    key: string,
+    client: Client | undefined,
+    word: Wire.Word | undefined
+  ): void {
+    if (word?.kind === "bye") {
+      // The engine says that a connection has ended, and so have all that came by it.
+      if (address.length === 1) for (const other of [...(source.behind.get(key) ?? [])]) this.leave(other)
+      source.ended.delete(key)
+      if (client !== undefined) this.leave(client)
+    } else if (word?.kind === "hello") {
+      const hello = Wire.helloOf(word.text)
+      if (hello === undefined || source.ended.has(key)) return
+      const admitted = client ?? this.admit(source, address, key, [...address])
+      if (admitted === undefined) return
+      admitted.limit = hello.limit
+      const { contentType } = this.around.serialization
+      if (hello.contentType === contentType) {
+        admitted.greet()
+        return admitted.say(Wire.welcome)
+      }
+      this.end(admitted, { why: "rejected", text: `it speaks ${hello.contentType}, and this server ${contentType}` })
+    }
+  }
+
+  private admit(source: Source, address: Address, key: string, message: Message): Client | undefined {
+    const first = address.length === 1 ? undefined : source.behind.get(latin1(address[0]))
+    if (first !== undefined && first.size >= mostBehindPeer && source.core.type === "router") return undefined
+    const values = new Values(this.around.serialization)
+    const client: Client = new Client(this.nextId++, address, key, source, values, source.peerOf(message), () =>
+      this.leave(client)
+    )
+    this.clients.set(client.id, client)
+    source.add(client)
+    return client
+  }
+
+  private onFrame(client: Client, frame: Buffer): void {
+    const { maxMessageSize } = this.bounds
+    const reject = (text: string): void => this.end(client, { why: "rejected", text })
+    // Over inproc nobody else looks.
+    if (maxMessageSize >= 0 && frame.length > maxMessageSize) {
+      return reject(`a message of ${frame.length} bytes, and at most ${maxMessageSize} are accepted`)
+    }
+    let values: ReadonlyArray<unknown>
+    try {
+      values = client.values.decode(frame)
+    } catch (error) {
+      return reject(`a message is no ${this.around.serialization.contentType}: ${textOf(error)}`)
+    }
+    for (const value of values) {
+      const fault = faultOf(value)
+      if (fault !== undefined) return reject(fault)
+    }
+    const messages = values.map(messageOf)
+    if (!client.isBusy) this.run(client, messages)
+    else if (client.queued.length < this.bounds.maxPendingPerClient) client.queued.append(messages)
+    else this.end(client, { why: "behind", text: "its messages come faster than they can be decoded" })
+  }
+
+  private run(client: Client, messages: ReadonlyArray<FromClientEncoded>): void {
+    const { handle } = this
+    if (handle === undefined) return
+    let next = 0
+    const fiber = this.around.fork(
+      Effect.whileLoop({
+        while: () => next < messages.length && this.clients.has(client.id),
+        body: () => {
+          const message = messages[next++]!
+          return this.mayRun(client, message) ? handle(client.id, message) : Effect.void
+        },
+        step: () => {}
+      })
+    )
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return this.onRun(client, exit)
+    client.isBusy = true
+    fiber.addObserver((exit) => {
+      client.isBusy = false
+      this.onRun(client, exit)
+      while (!client.isBusy && client.queued.length > 0 && this.clients.has(client.id)) {
+        this.run(client, client.queued.take())
+      }
+    })
+  }
+
+  // The server of RPC answers what is against its rules with an interruption or a defect.
+  private onRun(client: Client, exit: Exit.Exit<void>): void {
+    if (exit._tag === "Failure" && this.handle !== undefined) {
+      this.end(client, { why: "rejected", text: "it asks for what the server does not allow, as a message after Eof" })
+    }
+  }
+
+  /** Whether the server of RPC is to see a message. */
+  private mayRun(client: Client, message: FromClientEncoded): boolean {
+    switch (message._tag) {
+      case "Request": {
+        if (message.isNotification === true) return true
+        if (client.calls.has(message.id)) {
+          this.end(client, { why: "rejected", text: "it uses the id of a call that is not done" })
+          return false
+        }
+        if (client.calls.size >= this.bounds.maxPendingPerClient) {
+          this.end(client, { why: "behind", text: `${client.calls.size} of its calls are not done` })
+          return false
+        }
+        client.calls.set(message.id, undefined)
+        return true
+      }
+      case "Ack": {
+        const stream = client.calls.get(message.requestId)
+        if (stream === undefined) return false
+        if (stream.unacknowledged > 0) stream.unacknowledged--
+        const waited = stream.waits
+        stream.waits = false
+        return waited
+      }
+      default:
+        return true
+    }
+  }
+
+  // ---------------------------------------------------------------------------
+  // ends
+  // ---------------------------------------------------------------------------
+
+  /** Ends a client for what it has done. It is told so, and again should it go on. */
+  private end(client: Client, goodbye: Wire.Goodbye): void {
+    if (!this.clients.has(client.id)) return
+    this.ended++
+    const bye = Wire.goodbye(goodbye)
+    const { outbox } = client.source.core
+    // It does not read what it is sent, or it has no right to the rest.
+    client.clear()
+    const isTold = outbox.offer(addressed(client.address, bye)) === "sent"
+    this.forget(client, isTold ? undefined : bye)
+    this.around.onLeft(client.id)
+    this.around.onEnded(goodbye, client.peer)
+  }
+
+  private repeat(source: Source, address: Address, key: string): void {
+    const bye = source.ended.get(key)
+    if (bye !== undefined && source.core.outbox.offer(addressed(address, bye)) === "sent") {
+      source.ended.set(key, undefined)
+    }
+  }
+
+  private forget(client: Client, bye: Buffer | undefined): void {
+    this.strike(client)
+    const { ended } = client.source
+    ended.set(client.key, bye)
+    if (ended.size <= mostEnded) return
+    for (const oldest of ended.keys()) {
+      ended.delete(oldest)
+      break
+    }
+  }
+
+  /** A client has left by itself. */
+  private leave(client: Client): void {
+    if (!this.clients.has(client.id)) return
+    this.strike(client)
+    this.around.onLeft(client.id)
+  }
+
+  private strike(client: Client): void {
+    this.clients.delete(client.id)
+    client.source.remove(client)
+    client.clear()
+  }
+}
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 200)

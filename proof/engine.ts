@@ -16,3 +16,7 @@ export const needsZeromq = (): string | undefined =>
   engineOf() === "zeromq"
     ? undefined
     : "its peers are of zeromq.js, and inproc does not lead from one engine to another"
+
+/** Options about the buffers of the system, where the engine can set them. */
+export const buffers = <A extends object>(options: A): A | Record<string, never> =>
+  engineOf() === "zeromq" ? options : {}

@@ -2,10 +2,11 @@
  * What sockets are made by. An engine speaks ZeroMQ's protocol (ZMTP, RFC 23) with
  * the peers of a program; all that this library promises is built above it.
  *
- * The engine is a choice of the whole program, and there is one today: libzmq, by
- * way of the package `zeromq`. Importing `effect-zmq` loads no native code: that
- * package is loaded when the first socket is opened. Where it cannot be, that fails
- * with an `OpenError` of the reason `EngineMissing`.
+ * The engine is a choice of the whole program: libzmq, by way of the package
+ * `zeromq`, which is the default, or ZMTP in TypeScript. Importing `effect-zmq` loads
+ * no native code: that package is loaded when the first socket is opened on it. Where
+ * it cannot be, that fails with an `OpenError` of the reason `EngineMissing`.
+ * `docs/engines.md` says which to choose.
  *
  * @since 0.1.0
  */

@@ -33,7 +33,10 @@ export type Frame = string | Uint8Array
 export type Outgoing = Frame | readonly [Frame, ...Array<Frame>]
 
 /**
- * Who a message is from, as far as it is known.
+ * Who a message is from, as far as it is known. `docs/engines.md` has what each engine
+ * knows. Of messages that were on their way to this socket's receivers before any asked
+ * who they are from, the address and the user id may be missing; a handler asks that
+ * does not have exactly one parameter.
  *
  * @category models
  * @since 0.1.0
@@ -41,7 +44,7 @@ export type Outgoing = Frame | readonly [Frame, ...Array<Frame>]
 export interface Peer {
   /** What addresses it, on a ROUTER or STREAM. */
   readonly routingId?: Buffer | undefined
-  /** Where it is connected from. zeromq.js does not tell. */
+  /** Where it is connected from over tcp: an IP address. zeromq.js does not tell. */
   readonly address?: string | undefined
   /** As whom it was authenticated: the `User-Id` that ZAP gave it. zeromq.js does not tell. */
   readonly userId?: string | undefined

@@ -309,7 +309,7 @@ describe("opening", () => {
       })
       const push = yield* Zmq.push({ connect: boundTo(pull), sendTimeout: "2 millis", sendHighWaterMark: 5 })
       yield* outcome(pull.recv)
-      yield* Effect.repeat(push.send("x"), { while: () => true }).pipe(outcome)
+      yield* Effect.repeat(push.send(Buffer.alloc(10_000)), { while: () => true }).pipe(outcome)
       yield* pull.bind(freshEndpoint("ipc"))
       while ((yield* pull.drain).length > 0) yield* nextTurn
       const sub = yield* Zmq.sub({ bind: freshEndpoint("ipc"), subscribe: "a" })

@@ -7,6 +7,7 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
+import { buffers } from "../engine.ts"
 import { writeLine } from "./line.ts"
 
 const [way, end, endpoint, options] = process.argv.slice(2)
@@ -16,7 +17,7 @@ const common = {
   connect: endpoint!,
   sendHighWaterMark: highWaterMark,
   // What is sent stays here, and not in buffers of the system.
-  sendBufferSize: 16_384,
+  ...buffers({ sendBufferSize: 16_384 }),
   linger: "120 seconds"
 } as const
 

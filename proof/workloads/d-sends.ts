@@ -6,6 +6,7 @@ import { connect } from "node:net"
 import { Data, Effect, Exit, Fiber, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zeromq from "zeromq"
+import { buffers } from "../engine.ts"
 import { Ledger } from "../ledger.ts"
 import { nextTurn, randomOf, seed, someMoment } from "../moments.ts"
 import { needsPyzmq } from "../python.ts"
@@ -79,7 +80,11 @@ const published: OpenEnds = Effect.gen(function* () {
 
 /** STREAM to a plain TCP client that reads slowly: each message is a line, and its bytes may not be mixed with others. */
 const streamed: OpenEnds = Effect.gen(function* () {
-  const stream = yield* Zmq.rawStream({ bind: "tcp://127.0.0.1:*", sendHighWaterMark: 1, sendBufferSize: 4096 })
+  const stream = yield* Zmq.rawStream({
+    bind: "tcp://127.0.0.1:*",
+    sendHighWaterMark: 1,
+    ...buffers({ sendBufferSize: 4096 })
+  })
   const client = yield* Effect.acquireRelease(
     Effect.sync(() => connect({ port: Number(stream.endpoints[0]!.split(":").at(-1)), host: "127.0.0.1" })),
     (socket) => Effect.sync(() => socket.destroy())

@@ -1,6 +1,7 @@
 /** Services among whose clients there are some that do not read, that die, that flood, and that come back. */
 import { Deferred, Effect, Fiber, type Scope } from "effect"
 import { Proxy, Zmq } from "effect-zmq"
+import { buffers } from "../engine.ts"
 import { randomOf, seed } from "../moments.ts"
 import { answerTo } from "../peers/questions.ts"
 import { startNodePeer } from "../processes.ts"
@@ -22,7 +23,7 @@ interface Service {
 }
 
 // Small, so that who does not read is soon in the way.
-const small = { sendHighWaterMark: 20, sendBufferSize: 16_384 }
+const small = { sendHighWaterMark: 20, ...buffers({ sendBufferSize: 16_384 }) }
 
 const answer = ([question]: Zmq.Message) => Effect.sync(() => answerTo(question.toString("latin1")))
 

@@ -114,6 +114,12 @@ export interface Source {
 /** What has room of its own: a peer of a ROUTER, STREAM or SERVER, by its routing id as latin1; or else all peers, `""`. */
 export type Lane = string
 
+/** Where a peer is connected from, and as whom ZAP let it in: as in `Message.ts`. */
+export interface Whence {
+  readonly address: string | undefined
+  readonly userId: string | undefined
+}
+
 /** Something that takes its time, and can be given up: then it is as if it had never begun, and its `done` is not called. */
 export type GiveUp = () => void
 
@@ -135,6 +141,11 @@ export interface EngineSocket {
    * be. What is here already is enough, but with `conflate`, where it may be out of date.
    */
   look(max: number, done: () => void): void
+  /**
+   * Remembers from now on who messages are from that are taken, and gives what tells of
+   * one. An engine that knows nothing of peers does not have it.
+   */
+  readonly rememberPeers?: () => (message: Message) => Whence | undefined
   /** Nobody receives any more. What still comes is dropped, and counted in `left`. */
   dismiss(): void
 

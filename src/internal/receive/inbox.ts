@@ -1,5 +1,5 @@
 import type { Message } from "../../Message.ts"
-import type { EngineSocket } from "../engine.ts"
+import type { EngineSocket, Whence } from "../engine.ts"
 import { microtask } from "../microtask.ts"
 import { Rest } from "../rest.ts"
 import { turn } from "../turn.ts"
@@ -26,6 +26,8 @@ export class Inbox {
   diversion: Diversion | undefined = undefined
   /** What waits until its peer has room, where peers have room of their own. */
   held: Held | undefined = undefined
+  /** Tells whence a message has come, once somebody has asked. */
+  whenceOf: ((message: Message) => Whence | undefined) | undefined = undefined
   /** Called when a reply that somebody waits for may be behind messages that nobody receives. */
   onStalled: () => void = ignore
 
@@ -49,6 +51,11 @@ export class Inbox {
     if (this.mailbox.closed) return 0
     if (this.mailbox.wanted) return this.capacity
     return this.expects ? Math.max(0, this.capacity - this.mailbox.size) : 0
+  }
+
+  /** Somebody wants to know who messages are from, from now on. */
+  rememberPeers(): void {
+    this.whenceOf ??= this.socket.rememberPeers?.()
   }
 
   /** Sees to it that a message comes, if there is or will be one. */

@@ -49,7 +49,11 @@ export const serve = <Q, Made, E, R>(
   service: Service<Q, Made, E, R>
 ): Effect.Effect<void, SendError | ReceiveError | E, R> => {
   const { concurrency, decode, encode, handler, onInvalid, operation, retry, trace, until } = service
-  const peerOf = ({ address }: Envelope<unknown>): Peer => (address.length === 0 ? nobody : { routingId: address[0] })
+  const { inbox } = receiving
+  const peerOf = ({ address }: Envelope<unknown>, { lease }: Worker): Peer => {
+    const whence = inbox.whenceOf?.(lease!.message)
+    return address.length === 0 ? (whence ?? nobody) : { routingId: address[0], ...whence }
+  }
   const bodyOf = (message: Message): Message => (type === "router" ? openEnvelope(message).body : message)
   const reply = <E2>(
     { address }: Envelope<unknown>,
@@ -73,13 +77,14 @@ export const serve = <Q, Made, E, R>(
   const valid = retrying<Envelope<Q>, Made, E | SendError, R, SendError>(
     { retry, orElse },
     trace === undefined
-      ? (envelope) => handler(envelope.body, peerOf(envelope))
-      : (envelope, { lease }) => inTrace(trace(bodyOf(lease!.message)), handler(envelope.body, peerOf(envelope))),
+      ? (envelope, worker) => handler(envelope.body, peerOf(envelope, worker))
+      : (envelope, worker) =>
+          inTrace(trace(bodyOf(worker.lease!.message)), handler(envelope.body, peerOf(envelope, worker))),
     reply
   )
   const invalid = retrying<Envelope<DecodeError>, Made, E, R, SendError>(
     {},
-    (envelope) => onInvalid!(envelope.body, peerOf(envelope)),
+    (envelope, worker) => onInvalid!(envelope.body, peerOf(envelope, worker)),
     reply
   )
   const either = (envelope: Envelope<Q | DecodeError>, worker: Worker) =>

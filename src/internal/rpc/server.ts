@@ -138,7 +138,8 @@ export class Source {
   ) {
     this.core = core
     this.onWord = onWord
-    this.peerOf = peersOf(core.type)
+    core.inbox.rememberPeers()
+    this.peerOf = peersOf(core.type, core.inbox)
     this.intake = new Intake(core, (message) => onMessage(this, message))
   }
 

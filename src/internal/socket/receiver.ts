@@ -9,7 +9,7 @@ import { inTrace, type TraceOf, traceOf } from "../codec/traced.ts"
 import { type BatchSize, nextBatch } from "../receive/batch.ts"
 import { forEachMessage, type Worker } from "../receive/handlers.ts"
 import { invalidWarning, keeping, sorting } from "../receive/invalid.ts"
-import { knowsPeers, nobody, peersOf } from "../receive/peer.ts"
+import { asksWho, knowsPeers, nobody, peersOf } from "../receive/peer.ts"
 import { type Decode, Receiving } from "../receive/receive.ts"
 import { type OnFailure, retrying } from "../receive/retry.ts"
 import { makeBatches, makeStream } from "../receive/stream.ts"
@@ -20,13 +20,20 @@ import { inSpan } from "./spans.ts"
 /** A message as it is. */
 export const wholeMessage = (message: Zmq.Message): Zmq.Message => message
 
-const withPeer =
-  (peerOf: (message: Zmq.Message) => Zmq.Peer): Decode<readonly [Zmq.Message, Zmq.Peer]> =>
-  (message) => [message, peerOf(message)]
+const recvWithPeer = (receiving: Receiving, type: SocketType) => {
+  const { inbox } = receiving
+  const peerOf = peersOf(type, inbox)
+  const withPeer: Decode<readonly [Zmq.Message, Zmq.Peer]> = (message) => [message, peerOf(message)]
+  const received = receiving.receive("recvWithPeer", withPeer)
+  return Effect.suspend(() => {
+    inbox.rememberPeers()
+    return received
+  })
+}
 
 export const receivesOf = (receiving: Receiving, type: SocketType) => ({
   recv: receiving.receive("recv", wholeMessage),
-  recvWithPeer: receiving.receive("recvWithPeer", withPeer(peersOf(type))),
+  recvWithPeer: recvWithPeer(receiving, type),
   recvString: receiving.receive("recvString", decodeString("recvString")),
   recvStrings: receiving.receive("recvStrings", decodeStrings("recvStrings")),
   recvJson: receiving.receive("recvJson", decodeJson("recvJson")),
@@ -53,15 +60,17 @@ const sizeOf = ({ max, within }: Zmq.BatchOptions): BatchSize => ({
 })
 
 export const handlersOf = (receiving: Receiving, type: SocketType) => {
-  const peerOf = peersOf(type)
+  const { inbox } = receiving
+  const peerOf = peersOf(type, inbox)
   const warn = invalidWarning()
   const handleBy = <M, E, R>(
     handler: AnyHandler<M, unknown, E, R>,
     options: AnyOptions<M, unknown, E, R>,
     trace?: TraceOf
   ) => {
+    if (asksWho(handler) || asksWho(options.onInvalid)) inbox.rememberPeers()
     const spanned = inSpan(options.span, "process", handler)
-    const plain = knowsPeers(type)
+    const plain = knowsPeers(type, inbox)
       ? (message: M, worker: Worker) => spanned(message, peerOf(worker.lease!.message))
       : (message: M) => spanned(message, nobody)
     const handle =

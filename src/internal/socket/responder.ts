@@ -5,6 +5,7 @@ import { DecodeError, EncodeError } from "../../ZmqError.ts"
 import { type Codec, decodeAs, encodeAs } from "../codec/codec.ts"
 import { type TraceOf, traceOf } from "../codec/traced.ts"
 import { invalidWarning } from "../receive/invalid.ts"
+import { asksWho } from "../receive/peer.ts"
 import type { Receiving } from "../receive/receive.ts"
 import { serve } from "../request/serve.ts"
 import type { SendError, Sending } from "../send/send.ts"
@@ -19,23 +20,27 @@ export const responderOf = <M, Made>(
   whole: (body: Zmq.Message, routingId: Buffer | undefined) => M
 ) => {
   const warn = invalidWarning()
+  const { inbox } = receiving
   return {
-    serve: <E, R>(handler: AnyHandler<M, Made, E, R>, options?: AnyOptions<M, Made, E | SendError, R>) =>
-      serve<M, Made, E | SendError, R>(receiving, sending, type, {
+    serve: <E, R>(handler: AnyHandler<M, Made, E, R>, options?: AnyOptions<M, Made, E | SendError, R>) => {
+      if (asksWho(handler)) inbox.rememberPeers()
+      return serve<M, Made, E | SendError, R>(receiving, sending, type, {
         ...options,
         operation: "serve",
         decode: whole,
         encode: (made) => made as Outgoing | undefined,
         handler: inSpan(options?.span, "respond", handler)
-      }),
+      })
+    },
     serveAs: <Q, P, E, R>(
       decode: (body: Zmq.Message, routingId: Buffer | undefined) => Q | DecodeError,
       encode: (reply: P) => Outgoing | EncodeError,
       handler: AnyHandler<Q, P, E, R>,
       options?: AnyOptions<Q, P | undefined, E | SendError, R>,
       trace?: TraceOf
-    ) =>
-      serve<Q, P | undefined, E | SendError, R>(receiving, sending, type, {
+    ) => {
+      if (asksWho(handler) || asksWho(options?.onInvalid)) inbox.rememberPeers()
+      return serve<Q, P | undefined, E | SendError, R>(receiving, sending, type, {
         ...options,
         onInvalid: options?.onInvalid ?? warn,
         operation: "serveAs",
@@ -44,6 +49,7 @@ export const responderOf = <M, Made>(
         encode: (made) => (made === undefined ? undefined : encode(made)),
         handler: inSpan(options?.span, "respond", handler)
       })
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** What a socket has of a peer: messages that came from it, and a way to it. */
 import type { Message, Outgoing } from "../../Message.ts"
-import type { Lane } from "../engine.ts"
+import type { Lane, Whence } from "../engine.ts"
 import { Queue } from "../queue.ts"
 import type { Settings } from "./settings.ts"
 
@@ -46,6 +46,8 @@ export abstract class Pipe {
   /** Nothing more is taken from it: the socket is done with it. */
   isOver = false
   peer: Introduction | undefined
+  /** What its peer is known by to who receives. */
+  whence: Whence | undefined
   routingId: Buffer = noId
   lane: Lane = ""
   /** Whether there was no room when somebody wanted to send, and it was not told yet that there is. */

@@ -23,8 +23,11 @@ export class Unsupported extends Error {
 
 const require = createRequire(import.meta.url)
 
-/** What cannot be had of `node:net`, and the values that ask for nothing. */
-const without: ReadonlyMap<string, ReadonlyArray<Setting["value"]>> = new Map<string, ReadonlyArray<Setting["value"]>>([
+/** Options of what cannot be had of `node:net`, which are refused but for these values, which ask for nothing. */
+export const unsupportedOptions: ReadonlyMap<string, ReadonlyArray<Setting["value"]>> = new Map<
+  string,
+  ReadonlyArray<Setting["value"]>
+>([
   ["affinity", [0]],
   ["tcpKeepaliveCount", [-1]],
   ["tcpKeepaliveInterval", [-1]],
@@ -39,9 +42,6 @@ const without: ReadonlyMap<string, ReadonlyArray<Setting["value"]>> = new Map<st
   ["receiveBufferSize", [-1]],
   ["sendBufferSize", [-1]]
 ])
-
-/** The names of the options that are refused. */
-export const unsupportedOptions: ReadonlyArray<string> = [...without.keys()]
 
 export class Settings {
   readonly type: Type
@@ -97,7 +97,7 @@ export class Settings {
 
   /** Throws `Unsupported`. */
   set({ option, value }: Setting): void {
-    const harmless = without.get(option)
+    const harmless = unsupportedOptions.get(option)
     if (harmless !== undefined) {
       if (harmless.includes(value)) return
       throw new Unsupported(

@@ -13,7 +13,8 @@ import type {
   Opening,
   Owner,
   Setting,
-  Source
+  Source,
+  Whence
 } from "../engine.ts"
 import { microtask } from "../microtask.ts"
 import { turn } from "../turn.ts"
@@ -71,6 +72,8 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   private readonly underWay = new Set<GiveUp>()
   private readonly waiting = new Set<Lane>()
   private readonly roomIn = new Set<Lane>()
+  /** Whence messages came, once somebody has asked. */
+  private known: WeakMap<Message, Whence> | undefined
   private isListening = false
   private willTell = false
   private willTellRoom = false
@@ -102,10 +105,17 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const pattern = this.#pattern
     const pipe = pattern.inbound.next
     const message = pattern.take()
+    if (this.known !== undefined && pipe.whence !== undefined) this.known.set(message, pipe.whence)
     turn.spend()
     // When there is room for half of what there may be, it is worth going on.
     if (pipe.inbox.length <= this.markIn >> 1) pipe.refill()
     return message
+  }
+
+  rememberPeers(): (message: Message) => Whence | undefined {
+    const known = new WeakMap<Message, Whence>()
+    this.known = known
+    return (message) => known.get(message)
   }
 
   get markIn(): number {
@@ -175,6 +185,8 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     if (this.isDismissed && isInproc(pipe.endpoint)) return false
     if (isInproc(pipe.endpoint) && !this.mayTalkTo(peer.type)) return false
     pipe.peer = peer
+    const { address, userId } = peer
+    pipe.whence = { address, userId: userId === "" ? undefined : userId }
     const admission = this.#pattern.attached(pipe, peer)
     if (admission === "out") return false
     this.pipes.add(pipe)

@@ -2,6 +2,7 @@
 import { NodeSocket } from "@effect/platform-node"
 import { Effect, Layer, Stream } from "effect"
 import { RpcClient } from "effect/rpc"
+import { Engine } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
 import { count, expectCount, Kept, latenciesOf, type Sample, type Workload } from "./harness.ts"
 import { Bench, type Places, serialization, startServers } from "./rpcPeer.ts"
@@ -14,6 +15,9 @@ const over = (layer: Layer.Layer<RpcClient.Protocol, unknown>) =>
 
 const overZmq = ({ zmq }: Places) => over(Rpc.layerProtocolClient({ connect: zmq }).pipe(Layer.provide(serialization)))
 
+const overZmtp = ({ zmtp }: Places) =>
+  over(Rpc.layerProtocolClient({ connect: zmtp }).pipe(Layer.provide([serialization, Engine.layerZmtp])))
+
 const overTcp = ({ port }: Places) =>
   over(
     RpcClient.layerProtocolSocket().pipe(
@@ -22,10 +26,10 @@ const overTcp = ({ port }: Places) =>
   )
 
 /** Runs with each of them. What they have in common, as the processor that is used, is measured beside it. */
-const both = (
+const each = (
   name: string,
   unit: string,
-  each: number,
+  made: number,
   run: (client: Client) => Effect.Effect<Sample, unknown>
 ): Workload => {
   const kept = new Kept()
@@ -33,7 +37,8 @@ const both = (
   // One for each, that lasts: how long it takes to connect is not in question.
   const clients = {
     "Effect's TCP": kept.keep(Effect.flatMap(Effect.promise(servers), overTcp)),
-    "effect-zmq": kept.keep(Effect.flatMap(Effect.promise(servers), overZmq))
+    "effect-zmq": kept.keep(Effect.flatMap(Effect.promise(servers), overZmq)),
+    "effect-zmq on ZMTP": kept.keep(Effect.flatMap(Effect.promise(servers), overZmtp))
   }
   const contender = (client: () => Promise<Client>) => async (): Promise<Sample> => {
     const { cpu } = await servers()
@@ -44,14 +49,15 @@ const both = (
     }
     const before = await used()
     const sample = await Effect.runPromise(run(one))
-    return { ...sample, "processor time": ((await used()) - before) / each }
+    return { ...sample, "processor time": ((await used()) - before) / made }
   }
   return {
     name,
     unit,
     contenders: {
       "Effect's TCP": contender(clients["Effect's TCP"]),
-      "effect-zmq": contender(clients["effect-zmq"])
+      "effect-zmq": contender(clients["effect-zmq"]),
+      "effect-zmq on ZMTP": contender(clients["effect-zmq on ZMTP"])
     },
     close: kept.close
   }
@@ -60,7 +66,7 @@ const both = (
 const text = "a".repeat(16)
 
 const calls = (atOnce: number, made: number): Workload =>
-  both(atOnce === 1 ? "an RPC in flight" : `${atOnce} RPCs in flight`, "µs", made, (client) =>
+  each(atOnce === 1 ? "an RPC in flight" : `${atOnce} RPCs in flight`, "µs", made, (client) =>
     Effect.gen(function* () {
       const times: Array<number> = []
       let started = 0
@@ -85,7 +91,7 @@ const calls = (atOnce: number, made: number): Workload =>
   )
 
 const streams = (of: number, elements: number): Workload =>
-  both(`a stream of RPC in chunks of ${of}`, "µs/element", elements, (client) =>
+  each(`a stream of RPC in chunks of ${of}`, "µs/element", elements, (client) =>
     Effect.gen(function* () {
       let got = 0
       const start = performance.now()

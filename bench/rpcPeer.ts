@@ -9,6 +9,7 @@ import { NodeSocketServer } from "@effect/platform-node"
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { Rpc as EffectRpc, RpcGroup, RpcSerialization, RpcServer } from "effect/rpc"
 import { SocketServer } from "effect/socket"
+import { Engine } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
 
 export class Bench extends RpcGroup.make(
@@ -29,7 +30,9 @@ export const handlers = Bench.toLayer({
 export const serialization = RpcSerialization.layerNdjson
 
 export interface Places {
+  /** On libzmq, and on ZMTP in TypeScript. */
   readonly zmq: string
+  readonly zmtp: string
   readonly port: number
 }
 
@@ -41,15 +44,17 @@ const serve = Effect.fnUntraced(function* (protocol: RpcServer.Protocol["Service
   )
 })
 
-/** Serves on both, until the scope closes. */
+/** Serves on all of them, until the scope closes. */
 export const servers = Effect.gen(function* () {
   const zmq = yield* Rpc.makeProtocolServer({ bind: "tcp://127.0.0.1:*" })
   yield* serve(zmq.protocol)
+  const zmtp = yield* Effect.provide(Rpc.makeProtocolServer({ bind: "tcp://127.0.0.1:*" }), Engine.layerZmtp)
+  yield* serve(zmtp.protocol)
   const net = yield* Layer.build(NodeSocketServer.layer({ port: 0, host: "127.0.0.1" }))
   const { address } = Context.get(net, SocketServer.SocketServer)
   yield* serve(yield* RpcServer.makeProtocolSocketServer.pipe(Effect.provideContext(net)))
   if (address._tag !== "InetAddressV4") return yield* Effect.die("bound to no port")
-  return { zmq: zmq.endpoint.endpoints[0]!, port: address.port } satisfies Places
+  return { zmq: zmq.endpoint.endpoints[0]!, zmtp: zmtp.endpoint.endpoints[0]!, port: address.port } satisfies Places
 }).pipe(Effect.provide(serialization))
 
 const self = fileURLToPath(import.meta.url)

@@ -110,10 +110,12 @@ describe("a server that ends", () => {
                       yield* router.send([peer, "\0W"])
                       continue
                     }
-                    const { id } = JSON.parse(frame.toString()) as { readonly id: number }
-                    answered.push(id)
-                    const exit = { _tag: "Success", value: `${id}` }
-                    yield* router.send([peer, `${JSON.stringify({ _tag: "Exit", requestId: id, exit })}\n`])
+                    for (const line of frame.toString().trimEnd().split("\n")) {
+                      const { id } = JSON.parse(line) as { readonly id: number }
+                      if (answered.push(id) > 200) continue
+                      const exit = { _tag: "Success", value: `${id}` }
+                      yield* router.send([peer, `${JSON.stringify({ _tag: "Exit", requestId: id, exit })}\n`])
+                    }
                   }
                 })
               )
@@ -130,7 +132,6 @@ describe("a server that ends", () => {
             return exits
           })
         )
-        expect(answered.length).toBe(200)
         expect(ends.filter(Exit.isSuccess).length).toBe(200)
         expect(new Set(ends.filter(Exit.isFailure).map(reasonOf))).toEqual(new Set(["SocketReadError Lost"]))
       }

@@ -18,10 +18,10 @@ const attacks: Record<string, { readonly type: "pull" | "pub" | "curve"; readonl
   garbage: { type: "pull", count: 1 },
   hellos: { type: "curve", count: 20 },
   pings: { type: "pull", count: 10 },
-  subscriptions: { type: "pub", count: 4 },
+  subscriptions: { type: "pub", count: 1 },
   multipart: { type: "pull", count: 10 },
-  small: { type: "pull", count: 4 },
-  large: { type: "pull", count: 4 },
+  small: { type: "pull", count: 1 },
+  large: { type: "pull", count: 1 },
   announced: { type: "pull", count: 1000 }
 }
 

@@ -57,16 +57,26 @@ export class Topics<A> {
     return free(node)
   }
 
-  /** Removes all topics of an owner. Calls with each that nobody has any more. */
-  removeAll(owner: A, gone: (topic: Buffer) => void): void {
+  /**
+   * Removes about so many topics of an owner. Calls with each that nobody has any more. Says
+   * whether there are more: hundreds of thousands are too many for one turn.
+   */
+  removeSome(owner: A, most: number, gone: (topic: Buffer) => void): boolean {
     const owned = this.owned.get(owner)
-    if (owned === undefined) return
-    this.owned.delete(owner)
+    if (owned === undefined) return false
+    let left = most
     for (const node of owned.nodes) {
+      if (left <= 0) return true
+      owned.nodes.delete(node)
       node.owners!.delete(owner)
       const topic = topicOf(node)
+      owned.bytes -= topic.length
+      // Those that are long may lie deep.
+      left -= 1 + (topic.length >> 6)
       if (free(node)) gone(topic)
     }
+    this.owned.delete(owner)
+    return false
   }
 
   /** Calls with each owner of a topic that `subject` begins with; with some of them more than once. */

@@ -10,6 +10,8 @@ import { type Admission, type Core, neverSent, Pattern } from "./pattern.ts"
 /** What a peer's topics may be together, in bytes: each counts for some more than it has. */
 const mostTopics = 64 * 1024 * 1024
 const perTopic = 256
+/** How many topics are forgotten in a turn: some milliseconds' worth. */
+const perTurn = 2000
 
 /** What an XPUB may hold that nobody has received. */
 const mostMessages = 1000
@@ -42,15 +44,25 @@ export class Pub extends Pattern {
   }
 
   override attached(pipe: Pipe): Admission {
+    // It comes again, and begins anew.
+    this.forget(pipe, Number.MAX_SAFE_INTEGER)
     const { welcomeMessage } = this.core.settings
     if (welcomeMessage !== undefined) pipe.send(welcomeMessage)
     return "in"
   }
 
   override detached(pipe: Pipe): void {
-    this.topics.removeAll(pipe, (topic) => this.news(pipe, topic, false))
+    this.forget(pipe, perTurn)
     this.core.tellPeers()
     if (this.behind === pipe) this.hasRoom(pipe)
+  }
+
+  /** A peer's topics are no more. Not all at once, if they are many. */
+  private forget(pipe: Pipe, most: number): void {
+    if (this.topics.removeSome(pipe, most, (topic) => this.news(pipe, topic, false)))
+      setImmediate(() => {
+        if (!pipe.isThere) this.forget(pipe, most)
+      })
   }
 
   override subscribed(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
@@ -94,6 +106,8 @@ export class Pub extends Pattern {
   }
 
   private readonly found = (pipe: Pipe): void => {
+    // It has left, and is not forgotten yet.
+    if (!pipe.isThere) return
     if (this.rounds.get(pipe) === this.round) return
     this.rounds.set(pipe, this.round)
     this.matched.push(pipe)

@@ -111,6 +111,9 @@ const framesOfTurn = 4096
 /** Of those that are sealed: by WebAssembly they cost 10 µs each. */
 const sealedOfTurn = 512
 
+/** A subscription counts for so many more. */
+const subscriptionCosts = 7
+
 const noProperties: Properties = new Map()
 const subscribePrefix = commandPrefix("SUBSCRIBE")
 const cancelPrefix = commandPrefix("CANCEL")
@@ -281,6 +284,7 @@ export class Connection implements FrameSink {
       )
       return true
     }
+    this.decoder.budget -= subscriptionCosts
     return subscribes ? this.events.subscribe(topic) : this.events.cancel(topic)
   }
 

@@ -20,6 +20,8 @@ export type Expects = "handshake" | "traffic" | "sealed"
 
 /** Memory that a body has at once, if it is announced that long; later it has four times what came of it. */
 const firstPlace = 256 * 1024
+/** A read of more would take too much of a turn: there may be 32 of them in one. */
+const mostPlace = 256 * 1024
 /** A read into less than this is not worth its call. */
 const leastPlace = 4 * 1024
 
@@ -97,7 +99,9 @@ export class FrameDecoder {
   /** Where the next bytes are best read to, if they belong to a body of some size. */
   place(): Buffer | undefined {
     const { body, filled } = this
-    return body === undefined || body.length - filled < leastPlace ? undefined : part(body, filled, body.length)
+    return body === undefined || body.length - filled < leastPlace
+      ? undefined
+      : part(body, filled, Math.min(body.length, filled + mostPlace))
   }
 
   /** Whether these bytes were read into the `place`, so that they are where they belong. */

@@ -1,0 +1,188 @@
+/**
+ * What peers that mean no good cost a socket of this engine, and what idle ones do: by hand, on a machine that does
+ * nothing else. Each attack comes from a process of its own.
+ *
+ *     node --expose-gc --import tsx bench/zmtp/hostile.ts [attack] [seconds]
+ */
+import { fork } from "node:child_process"
+import { connect, type Socket } from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
+import { Curve, Engine, Zap, Zmq } from "effect-zmq"
+import { command, frame, greeting, longFrame, message, property } from "../../proof/conformance/wire.ts"
+
+const attacks: Record<string, { readonly type: "pull" | "pub" | "curve"; readonly count: number }> = {
+  idle: { type: "pull", count: 1000 },
+  silent: { type: "pull", count: 9000 },
+  garbage: { type: "pull", count: 1 },
+  hellos: { type: "curve", count: 20 },
+  pings: { type: "pull", count: 10 },
+  subscriptions: { type: "pub", count: 1 },
+  multipart: { type: "pull", count: 10 },
+  small: { type: "pull", count: 1 },
+  large: { type: "pull", count: 1 },
+  announced: { type: "pull", count: 1000 }
+}
+
+const [name = "", seconds = "5", endpoint] = process.argv.slice(2)
+
+const ready = (type: string): Buffer => Buffer.concat([greeting(), command("READY", property("Socket-Type", type))])
+
+/** What one peer says first, and then again and again. */
+const sayings: Record<string, readonly [first: Buffer, again: Buffer]> = {
+  idle: [ready("PUSH"), Buffer.alloc(0)],
+  silent: [Buffer.alloc(0), Buffer.alloc(0)],
+  garbage: [Buffer.from("GET / HTTP/1.1\r\n\r\n"), Buffer.alloc(0)],
+  hellos: [
+    greeting({ mechanism: "CURVE" }),
+    command("HELLO", "\x01\0", Buffer.alloc(72), Buffer.alloc(32, 9), Buffer.alloc(8, 1), Buffer.alloc(80, 7))
+  ],
+  pings: [ready("PUSH"), Buffer.alloc(25 * 2000, command("PING", "\0\0sixteen octets.."))],
+  subscriptions: [ready("SUB"), Buffer.alloc(0)],
+  multipart: [ready("PUSH"), Buffer.alloc(64 * 1024, frame(1))],
+  small: [ready("PUSH"), Buffer.alloc(64 * 1024, message(""))],
+  large: [ready("PUSH"), longFrame(0, Buffer.alloc(16 * 1024 * 1024))],
+  announced: [Buffer.concat([ready("PUSH"), longFrame(0, Buffer.alloc(0)).fill(0x7f, 6)]), Buffer.alloc(0)]
+}
+
+/** The process of the peers. Whoever is cut off comes again, but where that is not what is tried. */
+const attack = (): void => {
+  const { hostname, port } = new URL(endpoint!.replace(/^tcp:/, "http:"))
+  const [first, again] = sayings[name]!
+  const comesAgain = !["idle", "silent", "announced"].includes(name)
+  let number = 0
+  const come = (): void => {
+    const socket: Socket = connect(Number(port), hostname)
+    let at = 0
+    const say = (error?: Error | null): void => {
+      if (error) return
+      let bytes = again
+      if (name === "subscriptions") {
+        const parts: Array<Buffer> = []
+        for (let i = 0; i < 500; i++) parts.push(command("SUBSCRIBE", `${number++} ${"x".repeat(100)} ${at++}`))
+        bytes = Buffer.concat(parts)
+      }
+      if (bytes.length > 0) socket.write(bytes, say)
+    }
+    socket.on("error", () => {})
+    socket.on("close", () => comesAgain && setImmediate(come))
+    socket.resume()
+    socket.write(first, say)
+  }
+  let left = attacks[name]!.count
+  const some = (): void => {
+    for (let i = 0; i < 50 && left > 0; i++, left--) come()
+    if (left > 0) setTimeout(some, 5)
+    else process.send?.("all")
+  }
+  some()
+}
+
+/** The longest turns, in milliseconds of CPU time. */
+class Turns {
+  longest = 0
+  over = 0
+  count = 0
+  private last = process.cpuUsage()
+  private isOver = false
+  readonly turn = (): void => {
+    const used = process.cpuUsage(this.last)
+    this.last = process.cpuUsage()
+    const millis = (used.user + used.system) / 1000
+    this.count++
+    if (millis > this.longest) this.longest = millis
+    if (millis > 10) this.over++
+    if (!this.isOver) setImmediate(this.turn)
+  }
+  stop(): void {
+    this.isOver = true
+  }
+}
+
+const used = async (): Promise<number> => {
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc?.()
+    await sleep(50)
+  }
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+const mebi = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+
+const suffer = (name: string) =>
+  Effect.gen(function* () {
+    const { count, type } = attacks[name]!
+    const keys = yield* Curve.generate
+    const options = { bind: "tcp://127.0.0.1:*", backlog: 4096, linger: 0 } as const
+    const socket =
+      type === "pub"
+        ? yield* Zmq.pub(options)
+        : yield* Zmq.pull(type === "pull" ? options : { ...options, security: Curve.server({ keys, domain: "bench" }) })
+    const at = socket.endpoints[0]!
+    const good =
+      socket.type === "pub"
+        ? yield* Zmq.sub({ connect: at, subscribe: "honest" })
+        : yield* Zmq.push({
+            connect: at,
+            linger: 0,
+            ...(type === "curve"
+              ? { security: Curve.client({ keys: yield* Curve.generate, serverKey: keys.publicKey }) }
+              : {})
+          })
+    yield* good.awaitConnected
+    const before = yield* Effect.promise(used)
+    const residentBefore = process.memoryUsage().rss
+    const child = fork(fileURLToPath(import.meta.url), [name, seconds, at], { execArgv: ["--import", "tsx"] })
+    yield* Effect.promise(() => new Promise((resolve) => child.once("message", resolve)))
+    // Who is there at first is not what is measured.
+    yield* Effect.promise(() => sleep(2000))
+    const turns = new Turns()
+    // What is idle must not be kept busy by looking at it.
+    if (name !== "idle" && name !== "silent" && name !== "announced") turns.turn()
+    const cpu = process.cpuUsage()
+    const start = performance.now()
+    let most = 0
+    let honest = 0
+    let slowest = 0
+    if (socket.type === "pull")
+      yield* Effect.forkScoped(
+        socket.runForEach(([frame]) => Effect.sync(() => frame.toString("latin1", 0, 6) === "honest" && honest++))
+      )
+    while (performance.now() - start < Number(seconds) * 1000) {
+      const since = performance.now()
+      if (good.type === "push") {
+        const told = honest
+        yield* good.send("honest")
+        while (honest === told) yield* Effect.promise(() => sleep(1))
+      } else if (socket.type === "pub") {
+        yield* socket.send("honest")
+        yield* good.recv
+      }
+      slowest = Math.max(slowest, performance.now() - since)
+      most = Math.max(most, process.memoryUsage().rss)
+      yield* Effect.promise(() => sleep(name === "idle" ? 2500 : 50))
+    }
+    const { system, user } = process.cpuUsage(cpu)
+    const share = (100 * (system + user)) / 1000 / (performance.now() - start)
+    turns.stop()
+    const { peers } = yield* socket.status
+    const after = yield* Effect.promise(used)
+    child.kill()
+    console.log(
+      `${name}: ${peers} peers, ${share.toFixed(2)} % of a core, resident ${mebi(residentBefore)}, at most ${mebi(most)}; ` +
+        `kept ${((after - before) / 1024 / count).toFixed(1)} KiB for each of ${count}; ` +
+        (turns.count > 0
+          ? `longest of ${turns.count} turns ${turns.longest.toFixed(1)} ms of CPU time, ${turns.over} over 10 ms; `
+          : "") +
+        `an honest message took ${slowest.toFixed(0)} ms at most`
+    )
+  }).pipe(Effect.scoped, Effect.provide(Zap.layer({ curve: Zap.anybody })), Effect.provide(Engine.layerZmtp))
+
+if (endpoint !== undefined) attack()
+else {
+  for (const one of Object.keys(attacks))
+    if (name === "" || name === one) await Effect.runPromise(suffer(one) as Effect.Effect<void>)
+  process.exit()
+}

@@ -1,0 +1,39 @@
+/** Corners of this engine, where libzmq has it the same way. */
+import { type AddressInfo, connect, createServer } from "node:net"
+import { expect, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { Engine, Zmq } from "effect-zmq"
+import { openSocket } from "../src/internal/socket/open.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
+import { encodeGreeting } from "../src/internal/zmtp/protocol/greeting.ts"
+import { encodeLocal } from "../src/internal/zmtp/protocol/peer.ts"
+import { boundTo, freshEndpoint, texts, until, untilDefined } from "./support/sockets.ts"
+
+const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
+  it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
+
+const metadata = encodeLocal({ socketType: "PUSH" })
+const ready = Buffer.concat([Buffer.of(4, 6 + metadata.length, 5), Buffer.from("READY"), metadata])
+
+/** Until the engine has a message that nobody asked for. */
+const arrived = (socket: Zmq.Socket): Effect.Effect<void> => until(Effect.sync(() => coreOf(socket)!.port.ready > 0))
+
+live(
+  "a relaxed REQ with a high-water mark of 1 reads on when it has thrown a late reply away",
+  Effect.gen(function* () {
+    const router = yield* Zmq.router({ bind: freshEndpoint("tcp") })
+    const req = yield* Zmq.req({ connect: boundTo(router), relaxed: true, correlate: true, receiveHighWaterMark: 1 })
+    const answer = (text: string) =>
+      Effect.flatMap(router.recv, ([peer, id, delimiter]) => router.send([peer, id!, delimiter!, text]))
+    for (let i = 0; i < 3; i++) {
+      yield* req.send("question")
+      // Given up, so that it may send again.
+      yield* Effect.exit(Effect.timeout(req.recv, 1))
+      yield* answer("late")
+      yield* arrived(req)
+    }
+    yield* req.send("question")
+    yield* answer("in time")
+    expect(yield* req.recvString).toBe("in time")
+  })
+)

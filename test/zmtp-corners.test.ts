@@ -37,3 +37,15 @@ live(
     expect(yield* req.recvString).toBe("in time")
   })
 )
+
+live(
+  "with conflate the newest message is read, whatever the high-water mark",
+  Effect.gen(function* () {
+    const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), conflate: true, receiveHighWaterMark: 1 })
+    const push = yield* Zmq.push({ connect: boundTo(pull) })
+    yield* push.send("old")
+    yield* arrived(pull)
+    yield* push.send("new")
+    expect(yield* pull.recvString).toBe("new")
+  })
+)

@@ -49,3 +49,25 @@ live(
     expect(yield* pull.recvString).toBe("new")
   })
 )
+
+live(
+  "an XPUB hears of each subscription, and of each that ends with its peer",
+  Effect.gen(function* () {
+    const xpub = yield* Zmq.xpub({ bind: freshEndpoint("tcp"), verbosity: "allSubsUnsubs" })
+    const heard = Effect.map(xpub.recv, ([news]) => String(news))
+    const one = yield* Zmq.xsub({ connect: boundTo(xpub) })
+    yield* one.awaitConnected
+    for (const news of ["\u0001a", "\u0001a", "\u0000a"]) yield* one.send(news)
+    yield* one.send("\u0000a")
+    expect(yield* Effect.all([heard, heard, heard])).toEqual(["\u0001a", "\u0001a", "\u0000a"])
+    yield* one.send("\u0001a")
+    yield* heard
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        yield* Zmq.sub({ connect: boundTo(xpub), subscribe: "a" })
+        yield* heard
+      })
+    )
+    expect(yield* heard).toBe("\u0000a")
+  })
+)

@@ -57,15 +57,15 @@ export class Topics<A> {
     return free(node)
   }
 
-  /** Removes all topics of an owner. Calls with each that nobody has any more. */
-  removeAll(owner: A, gone: (topic: Buffer) => void): void {
+  /** Removes all topics of an owner. Calls with each, and with whether nobody has it any more. */
+  removeAll(owner: A, gone: (topic: Buffer, wasLast: boolean) => void): void {
     const owned = this.owned.get(owner)
     if (owned === undefined) return
     this.owned.delete(owner)
     for (const node of owned.nodes) {
       node.owners!.delete(owner)
       const topic = topicOf(node)
-      if (free(node)) gone(topic)
+      gone(topic, free(node))
     }
   }
 

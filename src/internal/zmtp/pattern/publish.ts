@@ -48,7 +48,9 @@ export class Pub extends Pattern {
   }
 
   override detached(pipe: Pipe): void {
-    this.topics.removeAll(pipe, (topic) => this.news(pipe, topic, false))
+    this.topics.removeAll(pipe, (topic, wasLast) => {
+      if (this.isNews(false, wasLast)) this.news(pipe, topic, false)
+    })
     this.core.tellPeers()
     if (this.behind === pipe) this.hasRoom(pipe)
   }
@@ -161,9 +163,9 @@ export class Sub extends Pattern {
     return "in"
   }
 
+  // Each time, as libzmq does: an XPUB may want to hear of it.
   override subscribe(topic: Buffer): void {
-    if (!this.wanted.add(topic)) return
-    this.filter.add(topic, this)
+    if (this.wanted.add(topic)) this.filter.add(topic, this)
     for (const pipe of this.core.pipes) if (pipe.isThere) pipe.subscribe(topic)
   }
 

@@ -71,3 +71,21 @@ live(
     expect(yield* heard).toBe("\u0000a")
   })
 )
+
+live(
+  "an answer of ZAP for a socket that has closed meanwhile is nothing to its authenticator",
+  Effect.gen(function* () {
+    const zap = yield* Zmq.rep({ bind: "inproc://zeromq.zap.01" })
+    const asked = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), zapDomain: "global", linger: 0 })
+        const peer = connect(Number(boundTo(pull).split(":")[2]), "127.0.0.1")
+        // With the READY, so that nothing but the answer is missing.
+        peer.on("error", () => {}).write(Buffer.concat([encodeGreeting("NULL", false), ready]))
+        yield* Effect.addFinalizer(() => Effect.sync(() => peer.destroy()))
+        return yield* zap.recv
+      })
+    )
+    yield* zap.send(["1.0", asked[1]!, "200", "OK", "", ""])
+  })
+)

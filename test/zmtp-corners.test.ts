@@ -89,3 +89,23 @@ live(
     yield* zap.send(["1.0", asked[1]!, "200", "OK", "", ""])
   })
 )
+
+live(
+  "a STREAM ends a connection though its peer does not, and hears no more of it",
+  Effect.gen(function* () {
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on("error", () => {})
+      socket.on("end", () => socket.write("still here"))
+      socket.resume()
+    })
+    yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+    yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+    const { port } = server.address() as AddressInfo
+    const stream = yield* Zmq.rawStream({ connect: `tcp://127.0.0.1:${port}`, linger: Number.POSITIVE_INFINITY })
+    const [peer] = yield* stream.recv
+    yield* stream.send([peer, "the end"])
+    yield* stream.send([peer, ""])
+    yield* until(Effect.map(stream.status, ({ peers }) => peers === 0))
+    expect((yield* stream.tryRecv)._tag).toBe("None")
+  })
+)

@@ -109,3 +109,29 @@ live(
     expect((yield* stream.tryRecv)._tag).toBe("None")
   })
 )
+
+live(
+  "a peer that waits for the name of another and leaves is no end of that other",
+  Effect.gen(function* () {
+    const router = yield* openSocket("router", { bind: freshEndpoint("tcp") }, Buffer.from("farewell"))
+    const { port } = router
+    const next = untilDefined(Effect.sync(() => (port.ready > 0 ? texts(port.take()) : undefined)))
+    const named = { connect: router.endpoints[0]!, routingId: "name" }
+    const first = yield* Zmq.dealer(named)
+    yield* first.send("first")
+    expect(yield* next).toEqual(["name", "first"])
+    yield* Effect.scoped(Effect.flatMap(Zmq.dealer(named), (second) => second.send("second")))
+    expect(yield* next).toEqual(["name", "second"])
+    yield* first.send("still here")
+    expect(yield* next).toEqual(["name", "still here"])
+    const third = yield* Zmq.dealer(named)
+    yield* third.send("third")
+    yield* third.awaitConnected
+    yield* until(Effect.sync(() => port.peers === 2))
+    yield* first.disconnect(named.connect)
+    expect([yield* next, yield* next]).toEqual([
+      ["name", "farewell"],
+      ["name", "third"]
+    ])
+  })
+)

@@ -205,10 +205,11 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     if (!pipe.isThere) return
     pipe.isThere = false
     this.peers--
+    // Before another comes in by its name. One that waits for that name is no end of it.
+    if (!pipe.isWaiting) this.sayFarewell(pipe)
     this.#pattern.detached(pipe)
     // What came of it was for us.
     if (pipe.isWaiting) this.#pattern.inbound.admit(pipe)
-    this.sayFarewell(pipe)
     this.tellPeers()
     if (this.ready > 0) this.tell()
   }

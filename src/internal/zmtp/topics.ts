@@ -58,10 +58,10 @@ export class Topics<A> {
   }
 
   /**
-   * Removes about so many topics of an owner. Calls with each that nobody has any more. Says
-   * whether there are more: hundreds of thousands are too many for one turn.
+   * Removes about so many topics of an owner. Calls with each, and with whether nobody has it
+   * any more. Says whether there are more: hundreds of thousands are too many for one turn.
    */
-  removeSome(owner: A, most: number, gone: (topic: Buffer) => void): boolean {
+  removeSome(owner: A, most: number, gone: (topic: Buffer, wasLast: boolean) => void): boolean {
     const owned = this.owned.get(owner)
     if (owned === undefined) return false
     let left = most
@@ -73,7 +73,7 @@ export class Topics<A> {
       owned.bytes -= topic.length
       // Those that are long may lie deep.
       left -= 1 + (topic.length >> 6)
-      if (free(node)) gone(topic)
+      gone(topic, free(node))
     }
     this.owned.delete(owner)
     return false

@@ -58,7 +58,7 @@ export abstract class Pattern {
 
   /** Whether more may come of a peer before what is here is taken. */
   mayCome(pipe: Pipe): boolean {
-    return pipe.inbox.length < this.core.markIn
+    return this.core.settings.conflate || pipe.inbox.length < this.core.markIn
   }
 
   get ready(): number {

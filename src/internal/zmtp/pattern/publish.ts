@@ -59,7 +59,10 @@ export class Pub extends Pattern {
 
   /** A peer's topics are no more. Not all at once, if they are many. */
   private forget(pipe: Pipe, most: number): void {
-    if (this.topics.removeSome(pipe, most, (topic) => this.news(pipe, topic, false)))
+    const gone = (topic: Buffer, wasLast: boolean): void => {
+      if (this.isNews(false, wasLast)) this.news(pipe, topic, false)
+    }
+    if (this.topics.removeSome(pipe, most, gone))
       setImmediate(() => {
         if (!pipe.isThere) this.forget(pipe, most)
       })
@@ -175,9 +178,9 @@ export class Sub extends Pattern {
     return "in"
   }
 
+  // Each time, as libzmq does: an XPUB may want to hear of it.
   override subscribe(topic: Buffer): void {
-    if (!this.wanted.add(topic)) return
-    this.filter.add(topic, this)
+    if (this.wanted.add(topic)) this.filter.add(topic, this)
     for (const pipe of this.core.pipes) if (pipe.isThere) pipe.subscribe(topic)
   }
 

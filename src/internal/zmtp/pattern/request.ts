@@ -27,7 +27,11 @@ export class Req extends Dealer {
       (id === undefined ? [delimiter, ...frames] : [id, delimiter, ...frames]) as unknown as Outgoing
     )
     // What is here answers an earlier one.
-    while (this.inbound.length > 0) this.inbound.take()
+    while (this.inbound.length > 0) {
+      const { next } = this.inbound
+      this.inbound.take()
+      next.refill()
+    }
     this.awaited = { pipe, id, isAnswered: false }
     return offer
   }

@@ -6,6 +6,9 @@ import { markOf, Pipe } from "../pipe.ts"
 import type { NetworkHost, OnEnd } from "./networkPipe.ts"
 import type { Readable, Reader } from "./reading.ts"
 
+// How long a peer may take to end a connection that we have ended, in milliseconds.
+const millisToEnd = 1000
+
 const nobody = { type: undefined, routingId: Buffer.alloc(0), userId: undefined }
 
 export class RawPipe extends Pipe implements Reader {
@@ -37,15 +40,24 @@ export class RawPipe extends Pipe implements Reader {
       this.socket = undefined
       this.host.detached(this)
       this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.isConnecting ? endpoint : undefined)
-      this.onClosed?.(this.unwritten)
-      this.onClosed = undefined
+      this.closed()
       this.onEnd(undefined, true)
     })
+  }
+
+  /** All is written, or never will be. */
+  private closed(): void {
+    const unsent = this.unwritten
+    this.unwritten = 0
+    this.onClosed?.(unsent)
+    this.onClosed = undefined
   }
 
   place(): undefined {}
 
   read(bytes: Buffer): void {
+    // It is not wanted any more.
+    if (this.isOver) return
     // What is kept is as large as what came.
     if (this.host.arrived(this, [Buffer.from(bytes)]) || this.isPaused) return
     this.isPaused = true
@@ -92,7 +104,11 @@ export class RawPipe extends Pipe implements Reader {
     }
     if (linger <= 0) socket.destroy()
     else {
-      socket.end()
+      // The peer need not end its side.
+      socket.end(() => {
+        this.closed()
+        setTimeout(() => socket.destroy(), millisToEnd).unref()
+      })
       this.refill()
     }
   }

@@ -217,14 +217,15 @@ export class Wire implements Events, Reader {
     }, heartbeatInterval)
   }
 
+  // The answer may come when nobody waits for it any more.
   accept(...answer: Parameters<Connection["accept"]>): void {
-    this.goOn(this.connection.accept(...answer))
+    if (!this.isOver) this.goOn(this.connection.accept(...answer))
   }
   nobodyToAsk(): void {
     this.goOn(this.connection.nobodyToAsk())
   }
   refuse(status: 300 | 400 | 500): void {
-    this.goOn(this.connection.refuse(status))
+    if (!this.isOver) this.goOn(this.connection.refuse(status))
   }
 
   // ------------------------------------------------------------- out

@@ -1,0 +1,137 @@
+/** Corners of this engine, where libzmq has it the same way. */
+import { type AddressInfo, connect, createServer } from "node:net"
+import { expect, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { Engine, Zmq } from "effect-zmq"
+import { openSocket } from "../src/internal/socket/open.ts"
+import { coreOf } from "../src/internal/socket/socket.ts"
+import { encodeGreeting } from "../src/internal/zmtp/protocol/greeting.ts"
+import { encodeLocal } from "../src/internal/zmtp/protocol/peer.ts"
+import { boundTo, freshEndpoint, texts, until, untilDefined } from "./support/sockets.ts"
+
+const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
+  it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
+
+const metadata = encodeLocal({ socketType: "PUSH" })
+const ready = Buffer.concat([Buffer.of(4, 6 + metadata.length, 5), Buffer.from("READY"), metadata])
+
+/** Until the engine has a message that nobody asked for. */
+const arrived = (socket: Zmq.Socket): Effect.Effect<void> => until(Effect.sync(() => coreOf(socket)!.port.ready > 0))
+
+live(
+  "a relaxed REQ with a high-water mark of 1 reads on when it has thrown a late reply away",
+  Effect.gen(function* () {
+    const router = yield* Zmq.router({ bind: freshEndpoint("tcp") })
+    const req = yield* Zmq.req({ connect: boundTo(router), relaxed: true, correlate: true, receiveHighWaterMark: 1 })
+    const answer = (text: string) =>
+      Effect.flatMap(router.recv, ([peer, id, delimiter]) => router.send([peer, id!, delimiter!, text]))
+    for (let i = 0; i < 3; i++) {
+      yield* req.send("question")
+      // Given up, so that it may send again.
+      yield* Effect.exit(Effect.timeout(req.recv, 1))
+      yield* answer("late")
+      yield* arrived(req)
+    }
+    yield* req.send("question")
+    yield* answer("in time")
+    expect(yield* req.recvString).toBe("in time")
+  })
+)
+
+live(
+  "with conflate the newest message is read, whatever the high-water mark",
+  Effect.gen(function* () {
+    const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), conflate: true, receiveHighWaterMark: 1 })
+    const push = yield* Zmq.push({ connect: boundTo(pull) })
+    yield* push.send("old")
+    yield* arrived(pull)
+    yield* push.send("new")
+    expect(yield* pull.recvString).toBe("new")
+  })
+)
+
+live(
+  "an XPUB hears of each subscription, and of each that ends with its peer",
+  Effect.gen(function* () {
+    const xpub = yield* Zmq.xpub({ bind: freshEndpoint("tcp"), verbosity: "allSubsUnsubs" })
+    const heard = Effect.map(xpub.recv, ([news]) => String(news))
+    const one = yield* Zmq.xsub({ connect: boundTo(xpub) })
+    yield* one.awaitConnected
+    for (const news of ["\u0001a", "\u0001a", "\u0000a"]) yield* one.send(news)
+    yield* one.send("\u0000a")
+    expect(yield* Effect.all([heard, heard, heard])).toEqual(["\u0001a", "\u0001a", "\u0000a"])
+    yield* one.send("\u0001a")
+    yield* heard
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        yield* Zmq.sub({ connect: boundTo(xpub), subscribe: "a" })
+        yield* heard
+      })
+    )
+    expect(yield* heard).toBe("\u0000a")
+  })
+)
+
+live(
+  "an answer of ZAP for a socket that has closed meanwhile is nothing to its authenticator",
+  Effect.gen(function* () {
+    const zap = yield* Zmq.rep({ bind: "inproc://zeromq.zap.01" })
+    const asked = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), zapDomain: "global", linger: 0 })
+        const peer = connect(Number(boundTo(pull).split(":")[2]), "127.0.0.1")
+        // With the READY, so that nothing but the answer is missing.
+        peer.on("error", () => {}).write(Buffer.concat([encodeGreeting("NULL", false), ready]))
+        yield* Effect.addFinalizer(() => Effect.sync(() => peer.destroy()))
+        return yield* zap.recv
+      })
+    )
+    yield* zap.send(["1.0", asked[1]!, "200", "OK", "", ""])
+  })
+)
+
+live(
+  "a STREAM ends a connection though its peer does not, and hears no more of it",
+  Effect.gen(function* () {
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on("error", () => {})
+      socket.on("end", () => socket.write("still here"))
+      socket.resume()
+    })
+    yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+    yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+    const { port } = server.address() as AddressInfo
+    const stream = yield* Zmq.rawStream({ connect: `tcp://127.0.0.1:${port}`, linger: Number.POSITIVE_INFINITY })
+    const [peer] = yield* stream.recv
+    yield* stream.send([peer, "the end"])
+    yield* stream.send([peer, ""])
+    yield* until(Effect.map(stream.status, ({ peers }) => peers === 0))
+    expect((yield* stream.tryRecv)._tag).toBe("None")
+  })
+)
+
+live(
+  "a peer that waits for the name of another and leaves is no end of that other",
+  Effect.gen(function* () {
+    const router = yield* openSocket("router", { bind: freshEndpoint("tcp") }, Buffer.from("farewell"))
+    const { port } = router
+    const next = untilDefined(Effect.sync(() => (port.ready > 0 ? texts(port.take()) : undefined)))
+    const named = { connect: router.endpoints[0]!, routingId: "name" }
+    const first = yield* Zmq.dealer(named)
+    yield* first.send("first")
+    expect(yield* next).toEqual(["name", "first"])
+    yield* Effect.scoped(Effect.flatMap(Zmq.dealer(named), (second) => second.send("second")))
+    expect(yield* next).toEqual(["name", "second"])
+    yield* first.send("still here")
+    expect(yield* next).toEqual(["name", "still here"])
+    const third = yield* Zmq.dealer(named)
+    yield* third.send("third")
+    yield* third.awaitConnected
+    yield* until(Effect.sync(() => port.peers === 2))
+    yield* first.disconnect(named.connect)
+    expect([yield* next, yield* next]).toEqual([
+      ["name", "farewell"],
+      ["name", "third"]
+    ])
+  })
+)

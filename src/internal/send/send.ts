@@ -16,6 +16,7 @@ import { CurrentHandler } from "../currentHandler.ts"
 import type { Offer } from "../engine.ts"
 import { mostPerPeer } from "../lane.ts"
 import { Waiter } from "../line.ts"
+import { whenResolved } from "../microtask.ts"
 import { startTimer } from "../timer.ts"
 import type { Outbox } from "./outbox.ts"
 
@@ -185,7 +186,7 @@ export class Sending {
         }
         // Behind this operation: what the iterable does may interrupt this fiber.
         const offered = Promise.resolve().then(() => this.outbox.offerAll({ peek, sent }))
-        offered.then((offer) =>
+        void whenResolved(offered, (offer) =>
           resume(
             broken === undefined
               ? Effect.succeed(wrong ?? (offer === "sent" && !next.done ? "paused" : offer))

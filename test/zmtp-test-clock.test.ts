@@ -247,35 +247,48 @@ describe("Messages that come by the clock", () => {
     )
   }
 
-  onClock(
-    "are handled at their time where they are more than one turn of the event loop takes",
-    Effect.gen(function* () {
-      const pull = yield* Zmq.pull({ bind: "inproc://jobs", receiveHighWaterMark: 0 })
-      const push = yield* Zmq.push({ connect: "inproc://jobs", sendHighWaterMark: 0 })
-      const jobs = Array.from({ length: 3000 }, (_, i) => `${i}`)
-      const sent: Array<number> = []
-      yield* push.sendAll(jobs).pipe(
-        Effect.andThen(Effect.yieldNow),
-        Effect.andThen(sleep("1 second")),
-        Effect.andThen(seconds),
-        Effect.map((now) => sent.push(now)),
-        begin
-      )
-      const handled = new Map<number, number>()
-      const handle = Effect.andThen(
-        sleep("1 second"),
-        Effect.map(seconds, (now) => handled.set(now, (handled.get(now) ?? 0) + 1))
-      )
-      yield* Effect.forkScoped(pull.runForEach(() => handle, { concurrency: 1000 }))
-      yield* TestClock.adjust("1 minute")
-      expect(sent).toEqual([2])
-      expect([...handled]).toEqual([
-        [2, 1000],
-        [3, 1000],
-        [4, 1000]
-      ])
+  const ways = {
+    directly: Effect.void,
+    "through a proxy": Effect.gen(function* () {
+      const source = yield* Zmq.pull({ bind: "inproc://in", receiveHighWaterMark: 0 })
+      const target = yield* Zmq.push({ connect: "inproc://jobs", sendHighWaterMark: 0 })
+      yield* Effect.forkScoped(Proxy.run(source, target))
     })
-  )
+  }
+  const senders = {
+    send: (push: Zmq.Push, jobs: ReadonlyArray<string>) => Effect.forEach(jobs, push.send, { discard: true }),
+    sendAll: (push: Zmq.Push, jobs: ReadonlyArray<string>) => push.sendAll(jobs)
+  }
+  for (const [way, open] of Object.entries(ways)) {
+    for (const [name, sendBy] of Object.entries(senders)) {
+      onClock(
+        `are handled at their time where they are more than one turn of the event loop takes: ${name}, ${way}`,
+        Effect.gen(function* () {
+          yield* open
+          const pull = yield* Zmq.pull({ bind: "inproc://jobs", receiveHighWaterMark: 0 })
+          const connect = way === "directly" ? "inproc://jobs" : "inproc://in"
+          const push = yield* Zmq.push({ connect, sendHighWaterMark: 0 })
+          const jobs = Array.from({ length: 3000 }, (_, i) => `${i}`)
+          const handled = new Map<number, number>()
+          const handle = Effect.repeat(Effect.yieldNow, { times: 3 }).pipe(
+            Effect.andThen(sleep("1 second")),
+            Effect.andThen(seconds),
+            Effect.map((now) => handled.set(now, (handled.get(now) ?? 0) + 1))
+          )
+          yield* Effect.forkScoped(pull.runForEach(() => handle, { concurrency: 1000 }))
+          yield* begin(sendBy(push, jobs))
+          // What would pass meanwhile, if it were not waited for.
+          yield* Effect.forkScoped(Effect.repeat(sleep("1 millis"), { times: 10_000 }))
+          yield* TestClock.adjust("1 minute")
+          expect([...handled]).toEqual([
+            [2, 1000],
+            [3, 1000],
+            [4, 1000]
+          ])
+        })
+      )
+    }
+  }
 })
 
 describe("A proxy", () => {

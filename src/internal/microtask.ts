@@ -13,7 +13,7 @@ const resolved = Promise.resolve()
 let current: Scheduler | undefined
 
 /** Runs what no fiber runs, for one that goes by a scheduler. */
-export const runBy = (scheduler: Scheduler, run: () => void): void => {
+const runBy = (scheduler: Scheduler, run: () => void): void => {
   const before = current
   current = scheduler
   try {

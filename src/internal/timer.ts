@@ -1,10 +1,8 @@
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { Scheduler } from "effect/Scheduler"
-import { runBy } from "./microtask.ts"
 
 /**
  * Calls `expired` when the clock of the current fiber has moved on by `millis`.
@@ -19,9 +17,8 @@ export const startTimer = (millis: number, expired: () => void): (() => void) =>
 export const startTimerWith = (context: Context.Context<never>, millis: number, expired: () => void): (() => void) => {
   const sleep = Effect.flatMap(Clock.Clock, (clock) => clock.sleep(Duration.millis(millis)))
   const sleeper = Effect.runForkWith(context)(sleep)
-  const scheduler = Context.get(context, Scheduler)
   sleeper.addObserver((exit) => {
-    if (exit._tag === "Success") runBy(scheduler, expired)
+    if (exit._tag === "Success") expired()
   })
   return () => sleeper.interruptUnsafe()
 }

@@ -1,3 +1,5 @@
+import { nextTurnByTask } from "./microtask.ts"
+
 /**
  * What all sockets and proxies together may do in one turn of the event loop
  * (docs/guarantees.md, P8). Then everything else has its turn.
@@ -30,8 +32,8 @@ export class Turn {
 
   /** Runs in the next turn. */
   next(run: () => void): void {
-    this.waiting.push(run)
     this.endLater()
+    if (!nextTurnByTask(run)) this.waiting.push(run)
   }
 
   private endLater(): void {

@@ -10,7 +10,7 @@ import type { Message } from "../../Message.ts"
 import type { Offer, Source } from "../engine.ts"
 import { mostPerPeer } from "../lane.ts"
 import { Waiter } from "../line.ts"
-import { microtask } from "../microtask.ts"
+import { microtask, whenResolved } from "../microtask.ts"
 import type { Inbox } from "../receive/inbox.ts"
 import type { Lease } from "../receive/mailbox.ts"
 import { type Outbox, Posted } from "../send/outbox.ts"
@@ -180,7 +180,7 @@ class Pump implements Source {
     this.share = Math.min(mostPerShare, 1 + this.source.mailbox.available)
     turn.spend(this.share)
     this.state = "sending"
-    this.sending = this.target.offerAll(this).then(this.offered)
+    this.sending = whenResolved(this.target.offerAll(this), this.offered)
   }
 
   // ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import { CurrentHandler } from "../currentHandler.ts"
 import type { Offer } from "../engine.ts"
 import { mostPerPeer } from "../lane.ts"
 import { Waiter } from "../line.ts"
+import { microtask, whenResolved } from "../microtask.ts"
 import { startTimer } from "../timer.ts"
 import type { Outbox } from "./outbox.ts"
 
@@ -184,8 +185,8 @@ export class Sending {
           return wrong === undefined ? (next.value as Outgoing) : undefined
         }
         // Behind this operation: what the iterable does may interrupt this fiber.
-        const offered = Promise.resolve().then(() => this.outbox.offerAll({ peek, sent }))
-        offered.then((offer) =>
+        const offered = new Promise<Offer>((resolve) => microtask(() => resolve(this.outbox.offerAll({ peek, sent }))))
+        void whenResolved(offered, (offer) =>
           resume(
             broken === undefined
               ? Effect.succeed(wrong ?? (offer === "sent" && !next.done ? "paused" : offer))

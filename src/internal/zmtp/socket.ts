@@ -308,13 +308,26 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     return this.isClosed ? "closed" : this.#pattern.offer(message)
   }
 
-  async offerAll(source: Source): Promise<Offer> {
+  offerAll(source: Source): Promise<Offer> {
+    return new Promise((resolve, reject) => {
+      const goOn = (): void => {
+        try {
+          const offer = this.offerInTurn(source)
+          if (offer === undefined) turn.next(goOn)
+          else resolve(offer)
+        } catch (error) {
+          reject(error)
+        }
+      }
+      goOn()
+    })
+  }
+
+  /** Until there are no more, one is refused, or the turn is over. */
+  private offerInTurn(source: Source): Offer | undefined {
     for (let message = source.peek(); message !== undefined; message = source.peek()) {
-      if (turn.isOver) await new Promise<void>((resolve) => turn.next(resolve))
-      // Another may have sent meanwhile.
-      const next = source.peek()
-      if (next === undefined) break
-      const offer = this.offer(next)
+      if (turn.isOver) return undefined
+      const offer = this.offer(message)
       if (offer !== "sent") return offer
       source.sent()
       turn.spend()

@@ -194,6 +194,11 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     pipe.isWaiting = admission === "wait"
     this.peers++
     this.tellPeers()
+    // Over inproc nothing else tells of a name that is bound only now.
+    if (isInproc(pipe.endpoint) && this.connected.get(pipe.endpoint)?.pipe === pipe) {
+      this.tell_(SocketEvent.Connected({ endpoint: pipe.endpoint }), pipe.endpoint)
+      this.tell_(SocketEvent.HandshakeSucceeded({ endpoint: pipe.endpoint }), pipe.endpoint)
+    }
     return true
   }
 

@@ -56,6 +56,52 @@ const receiving = (label: string, speed: number, wrapperSpeed?: number): Array<C
     })
   )
 
+/** The engine in TypeScript against the default one, in the same program. */
+const onZmtp = (what: string, way: string | undefined, speed: number, metric?: string): Comparison => ({
+  what: `ZMTP: ${what}${way === undefined ? "" : `, ${way}`}${metric === undefined ? "" : `, ${metric}`}, against libzmq`,
+  workload: `engines: ${what}`,
+  contender: way === undefined ? "zmtp" : `zmtp, ${way}`,
+  baseline: way === undefined ? "zeromq" : `zeromq, ${way}`,
+  speed,
+  ...(metric === undefined ? {} : { metric })
+})
+
+const ways = ["recvString", "messages", "runForEach"] as const
+
+const engines: ReadonlyArray<Comparison> = [
+  ...ways.map((way, i) => onZmtp("receive 16 B over tcp", way, [2.5, 3.5, 6][i]!)),
+  ...ways.map((way) => onZmtp("receive 16 B over tcp", way, 4, "processor")),
+  ...ways.map((way, i) =>
+    fast(
+      `ZMTP: receive 16 B over tcp, ${way}`,
+      "engines: receive 16 B over tcp",
+      `zmtp, ${way}`,
+      "zeromq.js, for await",
+      [4, 5, 8][i]!
+    )
+  ),
+  ...ways.map((way, i) => onZmtp("receive 1 KiB over tcp", way, [2, 2.5, 3][i]!)),
+  ...ways.map((way) => onZmtp("receive 64 KiB over tcp", way, 1.2)),
+  ...ways.map((way) => onZmtp("receive 1 MiB over tcp", way, 0.9)),
+  ...["send", "sendAll"].map((way) => onZmtp("send 16 B over tcp", way, 3)),
+  ...["send", "sendAll"].map((way) => onZmtp("send 1 KiB over tcp", way, 2)),
+  ...ways.map((way) => onZmtp("16 B over inproc, sent and received", way, 5)),
+  ...(["median", "p99"] as const).map((metric) => ({
+    what: `ZMTP: one request after the other, ${metric}, against libzmq`,
+    workload: "engines: one request after the other over tcp",
+    contender: "zmtp",
+    baseline: "zeromq",
+    metric,
+    atMost: metric === "median" ? 0.6 : 1
+  })),
+  fast("ZMTP: 16 B, the engine alone", "engines: 16 B over tcp, the engine alone", "zmtp, taking", "C, libzmq", 1),
+  onZmtp("PUB to 100 SUBs", undefined, 1),
+  onZmtp("PUB to one SUB of 10,000 topics", undefined, 1),
+  onZmtp("ROUTER with 1000 DEALERs, runForEach", undefined, 1),
+  onZmtp("receive 16 B over tcp with CURVE, runForEach", undefined, 1),
+  onZmtp("receive 1 KiB over tcp with CURVE, runForEach", undefined, 1)
+]
+
 const flat = (what: string, workload: string, contender: string, baseline: string): Comparison => ({
   what,
   workload,
@@ -81,6 +127,8 @@ const targets: ReadonlyArray<Comparison> = [
     metric,
     atMost: metric === "median" ? 1.1 : 1.3
   })),
+  ...engines,
+  fast("64 calls of RPC on ZMTP in flight", "64 RPCs in flight", "effect-zmq on ZMTP", "Effect's TCP", 1.5),
   fast("64 calls of RPC in flight", "64 RPCs in flight", "effect-zmq", "Effect's TCP", 1),
   fast("a stream of RPC, single elements", "a stream of RPC in chunks of 1", "effect-zmq", "Effect's TCP", 2),
   fast("a stream of RPC, chunks of 100", "a stream of RPC in chunks of 100", "effect-zmq", "Effect's TCP", 1.2),

@@ -1,19 +1,21 @@
 /** Corners of this engine, where libzmq has it the same way. */
-import { type AddressInfo, connect, createServer } from "node:net"
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
 import { expect, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect, Fiber, type Scope } from "effect"
 import { Engine, Zmq } from "effect-zmq"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { coreOf } from "../src/internal/socket/socket.ts"
 import { encodeGreeting } from "../src/internal/zmtp/protocol/greeting.ts"
 import { encodeLocal } from "../src/internal/zmtp/protocol/peer.ts"
-import { boundTo, freshEndpoint, texts, until, untilDefined } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
 
 const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
   it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
 
-const metadata = encodeLocal({ socketType: "PUSH" })
-const ready = Buffer.concat([Buffer.of(4, 6 + metadata.length, 5), Buffer.from("READY"), metadata])
+const readyOf = (socketType: "PULL" | "PUSH"): Buffer => {
+  const metadata = encodeLocal({ socketType })
+  return Buffer.concat([Buffer.of(4, 6 + metadata.length, 5), Buffer.from("READY"), metadata])
+}
 
 /** Until the engine has a message that nobody asked for. */
 const arrived = (socket: Zmq.Socket): Effect.Effect<void> => until(Effect.sync(() => coreOf(socket)!.port.ready > 0))
@@ -81,7 +83,7 @@ live(
         const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), zapDomain: "global", linger: 0 })
         const peer = connect(Number(boundTo(pull).split(":")[2]), "127.0.0.1")
         // With the READY, so that nothing but the answer is missing.
-        peer.on("error", () => {}).write(Buffer.concat([encodeGreeting("NULL", false), ready]))
+        peer.on("error", () => {}).write(Buffer.concat([encodeGreeting("NULL", false), readyOf("PUSH")]))
         yield* Effect.addFinalizer(() => Effect.sync(() => peer.destroy()))
         return yield* zap.recv
       })
@@ -133,5 +135,17 @@ live(
       ["name", "farewell"],
       ["name", "third"]
     ])
+  })
+)
+
+live(
+  "an XPUB hears of its subscribers in the order in which they begin and end",
+  Effect.gen(function* () {
+    const xpub = yield* Zmq.xpub({ bind: freshEndpoint("inproc") })
+    const subscriber = Zmq.sub({ connect: boundTo(xpub), subscribe: ["a", "b"] })
+    yield* Effect.scoped(subscriber)
+    yield* subscriber
+    const heard = yield* Effect.all(Array.from({ length: 6 }, () => xpub.recv))
+    expect(heard.map(([news]) => news[0])).toEqual([1, 1, 0, 0, 1, 1])
   })
 )

@@ -124,6 +124,11 @@ export class Pub extends Pattern {
 }
 
 export class Xpub extends Pub {
+  // What one peer ends, another may have begun before or after it.
+  constructor(core: Core) {
+    super(core, "arrival")
+  }
+
   protected override isNews(begins: boolean, changed: boolean | undefined): boolean {
     const { verbosity } = this.core.settings
     return changed === true || verbosity === "allSubsUnsubs" || (verbosity === "allSubs" && begins)

@@ -149,3 +149,32 @@ live(
     expect(heard.map(([news]) => news[0])).toEqual([1, 1, 0, 0, 1, 1])
   })
 )
+
+live(
+  "a send that waits for room has it when what was on its way is lost",
+  Effect.gen(function* () {
+    const listening = (server: Server) =>
+      Effect.callback<number>(
+        (resume) =>
+          void server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+      )
+    // A peer that shakes hands, reads no more, and is gone for good.
+    const peers: Array<Socket> = []
+    const server = createServer({ pauseOnConnect: true }, (socket) => {
+      peers.push(socket.on("error", () => {}))
+      socket.write(Buffer.concat([encodeGreeting("NULL", false), readyOf("PULL")]))
+    })
+    const port = yield* listening(server)
+    const push = yield* Zmq.push({ connect: `tcp://127.0.0.1:${port}`, sendHighWaterMark: 8, linger: 0 })
+    yield* push.awaitConnected
+    // More than the kernel takes.
+    const body = Buffer.alloc(64 * 1024 * 1024)
+    while (yield* push.trySend(body));
+    const waiting = yield* Effect.forkChild(push.send("waits"), { startImmediately: true })
+    yield* nextTurn
+    expect(waiting.pollUnsafe()).toBeUndefined()
+    server.close()
+    for (const peer of peers) peer.resetAndDestroy()
+    yield* Fiber.join(waiting)
+  })
+)

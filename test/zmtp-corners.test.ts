@@ -178,3 +178,23 @@ live(
     yield* Fiber.join(waiting)
   })
 )
+
+live(
+  "a peer that was disconnected gets what was sent, and nothing more",
+  Effect.gen(function* () {
+    const [first, second] = yield* Effect.all([
+      Zmq.pull({ bind: freshEndpoint("tcp"), receiveHighWaterMark: 1 }),
+      Zmq.pull({ bind: freshEndpoint("tcp") })
+    ])
+    const push = yield* Zmq.push({ connect: boundTo(first), sendHighWaterMark: 2 })
+    yield* push.awaitConnected
+    const body = Buffer.alloc(4 * 1024 * 1024)
+    let sent = 0
+    while (yield* push.trySend(["first", body])) sent++
+    yield* push.disconnect(boundTo(first))
+    yield* push.connect(boundTo(second))
+    for (let i = 0; i < sent; i++) expect(String((yield* first.recv)[0])).toBe("first")
+    for (let i = 0; i < 4; i++) yield* push.send("second")
+    for (let i = 0; i < 4; i++) expect(yield* second.recvString).toBe("second")
+  })
+)

@@ -198,3 +198,18 @@ live(
     for (let i = 0; i < 4; i++) expect(yield* second.recvString).toBe("second")
   })
 )
+
+live(
+  "subscriptions take effect though an XPUB that has received does so no more",
+  Effect.gen(function* () {
+    const xpub = yield* Zmq.xpub({ bind: freshEndpoint("tcp"), receiveHighWaterMark: 5 })
+    const first = yield* Effect.forkChild(xpub.recv, { startImmediately: true })
+    const sub = yield* Zmq.sub({ connect: boundTo(xpub), subscribe: "0" })
+    yield* Fiber.join(first)
+    for (let i = 1; i < 200; i++) yield* sub.subscribe(`t${i}.`)
+    const { subscribers } = coreOf(xpub)!.port
+    yield* until(Effect.sync(() => subscribers!.matching(Buffer.from("t199.")) === 1))
+    yield* xpub.send("t199. news")
+    expect(yield* sub.recvString).toBe("t199. news")
+  })
+)

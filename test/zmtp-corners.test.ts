@@ -1,19 +1,21 @@
 /** Corners of this engine, where libzmq has it the same way. */
-import { type AddressInfo, connect, createServer } from "node:net"
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
 import { expect, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect, Fiber, type Scope } from "effect"
 import { Engine, Zmq } from "effect-zmq"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { coreOf } from "../src/internal/socket/socket.ts"
 import { encodeGreeting } from "../src/internal/zmtp/protocol/greeting.ts"
 import { encodeLocal } from "../src/internal/zmtp/protocol/peer.ts"
-import { boundTo, freshEndpoint, texts, until, untilDefined } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
 
 const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
   it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
 
-const metadata = encodeLocal({ socketType: "PUSH" })
-const ready = Buffer.concat([Buffer.of(4, 6 + metadata.length, 5), Buffer.from("READY"), metadata])
+const readyOf = (socketType: "PULL" | "PUSH"): Buffer => {
+  const metadata = encodeLocal({ socketType })
+  return Buffer.concat([Buffer.of(4, 6 + metadata.length, 5), Buffer.from("READY"), metadata])
+}
 
 /** Until the engine has a message that nobody asked for. */
 const arrived = (socket: Zmq.Socket): Effect.Effect<void> => until(Effect.sync(() => coreOf(socket)!.port.ready > 0))
@@ -81,7 +83,7 @@ live(
         const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), zapDomain: "global", linger: 0 })
         const peer = connect(Number(boundTo(pull).split(":")[2]), "127.0.0.1")
         // With the READY, so that nothing but the answer is missing.
-        peer.on("error", () => {}).write(Buffer.concat([encodeGreeting("NULL", false), ready]))
+        peer.on("error", () => {}).write(Buffer.concat([encodeGreeting("NULL", false), readyOf("PUSH")]))
         yield* Effect.addFinalizer(() => Effect.sync(() => peer.destroy()))
         return yield* zap.recv
       })
@@ -133,5 +135,81 @@ live(
       ["name", "farewell"],
       ["name", "third"]
     ])
+  })
+)
+
+live(
+  "an XPUB hears of its subscribers in the order in which they begin and end",
+  Effect.gen(function* () {
+    const xpub = yield* Zmq.xpub({ bind: freshEndpoint("inproc") })
+    const subscriber = Zmq.sub({ connect: boundTo(xpub), subscribe: ["a", "b"] })
+    yield* Effect.scoped(subscriber)
+    yield* subscriber
+    const heard = yield* Effect.all(Array.from({ length: 6 }, () => xpub.recv))
+    expect(heard.map(([news]) => news[0])).toEqual([1, 1, 0, 0, 1, 1])
+  })
+)
+
+live(
+  "a send that waits for room has it when what was on its way is lost",
+  Effect.gen(function* () {
+    const listening = (server: Server) =>
+      Effect.callback<number>(
+        (resume) =>
+          void server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+      )
+    // A peer that shakes hands, reads no more, and is gone for good.
+    const peers: Array<Socket> = []
+    const server = createServer({ pauseOnConnect: true }, (socket) => {
+      peers.push(socket.on("error", () => {}))
+      socket.write(Buffer.concat([encodeGreeting("NULL", false), readyOf("PULL")]))
+    })
+    const port = yield* listening(server)
+    const push = yield* Zmq.push({ connect: `tcp://127.0.0.1:${port}`, sendHighWaterMark: 8, linger: 0 })
+    yield* push.awaitConnected
+    // More than the kernel takes.
+    const body = Buffer.alloc(64 * 1024 * 1024)
+    while (yield* push.trySend(body));
+    const waiting = yield* Effect.forkChild(push.send("waits"), { startImmediately: true })
+    yield* nextTurn
+    expect(waiting.pollUnsafe()).toBeUndefined()
+    server.close()
+    for (const peer of peers) peer.resetAndDestroy()
+    yield* Fiber.join(waiting)
+  })
+)
+
+live(
+  "a peer that was disconnected gets what was sent, and nothing more",
+  Effect.gen(function* () {
+    const [first, second] = yield* Effect.all([
+      Zmq.pull({ bind: freshEndpoint("tcp"), receiveHighWaterMark: 1 }),
+      Zmq.pull({ bind: freshEndpoint("tcp") })
+    ])
+    const push = yield* Zmq.push({ connect: boundTo(first), sendHighWaterMark: 2 })
+    yield* push.awaitConnected
+    const body = Buffer.alloc(4 * 1024 * 1024)
+    let sent = 0
+    while (yield* push.trySend(["first", body])) sent++
+    yield* push.disconnect(boundTo(first))
+    yield* push.connect(boundTo(second))
+    for (let i = 0; i < sent; i++) expect(String((yield* first.recv)[0])).toBe("first")
+    for (let i = 0; i < 4; i++) yield* push.send("second")
+    for (let i = 0; i < 4; i++) expect(yield* second.recvString).toBe("second")
+  })
+)
+
+live(
+  "subscriptions take effect though an XPUB that has received does so no more",
+  Effect.gen(function* () {
+    const xpub = yield* Zmq.xpub({ bind: freshEndpoint("tcp"), receiveHighWaterMark: 5 })
+    const first = yield* Effect.forkChild(xpub.recv, { startImmediately: true })
+    const sub = yield* Zmq.sub({ connect: boundTo(xpub), subscribe: "0" })
+    yield* Fiber.join(first)
+    for (let i = 1; i < 200; i++) yield* sub.subscribe(`t${i}.`)
+    const { subscribers } = coreOf(xpub)!.port
+    yield* until(Effect.sync(() => subscribers!.matching(Buffer.from("t199.")) === 1))
+    yield* xpub.send("t199. news")
+    expect(yield* sub.recvString).toBe("t199. news")
   })
 )

@@ -3,6 +3,9 @@ import type { Message } from "../../Message.ts"
 import { Queue } from "../queue.ts"
 import type { Pipe } from "./pipe.ts"
 
+/** Each peer gives one message in turn, or all that it has; or they come as they arrived. */
+export type Order = "turns" | "peers" | "arrival"
+
 export class Inbound {
   /** How many messages there are. */
   length = 0
@@ -12,18 +15,17 @@ export class Inbound {
   // Whose turn it is, and who comes after it.
   private current: Pipe | undefined
   private readonly waiting = new Queue<Pipe>()
-  /** Whether each peer gives one message in turn, or all that it has. */
-  private readonly takesTurns: boolean
+  private readonly order: Order
 
-  constructor(takesTurns: boolean) {
-    this.takesTurns = takesTurns
+  constructor(order: Order) {
+    this.order = order
   }
 
   append(pipe: Pipe, message: Message): void {
     pipe.inbox.append(message)
     if (pipe.isWaiting) return
     this.length++
-    if (pipe.isActive) return
+    if (pipe.isActive && this.order !== "arrival") return
     pipe.isActive = true
     if (this.current === undefined) this.current = pipe
     else this.waiting.append(pipe)
@@ -57,10 +59,10 @@ export class Inbound {
     this.length--
     this.messages++
     for (let i = 0; i < message.length; i++) this.bytes += message[i]!.length
-    if (pipe.inbox.length === 0) {
+    if (pipe.inbox.length === 0 || this.order === "arrival") {
       pipe.isActive = false
       this.current = this.waiting.length > 0 ? this.waiting.take() : undefined
-    } else if (this.takesTurns && this.waiting.length > 0) {
+    } else if (this.order === "turns" && this.waiting.length > 0) {
       this.waiting.append(pipe)
       this.current = this.waiting.take()
     }

@@ -72,7 +72,7 @@ export abstract class Pipe {
 
   /** There may be room again, of which is told when it is worth it. */
   protected drained(): void {
-    if (!this.wasFull || this.queued > this.mark >> 1) return
+    if (!this.wasFull || this.isOver || this.queued > this.mark >> 1) return
     this.wasFull = false
     this.host.hasRoom(this)
   }

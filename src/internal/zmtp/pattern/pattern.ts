@@ -1,7 +1,7 @@
 /** What makes a socket one of its type. */
 import type { Message, Outgoing } from "../../../Message.ts"
 import type { EngineSubscribers, Lane, Offer } from "../../engine.ts"
-import { Inbound } from "../inbound.ts"
+import { Inbound, type Order } from "../inbound.ts"
 import type { Introduction, Pipe } from "../pipe.ts"
 import type { Settings } from "../settings.ts"
 
@@ -35,9 +35,9 @@ export abstract class Pattern {
   /** Whether a PUB or XPUB. */
   readonly subscribers: EngineSubscribers | undefined = undefined
 
-  constructor(core: Core, takesTurns = true) {
+  constructor(core: Core, order: Order = "turns") {
     this.core = core
-    this.inbound = new Inbound(takesTurns)
+    this.inbound = new Inbound(order)
   }
 
   /** There is a way to a peer, which may come yet. Says whether it may stay. */

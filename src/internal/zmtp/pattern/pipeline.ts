@@ -64,7 +64,7 @@ export class Pair extends Pattern {
   private partner: Pipe | undefined
 
   constructor(core: Core) {
-    super(core, false)
+    super(core, "peers")
   }
 
   override opened(pipe: Pipe): boolean {

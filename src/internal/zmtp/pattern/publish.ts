@@ -16,6 +16,8 @@ const perTurn = 2000
 /** What an XPUB may hold that nobody has received. */
 const mostMessages = 1000
 const mostNews = 100_000
+/** A longer topic counts as a message, in bytes. */
+const shortTopic = 512
 
 const first = (message: Outgoing): Uint8Array => {
   const frame = typeof message === "string" || message instanceof Uint8Array ? message : message[0]!
@@ -139,19 +141,27 @@ export class Pub extends Pattern {
 }
 
 export class Xpub extends Pub {
+  // What one peer ends, another may have begun before or after it.
+  constructor(core: Core) {
+    super(core, "arrival")
+  }
+
   protected override isNews(begins: boolean, changed: boolean | undefined): boolean {
     const { verbosity } = this.core.settings
     return changed === true || verbosity === "allSubsUnsubs" || (verbosity === "allSubs" && begins)
   }
 
   protected override news(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
-    if (this.inbound.length >= mostNews && !this.core.isUsed) {
+    const { isUsed, markIn } = this.core
+    const isShort = topic.length <= shortTopic
+    if (!isUsed && this.inbound.length >= (isShort ? mostNews : mostMessages)) {
       this.core.drop()
       return true
     }
     this.inbound.append(pipe, [Buffer.concat([begins ? one : zero, topic])])
     this.core.tell()
-    return this.mayCome(pipe)
+    // Those behind it take effect, whether or not anybody receives.
+    return !isUsed || pipe.inbox.length < (isShort ? mostNews : markIn)
   }
 
   // What nobody receives has bounds of its own, and must not hide subscriptions.

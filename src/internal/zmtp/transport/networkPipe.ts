@@ -99,6 +99,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
     }
     this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.connectedTo)
     if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish()
+    // What was on its way makes room for the next connection.
+    if (this.isConnecting && this.mark > 0) this.drained()
     this.onEnd(failure, wasReady)
   }
 

@@ -106,6 +106,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const pipe = pattern.inbound.next
     const message = pattern.take()
     if (this.known !== undefined && pipe.whence !== undefined) this.known.set(message, pipe.whence)
+    this.isUsed = true
     turn.spend()
     // When there is room for half of what there may be, it is worth going on.
     if (pipe.inbox.length <= this.markIn >> 1) pipe.refill()

@@ -69,7 +69,7 @@ export class Listener {
       isInUse(path, (inUse) => {
         if (inUse) failed(errorOf("EADDRINUSE", "somebody listens there"))
         // What is left of one that has ended is in the way.
-        else unlink(path, bind)
+        else if (!this.isOver) unlink(path, bind)
       })
     }
     return () => this.close(ignore)

@@ -4,6 +4,7 @@ import { Cause, Deferred, Effect, Exit, Fiber, Schedule, Stream } from "effect"
 import { RpcClient, type RpcClientError } from "effect/rpc"
 import { Zmq } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
+import { runScript } from "./support/child.ts"
 import { Seen } from "./support/rpc/api.ts"
 import { startProcess } from "./support/rpc/processes.ts"
 import { clientOf, serializations, serve, startClient, startServer } from "./support/rpc/transports.ts"
@@ -220,6 +221,20 @@ describe("a process that is stopped", () => {
       expect(server.state.stats).toEqual({ clients: 0, calls: 0, pending: 0, ended: 1 })
     }).pipe(Effect.scoped, ndjson)
   )
+})
+
+describe("a client that has closed", () => {
+  for (const transport of transports) {
+    it.live(`keeps no process alive, whatever became of its connections: over ${transport}`, () =>
+      Effect.gen(function* () {
+        const endpoint = transport === "tcp" ? yield* freePort : freshEndpoint(transport)
+        expect(yield* runScript("rpc/leavingProcess.ts", endpoint)).toMatchObject({
+          code: 0,
+          stdout: expect.stringContaining("closed")
+        })
+      })
+    )
+  }
 })
 
 describe("several servers", () => {

@@ -157,6 +157,42 @@ describe.each(transports)("over %s", (transport) => {
     }).pipe(Effect.provide(serializations.ndjson), Effect.provide(Logger.layer([])))
   )
 
+  it.live("an end before the first value is told as any other, to whoever comes before it or after it", () =>
+    Effect.gen(function* () {
+      const ends: Record<string, () => Stream.Stream<Price, Unknown>> = {
+        fails: () => Stream.fail(new Unknown({ symbol: "fails" })),
+        dies: () => Stream.die(new Error("a defect")),
+        empty: () => Stream.empty,
+        one: () => Stream.make(priceOf(1))
+      }
+      const random = randomFrom(7)
+      const { endpoints } = yield* ZmqRpc.publish(
+        Prices,
+        // At once, and about when the next of those who come together is told how far it is.
+        ({ depth, symbol }) => Stream.unwrap(Effect.as(depth === 0 ? Effect.void : pause(random(25)), ends[symbol]!())),
+        { bind: freshEndpoint(transport) }
+      )
+      const come = (symbol: string, depth: number) =>
+        ZmqRpc.subscribe(Prices, { symbol, depth }, { connect: endpoints }).pipe(
+          Stream.map(({ price }) => price),
+          Stream.runCollect,
+          Effect.exit
+        )
+      const right = {
+        fails: Exit.fail(new Unknown({ symbol: "fails" })),
+        dies: Exit.die(expect.objectContaining({ message: "a defect" })),
+        empty: Exit.succeed([]),
+        one: Exit.succeed([1])
+      }
+      for (const [symbol, exit] of Object.entries(right)) {
+        for (let time = 0; time < 2; time++) expect(yield* come(symbol, 0)).toEqual(exit)
+        const together = numbers(0, 20).map((i) => Effect.andThen(pause(2 * i), come(symbol, 1)))
+        const exits = yield* Effect.all(together, { concurrency: "unbounded" })
+        expect(exits).toEqual(exits.map(() => exit))
+      }
+    }).pipe(Effect.provide(serializations.ndjson), Effect.provide(Logger.layer([])))
+  )
+
   it.live("each payload is a stream of its own, which ends when nobody wants it any more", () =>
     Effect.gen(function* () {
       const { connect, publication, running, say } = yield* fed({

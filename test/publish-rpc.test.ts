@@ -502,6 +502,23 @@ describe("a subscriber", () => {
     }).pipe(Effect.provide(serializations.ndjson))
   )
 
+  it.live("asks for the latest where it hears of an end alone", () =>
+    Effect.gen(function* () {
+      const feed = new Feed(Prices as never, yield* RpcSerialization.RpcSerialization)
+      const xpub = yield* Zmq.xpub({ bind: freshEndpoint("tcp") })
+      const { fiber } = yield* following("A", { connect: xpub.endpoints })
+      const topic = (yield* xpub.recv)[0].subarray(1)
+      const say = (kind: "latest" | "end", ...body: Array<Zmq.Frame>) =>
+        xpub.send([topic, headerOf({ kind, run: Buffer.alloc(8), number: 0 }), ...body])
+      const end = yield* feed.encodeExit(Exit.fail(new Unknown({ symbol: "A" })))
+      yield* say("end", end)
+      expect((yield* xpub.recv)[0].subarray(1)).toEqual(Buffer.concat([topic, Buffer.from("?")]))
+      yield* say("latest")
+      yield* say("end", end)
+      expect(yield* Effect.flip(Fiber.join(fiber))).toEqual(new Unknown({ symbol: "A" }))
+    }).pipe(Effect.provide(serializations.ndjson))
+  )
+
   it("knows what it has missed, whatever is dropped", () => {
     for (let seed = 1; seed <= 300; seed++) {
       const random = randomFrom(seed)

@@ -1,6 +1,6 @@
 /** Servers and clients that end, are lost, stop to answer, and come back. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Schedule, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Logger, Schedule, Stream } from "effect"
 import { RpcClient, type RpcClientError } from "effect/rpc"
 import { Zmq } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
@@ -233,6 +233,42 @@ describe("a client that has closed", () => {
           stdout: expect.stringContaining("closed")
         })
       })
+    )
+  }
+})
+
+describe("a client whose server is down", () => {
+  for (const transport of transports) {
+    it.live(
+      `is no warning, however often it tries, and when it closes, nor a server without its broker: over ${transport}`,
+      () =>
+        Effect.gen(function* () {
+          const endpoint = transport === "tcp" ? yield* freePort : freshEndpoint(transport)
+          const warnings: Array<unknown> = []
+          const logger = Logger.make(({ logLevel, message }) => {
+            if (logLevel === "Warn") warnings.push(message)
+          })
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const options = { openTimeout: "100 millis", retryPolicy: Schedule.spaced("5 millis") } as const
+              const client = yield* startClient({ connect: endpoint, ...options })
+              const fails = until(Effect.map(Effect.exit(client.get({ id: 1 })), Exit.isFailure))
+              yield* Effect.scoped(
+                Effect.andThen(
+                  startServer({ bind: endpoint }),
+                  until(Effect.map(Effect.exit(client.get({ id: 1 })), Exit.isSuccess))
+                )
+              )
+              yield* fails
+              let tries = 0
+              const counting = Schedule.spaced("5 millis").pipe(Schedule.tap(() => Effect.sync(() => tries++)))
+              yield* startClient({ ...options, connect: endpoint, retryPolicy: counting })
+              yield* startServer({ connect: endpoint })
+              yield* until(Effect.sync(() => tries >= 5))
+            })
+          ).pipe(Effect.provide(Logger.layer([logger])))
+          expect(warnings).toEqual([])
+        }).pipe(ndjson)
     )
   }
 })

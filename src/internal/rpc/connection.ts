@@ -84,6 +84,8 @@ export class Connection {
   /** Says goodbye, and ends. */
   close(): void {
     if (this.isOver) return
+    // Whoever has never answered was sent no call, and need not know.
+    if (this.links.size === 0 && !this.isBroker) this.core.deliversNothing = true
     this.out.send(Wire.goodbye({ why: "closing", text: "" }))
     this.end("Closed", "")
   }

@@ -91,7 +91,7 @@ const once = (
       return yield* Effect.callback<ConnectionError>((resume) => {
         const conversation = make(core, (error) => {
           // What was not sent by now is not to arrive any more, but for a goodbye.
-          if (error.reason !== "Closed") core.outbox.requests = core.outbox.sent
+          if (error.reason !== "Closed") core.deliversNothing = true
           resume(Effect.succeed(error))
         })
         conversation.begin()

@@ -59,7 +59,7 @@ import type { Peer } from "./Message.ts"
 import type { DealerOptions, RouterOptions, SubOptions, XPubOptions } from "./SocketOptions.ts"
 import type { Again, Closed, OptionError, SocketError } from "./ZmqError.ts"
 
-export { ConnectionError } from "./internal/rpc/errors.ts"
+export { ConnectionError, connectionErrorOf } from "./internal/rpc/errors.ts"
 export { Missed, PublisherError } from "./internal/rpc/feedErrors.ts"
 
 // -----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /** Servers and clients that end, are lost, stop to answer, and come back. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Logger, Schedule, Stream } from "effect"
-import { RpcClient, type RpcClientError } from "effect/rpc"
+import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Logger, Schedule, Stream } from "effect"
+import { RpcClient, RpcClientError } from "effect/rpc"
 import { Zmq } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
 import { runScript } from "./support/child.ts"
@@ -18,8 +18,8 @@ const reasonOf = <A, E>(exit: Exit.Exit<A, E>): string => {
   if (Exit.isSuccess(exit)) return "value"
   const error = Cause.squash(exit.cause) as RpcClientError.RpcClientError
   if (error._tag !== "RpcClientError") return `${error}`
-  const { cause } = error.reason as { readonly cause?: unknown }
-  return cause instanceof Rpc.ConnectionError ? `${error.reason._tag} ${cause.reason}` : `${error}`
+  const ours = Rpc.connectionErrorOf(error)
+  return ours === undefined ? `${error}` : `${error.reason._tag} ${ours.reason}`
 }
 
 const workClient = (options: Rpc.ClientOptions) =>
@@ -71,6 +71,28 @@ describe("a server that ends", () => {
       }).pipe(Effect.scoped, ndjson)
     )
   }
+
+  it.live("is not there, which is a timeout only where nothing else is known", () =>
+    Effect.gen(function* () {
+      const asking = (connect: string, openTimeout: Duration.Input) =>
+        Effect.gen(function* () {
+          const client = yield* startClient({ connect, openTimeout })
+          const error = yield* Effect.flip(client.get({ id: 1 }))
+          if (error._tag !== "RpcClientError" || error.reason._tag !== "SocketOpenError") return error
+          const ours = Rpc.connectionErrorOf(error)
+          return [error.reason.kind, ours?.reason, ours?.endpoint]
+        })
+      const nobody = yield* freePort
+      expect(yield* asking(nobody, "1 minute")).toEqual(["Unknown", "Unreachable", nobody])
+      const {
+        endpoints: [silent = ""]
+      } = yield* Zmq.router({ bind: "tcp://127.0.0.1:*" })
+      expect(yield* asking(silent, "100 millis")).toEqual(["Timeout", "Unreachable", silent])
+      // An error that is not about a connection.
+      const reason = new RpcClientError.RpcClientDefect({ message: "", cause: new Error("a defect") })
+      expect(Rpc.connectionErrorOf(new RpcClientError.RpcClientError({ reason }))).toBe(undefined)
+    }).pipe(Effect.scoped, ndjson)
+  )
 
   it.live("is waited for, where calls are to wait", () =>
     Effect.gen(function* () {

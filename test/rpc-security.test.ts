@@ -1,17 +1,76 @@
 /** RPC with CURVE and ZAP: who is let in, who is not, and through a broker. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit } from "effect"
-import type { RpcClientError } from "effect/rpc"
-import { Curve, Zap } from "effect-zmq"
+import { Cause, Effect, Exit, Redacted, Schema } from "effect"
+import { Rpc as EffectRpc, RpcClient, type RpcClientError, RpcGroup, RpcServer } from "effect/rpc"
+import { Curve, Plain, Zap, type Zmq } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
+import { byEngine } from "./support/byEngine.ts"
 import { serializations, startClient, startServer } from "./support/rpc/transports.ts"
 import { freshEndpoint, until } from "./support/sockets.ts"
+
+class Who extends RpcGroup.make(EffectRpc.make("whoAmI", { success: Schema.String })) {}
 
 const causeOf = <A, E>(exit: Exit.Exit<A, E>): Rpc.ConnectionError | undefined => {
   if (Exit.isSuccess(exit)) return undefined
   const { reason } = Cause.squash(exit.cause) as RpcClientError.RpcClientError
   return (reason as { readonly cause?: Rpc.ConnectionError }).cause
 }
+
+describe("who a client is", () => {
+  const hush = Redacted.make("hush")
+  const setups = Effect.gen(function* () {
+    const [keys, client] = [yield* Curve.generate, yield* Curve.generate]
+    return {
+      curve: {
+        userId: client.publicKey,
+        zap: Zap.layer({ curve: [client.publicKey] }),
+        server: Curve.server({ secretKey: keys.secretKey, domain: "rpc" }),
+        client: Curve.client({ ...client, serverKey: keys.publicKey })
+      },
+      plain: {
+        userId: "ann",
+        zap: Zap.layer({ plain: { ann: hush } }),
+        server: Plain.server({ domain: "rpc" }),
+        client: Plain.client({ username: "ann", password: hush })
+      }
+    }
+  })
+
+  for (const mechanism of ["curve", "plain"] as const) {
+    it.live(`is told to handlers, with ${mechanism} and where the engine knows`, () =>
+      Effect.gen(function* () {
+        const { client: ann, server, userId, zap } = (yield* setups)[mechanism]
+        const peers: Array<Zmq.Peer | undefined> = []
+        yield* Effect.gen(function* () {
+          const { endpoint, protocol } = yield* Rpc.makeProtocolServer({ bind: "tcp://127.0.0.1:*", security: server })
+          let last = -1
+          const whoAmI = (_: unknown, { client }: { readonly client: EffectRpc.ServerClient }) =>
+            Effect.sync(() => {
+              last = client.id
+              peers.push(endpoint.peerOf(last))
+              return "seen"
+            })
+          yield* RpcServer.make(Who).pipe(
+            Effect.provideService(RpcServer.Protocol, protocol),
+            Effect.provide(Who.toLayer({ whoAmI })),
+            Effect.forkScoped
+          )
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const clientProtocol = yield* Rpc.makeProtocolClient({ connect: endpoint.endpoints, security: ann })
+              const client = yield* RpcClient.make(Who).pipe(Effect.provideService(RpcClient.Protocol, clientProtocol))
+              expect(yield* client.whoAmI()).toBe("seen")
+            })
+          )
+          const known = byEngine({ zeromq: {}, zmtp: { address: "127.0.0.1", userId } })
+          expect(peers).toEqual([{ routingId: expect.any(Buffer), ...known }])
+          // It is gone.
+          yield* until(Effect.sync(() => endpoint.peerOf(last) === undefined))
+        }).pipe(Effect.scoped, Effect.provide(zap))
+      }).pipe(Effect.provide(serializations.ndjson))
+    )
+  }
+})
 
 describe("CURVE", () => {
   it.live("lets in whoever has the key of the server, and nobody else", () =>

@@ -36,40 +36,59 @@ describe("who a client is", () => {
     }
   })
 
+  /** A server that keeps who has called, by the id of the client. */
+  const watching = (options: Rpc.ServerOptions) =>
+    Effect.gen(function* () {
+      const peers = new Map<number, Zmq.Peer | undefined>()
+      const { endpoint, protocol } = yield* Rpc.makeProtocolServer(options)
+      const whoAmI = (_: unknown, { client: { id } }: { readonly client: EffectRpc.ServerClient }) =>
+        Effect.sync(() => {
+          peers.set(id, endpoint.peerOf(id))
+          return "seen"
+        })
+      yield* RpcServer.make(Who).pipe(
+        Effect.provideService(RpcServer.Protocol, protocol),
+        Effect.provide(Who.toLayer({ whoAmI })),
+        Effect.forkScoped
+      )
+      return { endpoint, peers }
+    })
+
+  const ask = (options: Rpc.ClientOptions) =>
+    Effect.gen(function* () {
+      const protocol = yield* Rpc.makeProtocolClient({ ...options, whileDisconnected: "wait" })
+      const client = yield* RpcClient.make(Who).pipe(Effect.provideService(RpcClient.Protocol, protocol))
+      expect(yield* client.whoAmI()).toBe("seen")
+    })
+
   for (const mechanism of ["curve", "plain"] as const) {
     it.live(`is told to handlers, with ${mechanism} and where the engine knows`, () =>
       Effect.gen(function* () {
         const { client: ann, server, userId, zap } = (yield* setups)[mechanism]
-        const peers: Array<Zmq.Peer | undefined> = []
         yield* Effect.gen(function* () {
-          const { endpoint, protocol } = yield* Rpc.makeProtocolServer({ bind: "tcp://127.0.0.1:*", security: server })
-          let last = -1
-          const whoAmI = (_: unknown, { client }: { readonly client: EffectRpc.ServerClient }) =>
-            Effect.sync(() => {
-              last = client.id
-              peers.push(endpoint.peerOf(last))
-              return "seen"
-            })
-          yield* RpcServer.make(Who).pipe(
-            Effect.provideService(RpcServer.Protocol, protocol),
-            Effect.provide(Who.toLayer({ whoAmI })),
-            Effect.forkScoped
-          )
-          yield* Effect.scoped(
-            Effect.gen(function* () {
-              const clientProtocol = yield* Rpc.makeProtocolClient({ connect: endpoint.endpoints, security: ann })
-              const client = yield* RpcClient.make(Who).pipe(Effect.provideService(RpcClient.Protocol, clientProtocol))
-              expect(yield* client.whoAmI()).toBe("seen")
-            })
-          )
+          const { endpoint, peers } = yield* watching({ bind: "tcp://127.0.0.1:*", security: server })
+          yield* Effect.scoped(ask({ connect: endpoint.endpoints, security: ann }))
           const known = byEngine({ zeromq: {}, zmtp: { address: "127.0.0.1", userId } })
-          expect(peers).toEqual([{ routingId: expect.any(Buffer), ...known }])
+          expect([...peers.values()]).toEqual([{ routingId: expect.any(Buffer), ...known }])
           // It is gone.
-          yield* until(Effect.sync(() => endpoint.peerOf(last) === undefined))
+          yield* until(Effect.sync(() => [...peers.keys()].every((id) => endpoint.peerOf(id) === undefined)))
         }).pipe(Effect.scoped, Effect.provide(zap))
       }).pipe(Effect.provide(serializations.ndjson))
     )
   }
+
+  it.live("is not told behind a broker, which is not the client", () =>
+    Effect.gen(function* () {
+      const { client: ann, server, zap } = (yield* setups).plain
+      yield* Effect.gen(function* () {
+        const ends = { bind: freshEndpoint("tcp"), security: server }
+        const broker = yield* Rpc.makeBroker({ frontend: ends, backend: { ...ends, bind: freshEndpoint("tcp") } })
+        const { peers } = yield* watching({ connect: broker.backend, security: ann })
+        yield* ask({ connect: broker.frontend, security: ann })
+        expect([...peers.values()]).toEqual([{}])
+      }).pipe(Effect.scoped, Effect.provide(zap))
+    }).pipe(Effect.provide(serializations.ndjson))
+  )
 })
 
 describe("CURVE", () => {

@@ -366,9 +366,10 @@ export class Server {
     const first = address.length === 1 ? undefined : source.behind.get(latin1(address[0]))
     if (first !== undefined && first.size >= mostBehindPeer && source.core.type === "router") return undefined
     const values = new Values(this.around.serialization)
-    const client: Client = new Client(this.nextId++, address, key, source, values, source.peerOf(message), () =>
-      this.leave(client)
-    )
+    // Of who is behind another, as a broker, the engine knows nothing: only of that other.
+    const isDirect = source.core.type === "router" && address.length === 1
+    const peer = source.peerOf(isDirect ? message : [...address])
+    const client: Client = new Client(this.nextId++, address, key, source, values, peer, () => this.leave(client))
     this.clients.set(client.id, client)
     source.add(client)
     return client

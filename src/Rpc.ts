@@ -59,7 +59,7 @@ import type { Peer } from "./Message.ts"
 import type { DealerOptions, RouterOptions, SubOptions, XPubOptions } from "./SocketOptions.ts"
 import type { Again, Closed, OptionError, SocketError } from "./ZmqError.ts"
 
-export { ConnectionError } from "./internal/rpc/errors.ts"
+export { ConnectionError, connectionErrorOf } from "./internal/rpc/errors.ts"
 export { Missed, PublisherError } from "./internal/rpc/feedErrors.ts"
 
 // -----------------------------------------------------------------------------
@@ -131,8 +131,8 @@ export interface ServerState {
   readonly endpoints: ReadonlyArray<string>
   /**
    * Who a client is, as far as the engine knows: its routing id, and of an engine that tells, its address and the
-   * `userId` that ZAP gave it. The id is that of `Rpc.ServerClient`, which handlers and middleware are given.
-   * `undefined` when it is gone.
+   * `userId` that ZAP gave it, unless it is behind a broker. The id is that of `Rpc.ServerClient`, which handlers and
+   * middleware are given. `undefined` when it is gone.
    */
   readonly peerOf: (clientId: number) => Peer | undefined
   /** What it has to do now. Read it again for newer numbers. */

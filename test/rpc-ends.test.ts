@@ -1,9 +1,10 @@
 /** Servers and clients that end, are lost, stop to answer, and come back. */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Schedule, Stream } from "effect"
-import { RpcClient, type RpcClientError } from "effect/rpc"
+import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Logger, Schedule, Stream } from "effect"
+import { RpcClient, RpcClientError } from "effect/rpc"
 import { Zmq } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
+import { runScript } from "./support/child.ts"
 import { Seen } from "./support/rpc/api.ts"
 import { startProcess } from "./support/rpc/processes.ts"
 import { clientOf, serializations, serve, startClient, startServer } from "./support/rpc/transports.ts"
@@ -17,8 +18,8 @@ const reasonOf = <A, E>(exit: Exit.Exit<A, E>): string => {
   if (Exit.isSuccess(exit)) return "value"
   const error = Cause.squash(exit.cause) as RpcClientError.RpcClientError
   if (error._tag !== "RpcClientError") return `${error}`
-  const { cause } = error.reason as { readonly cause?: unknown }
-  return cause instanceof Rpc.ConnectionError ? `${error.reason._tag} ${cause.reason}` : `${error}`
+  const ours = Rpc.connectionErrorOf(error)
+  return ours === undefined ? `${error}` : `${error.reason._tag} ${ours.reason}`
 }
 
 const workClient = (options: Rpc.ClientOptions) =>
@@ -70,6 +71,28 @@ describe("a server that ends", () => {
       }).pipe(Effect.scoped, ndjson)
     )
   }
+
+  it.live("is not there, which is a timeout only where nothing else is known", () =>
+    Effect.gen(function* () {
+      const asking = (connect: string, openTimeout: Duration.Input) =>
+        Effect.gen(function* () {
+          const client = yield* startClient({ connect, openTimeout })
+          const error = yield* Effect.flip(client.get({ id: 1 }))
+          if (error._tag !== "RpcClientError" || error.reason._tag !== "SocketOpenError") return error
+          const ours = Rpc.connectionErrorOf(error)
+          return [error.reason.kind, ours?.reason, ours?.endpoint]
+        })
+      const nobody = yield* freePort
+      expect(yield* asking(nobody, "1 minute")).toEqual(["Unknown", "Unreachable", nobody])
+      const {
+        endpoints: [silent = ""]
+      } = yield* Zmq.router({ bind: "tcp://127.0.0.1:*" })
+      expect(yield* asking(silent, "100 millis")).toEqual(["Timeout", "Unreachable", silent])
+      // An error that is not about a connection.
+      const reason = new RpcClientError.RpcClientDefect({ message: "", cause: new Error("a defect") })
+      expect(Rpc.connectionErrorOf(new RpcClientError.RpcClientError({ reason }))).toBe(undefined)
+    }).pipe(Effect.scoped, ndjson)
+  )
 
   it.live("is waited for, where calls are to wait", () =>
     Effect.gen(function* () {
@@ -220,6 +243,56 @@ describe("a process that is stopped", () => {
       expect(server.state.stats).toEqual({ clients: 0, calls: 0, pending: 0, ended: 1 })
     }).pipe(Effect.scoped, ndjson)
   )
+})
+
+describe("a client that has closed", () => {
+  for (const transport of transports) {
+    it.live(`keeps no process alive, whatever became of its connections: over ${transport}`, () =>
+      Effect.gen(function* () {
+        const endpoint = transport === "tcp" ? yield* freePort : freshEndpoint(transport)
+        expect(yield* runScript("rpc/leavingProcess.ts", endpoint)).toMatchObject({
+          code: 0,
+          stdout: expect.stringContaining("closed")
+        })
+      })
+    )
+  }
+})
+
+describe("a client whose server is down", () => {
+  for (const transport of transports) {
+    it.live(
+      `is no warning, however often it tries, and when it closes, nor a server without its broker: over ${transport}`,
+      () =>
+        Effect.gen(function* () {
+          const endpoint = transport === "tcp" ? yield* freePort : freshEndpoint(transport)
+          const warnings: Array<unknown> = []
+          const logger = Logger.make(({ logLevel, message }) => {
+            if (logLevel === "Warn") warnings.push(message)
+          })
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const options = { openTimeout: "100 millis", retryPolicy: Schedule.spaced("5 millis") } as const
+              const client = yield* startClient({ connect: endpoint, ...options })
+              const fails = until(Effect.map(Effect.exit(client.get({ id: 1 })), Exit.isFailure))
+              yield* Effect.scoped(
+                Effect.andThen(
+                  startServer({ bind: endpoint }),
+                  until(Effect.map(Effect.exit(client.get({ id: 1 })), Exit.isSuccess))
+                )
+              )
+              yield* fails
+              let tries = 0
+              const counting = Schedule.spaced("5 millis").pipe(Schedule.tap(() => Effect.sync(() => tries++)))
+              yield* startClient({ ...options, connect: endpoint, retryPolicy: counting })
+              yield* startServer({ connect: endpoint })
+              yield* until(Effect.sync(() => tries >= 5))
+            })
+          ).pipe(Effect.provide(Logger.layer([logger])))
+          expect(warnings).toEqual([])
+        }).pipe(ndjson)
+    )
+  }
 })
 
 describe("several servers", () => {

@@ -2,6 +2,7 @@
  * One connection of a client: one socket, that connects once. A DEALER that came back
  * by itself would hand a later server calls of which the client was told that they failed.
  */
+import * as Cause from "effect/Cause"
 import type { FromServerEncoded } from "effect/rpc/RpcMessage"
 import { constPing } from "effect/rpc/RpcMessage"
 import type { RpcSerialization } from "effect/rpc/RpcSerialization"
@@ -84,6 +85,8 @@ export class Connection {
   /** Says goodbye, and ends. */
   close(): void {
     if (this.isOver) return
+    // Whoever has never answered was sent no call, and need not know.
+    if (this.links.size === 0 && !this.isBroker) this.core.deliversNothing = true
     this.out.send(Wire.goodbye({ why: "closing", text: "" }))
     this.end("Closed", "")
   }
@@ -102,7 +105,10 @@ export class Connection {
     const open = this.open
     this.waited = open.length === 0 ? this.waited + millis : 0
     if (this.waited > openTimeout) {
-      if (!this.isBroker) return this.end("Unreachable", `no answer for ${openTimeout} ms`)
+      if (!this.isBroker) {
+        const detail = `no answer for ${openTimeout} ms`
+        return this.end("Unreachable", detail, new Cause.TimeoutError(detail))
+      }
       this.owner.onEnd(this.error("NoServer", ""))
     }
     if (this.isBroker) {

@@ -2,6 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import type { SocketError } from "../../ZmqError.ts"
 import { openSocket } from "../socket/open.ts"
@@ -86,19 +87,19 @@ const once = (
         Wire.farewell
       )
       const context = yield* Effect.context<never>()
+      const scope = yield* Effect.scope
       return yield* Effect.callback<ConnectionError>((resume) => {
         const conversation = make(core, (error) => {
           // What was not sent by now is not to arrive any more, but for a goodbye.
-          if (error.reason !== "Closed") core.outbox.requests = core.outbox.sent
+          if (error.reason !== "Closed") core.deliversNothing = true
           resume(Effect.succeed(error))
         })
         conversation.begin()
-        const side = Effect.runForkWith(context)
-        const fibers = [side(passing(step, conversation.pass)), side(watch(core, conversation))]
-        return Effect.sync(() => {
-          for (const fiber of fibers) fiber.interruptUnsafe()
-          conversation.close()
-        })
+        // They end with the scope, however the conversation has ended.
+        const side = (self: Effect.Effect<void>) => Fiber.runIn(Effect.runForkWith(context)(self), scope)
+        side(passing(step, conversation.pass))
+        side(watch(core, conversation))
+        return Effect.sync(() => conversation.close())
       })
     })
   ).pipe(

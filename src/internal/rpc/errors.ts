@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import { RpcClientError } from "effect/rpc/RpcClientError"
 import * as Socket from "effect/socket/Socket"
@@ -5,7 +6,8 @@ import * as Socket from "effect/socket/Socket"
 /**
  * Why there is no server, or no longer the one that had a call. It is the `cause` of
  * the `reason` of an `RpcClientError`: of a `SocketOpenError` where there was no
- * connection yet, and of a `SocketReadError` where it has ended.
+ * connection yet, of the kind `Timeout` if all that is known is that nobody answered
+ * within `openTimeout`, and of a `SocketReadError` where it has ended. See `connectionErrorOf`.
  *
  * **Details**
  *
@@ -65,5 +67,26 @@ export const toClientError = (error: ConnectionError, wasOpen: boolean): RpcClie
   new RpcClientError({
     reason: wasOpen
       ? new Socket.SocketReadError({ cause: error })
-      : new Socket.SocketOpenError({ kind: error.reason === "Unreachable" ? "Timeout" : "Unknown", cause: error })
+      : new Socket.SocketOpenError({ kind: Cause.isTimeoutError(error.cause) ? "Timeout" : "Unknown", cause: error })
   })
+
+/**
+ * Why a call has lost its server, or found none: the `ConnectionError` in an `RpcClientError`, whose own message does
+ * not say it. `undefined` if the error is about something else, or of another transport.
+ *
+ * **Example** (A log that says why)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import type { RpcClientError } from "effect/rpc/RpcClientError"
+ * import { connectionErrorOf } from "effect-zmq/Rpc"
+ *
+ * export const logged = <A, R>(call: Effect.Effect<A, RpcClientError, R>) =>
+ *   Effect.tapError(call, (error) => Effect.logWarning(connectionErrorOf(error)?.message ?? error.message))
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const connectionErrorOf = ({ reason }: RpcClientError): ConnectionError | undefined =>
+  "cause" in reason && reason.cause instanceof ConnectionError ? reason.cause : undefined

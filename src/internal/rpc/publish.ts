@@ -64,10 +64,10 @@ class Run {
     this.say("value", value)
   }
 
-  /** For those who have just come, or have missed something. */
+  /** For those who have just come, or have missed something: they take the end only of a run that they were told of. */
   tellLatest(): void {
-    if (this.end === undefined) this.say("latest", this.latest)
-    else this.say("end", this.end)
+    this.say("latest", this.latest)
+    if (this.end !== undefined) this.say("end", this.end)
   }
 
   finish(end: Frame): void {
@@ -109,7 +109,8 @@ class Runs {
   private readonly maxTopics: number
   private readonly fork: (self: Effect.Effect<void>) => Fiber.Fiber<void>
   private readonly byTopic = new Map<string, Run>()
-  private readonly newcomers = new Set<Run>()
+  /** The topics that somebody has come to. */
+  private readonly newcomers = new Set<string>()
   readonly hasNewcomers = Latch.makeUnsafe(false)
 
   constructor(
@@ -131,26 +132,27 @@ class Runs {
     const topic = frame.subarray(1)
     if (frame[0] !== 1) return
     const asked = this.feed.askedFor(topic)
-    if (asked !== undefined) return this.welcome(this.byTopic.get(asked.toString("latin1")))
+    if (asked !== undefined) return this.welcome(asked.toString("latin1"))
     if (!this.feed.isTopic(topic)) return
     const key = topic.toString("latin1")
     const known = this.byTopic.get(key)
     // One who comes when it has ended has it run again, as with a call.
-    this.welcome(known === undefined || known.hasEnded ? this.begin(key, topic) : known)
+    if (known === undefined || known.hasEnded) this.begin(key, topic)
+    this.welcome(key)
   }
 
-  private welcome(run: Run | undefined): void {
+  private welcome(key: string): void {
+    const run = this.byTopic.get(key)
     if (run === undefined) return
     run.idleSince = undefined
-    this.newcomers.add(run)
+    this.newcomers.add(key)
     this.hasNewcomers.openUnsafe()
   }
 
-  private begin(key: string, topic: Buffer): Run | undefined {
+  private begin(key: string, topic: Buffer): void {
     const run = new Run(this.core, topic)
     if (!this.byTopic.has(key) && this.byTopic.size >= this.maxTopics) {
-      run.refuse("TooManyTopics")
-      return undefined
+      return run.refuse("TooManyTopics")
     }
     this.byTopic.set(key, run)
     const program = Effect.matchEffect(this.feed.payloadOf(topic), {
@@ -162,7 +164,6 @@ class Runs {
       onSuccess: (payload) => this.run(run, payload)
     })
     run.fiber = this.fork(program as Effect.Effect<void>)
-    return run
   }
 
   private run(run: Run, payload: unknown): Effect.Effect<void, never, unknown> {
@@ -185,7 +186,7 @@ class Runs {
 
   tellLatest(): void {
     this.hasNewcomers.closeUnsafe()
-    for (const run of this.newcomers) run.tellLatest()
+    for (const key of this.newcomers) this.byTopic.get(key)?.tellLatest()
     this.newcomers.clear()
   }
 

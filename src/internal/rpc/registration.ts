@@ -14,6 +14,7 @@ export class Registration implements Conversation {
   private readonly ended: (error: ConnectionError) => void
   private idle = 0
   private sinceSaid = 0
+  private isAnswered = false
   private isOver = false
 
   constructor(
@@ -58,6 +59,8 @@ export class Registration implements Conversation {
 
   close(): void {
     if (this.isOver) return
+    // A broker that has never answered has no client of ours, and need not know.
+    if (!this.isAnswered) this.source.core.deliversNothing = true
     this.announce(false)
     this.end("Closed", "")
   }
@@ -69,6 +72,7 @@ export class Registration implements Conversation {
 
   private onWord(word: Wire.Word | undefined): void {
     this.idle = 0
+    this.isAnswered = true
     if (word?.kind !== "bye") return
     const { text, why } = Wire.goodbyeOf(word.text)
     this.end(why === "closing" ? "Closing" : why === "lost" ? "Lost" : "Rejected", text)

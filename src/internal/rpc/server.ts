@@ -323,7 +323,7 @@ export class Server {
     const key = keyOf(address)
     const client = source.client(key)
     if (client !== undefined) client.idle = 0
-    if (Wire.isWord(frame)) return this.onWord(source, address, key, client, Wire.wordOf(frame))
+    if (Wire.isWord(frame)) return this.onWord(source, address, key, client, message, Wire.wordOf(frame))
     // A ROUTER or DEALER that shows itself (`probeRouter`).
     if (frame.length === 0) return
     if (client !== undefined) return this.onFrame(client, frame)
@@ -338,6 +338,7 @@ export class Server {
     address: Address,
     key: string,
     client: Client | undefined,
+    message: Message,
     word: Wire.Word | undefined
   ): void {
     if (word?.kind === "bye") {
@@ -348,7 +349,7 @@ export class Server {
     } else if (word?.kind === "hello") {
       const hello = Wire.helloOf(word.text)
       if (hello === undefined || source.ended.has(key)) return
-      const admitted = client ?? this.admit(source, address, key, [...address])
+      const admitted = client ?? this.admit(source, address, key, message)
       if (admitted === undefined) return
       admitted.limit = hello.limit
       const { contentType } = this.around.serialization
@@ -360,13 +361,15 @@ export class Server {
     }
   }
 
+  // The engine knows whom the very message is from that has come, and not of a copy of it.
   private admit(source: Source, address: Address, key: string, message: Message): Client | undefined {
     const first = address.length === 1 ? undefined : source.behind.get(latin1(address[0]))
     if (first !== undefined && first.size >= mostBehindPeer && source.core.type === "router") return undefined
     const values = new Values(this.around.serialization)
-    const client: Client = new Client(this.nextId++, address, key, source, values, source.peerOf(message), () =>
-      this.leave(client)
-    )
+    // Of who is behind another, as a broker, the engine knows nothing: only of that other.
+    const isDirect = source.core.type === "router" && address.length === 1
+    const peer = source.peerOf(isDirect ? message : [...address])
+    const client: Client = new Client(this.nextId++, address, key, source, values, peer, () => this.leave(client))
     this.clients.set(client.id, client)
     source.add(client)
     return client

@@ -20,7 +20,7 @@ export interface Step {
   /** Whether its body is the next value. */
   readonly emits?: boolean
   readonly ends?: boolean
-  /** Whether something was missed, and the latest value is to be asked for. */
+  /** Whether the latest value is not known, and is to be asked for. */
   readonly isBehind?: boolean
 }
 
@@ -37,9 +37,10 @@ export class Position {
   step({ kind, number, run }: Header, hasBody: boolean): Step {
     const isValue = kind === "value" || kind === "latest"
     if (this.run === undefined) {
-      // An end before that is one of which we were not meant to hear: it runs again for us.
-      if (isValue) this.moveTo(run, number)
-      return isValue && hasBody ? { emits: true } : nothing
+      // An end before that may be one of which we were not meant to hear: if it runs again for us, that is the answer.
+      if (!isValue) return { isBehind: true }
+      this.moveTo(run, number)
+      return hasBody ? { emits: true } : nothing
     }
     if (!this.run.equals(run)) {
       this.moveTo(run, isValue ? number : 0)
@@ -121,7 +122,7 @@ export const subscribe = (
         }
         const { emits, ends, isBehind, missed } = position.step(header, body !== undefined)
         // The latest value will tell what was missed before it.
-        if (isBehind === true && onMissed !== undefined) {
+        if (isBehind === true && (missed === undefined || onMissed !== undefined)) {
           return Effect.sync(() => {
             core.subscriptions.remove(askFor(topic), core.subscriptions.add(askFor(topic)))
             return []

@@ -19,6 +19,7 @@ const source = (file: string): string => new URL(`./src/${file}`, import.meta.ur
 const ofNoEngine = [
   "port",
   "port-odd",
+  "docs",
   "turn-model",
   "house",
   "hovers",

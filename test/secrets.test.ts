@@ -261,8 +261,9 @@ describe("what is open", () => {
       // Nobody asks for them, so they are read ahead.
       yield* until(
         Effect.sync(() => {
-          const { incoming } = asking.port as unknown as { readonly incoming: Incoming }
-          incoming.readAll()
+          // Where the engine reads no further than it is asked to.
+          const { incoming } = asking.port as unknown as { readonly incoming?: Incoming }
+          incoming?.readAll()
           return asking.inbox.queued > 0
         })
       )

@@ -88,6 +88,7 @@ export const publishRules: ReadonlyArray<Rule> = [
     level: "SHALL",
     rule: "deliver to its application what subscribers send, by fair queuing, and what they subscribe to",
     libzmq: "keeps it all in one queue, in the order in which it came",
+    zmtp: "keeps it all in one queue, in the order in which it came, as libzmq does: what one ends before another begins it has ended before",
     run: async (trial) => {
       const driver = await trial.drive()
       const [one, other] = [await trial.dial(), await trial.dial()]

@@ -651,7 +651,8 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
         for (const pipe of pipes) pipe.close(0, ignore)
       }, linger)
     }
-    if (unsent > 0) isInTime = false
+    // Whoever does not linger does not mind.
+    if (unsent > 0 && linger > 0) isInTime = false
     closeOne()
   }
 }

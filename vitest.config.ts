@@ -29,7 +29,7 @@ const ofNoEngine = [
   "zmtp-*"
 ]
 // And those of what libzmq alone has.
-const ofLibzmq = ["draft"]
+const ofLibzmq = ["draft", "attend", "zeromq-parts"]
 const isOther = process.env.ENGINE === "zmtp"
 
 export default defineConfig({

@@ -19,8 +19,8 @@ export class ZmtpContext implements EngineContext {
   readonly maxMessageSize: number
   private readonly maxSockets: number
   private sockets = 0
-  private readonly bound = new Map<string, Binder>()
-  private readonly waiting = new Map<string, Set<InprocPipe>>()
+  readonly #bound = new Map<string, Binder>()
+  readonly #waiting = new Map<string, Set<InprocPipe>>()
   /** Who is asked about peers. */
   readonly zap: ZapClient = new ZapClient(this)
 
@@ -41,51 +41,51 @@ export class ZmtpContext implements EngineContext {
   }
 
   binderOf(name: string): Binder | undefined {
-    return this.bound.get(name)
+    return this.#bound.get(name)
   }
 
   /** Throws EADDRINUSE. */
   bind(name: string, binder: Binder): void {
-    if (this.bound.has(name)) throw errorOf("EADDRINUSE", `${name} is bound`)
-    this.bound.set(name, binder)
+    if (this.#bound.has(name)) throw errorOf("EADDRINUSE", `${name} is bound`)
+    this.#bound.set(name, binder)
     this.retry(name)
   }
 
   /** Whoever waits may try again. */
   retry(name: string): void {
-    const waiting = this.waiting.get(name)
-    this.waiting.delete(name)
+    const waiting = this.#waiting.get(name)
+    this.#waiting.delete(name)
     for (const pipe of waiting ?? []) this.connect(name, pipe)
   }
 
   unbind(name: string, binder: Binder): void {
-    if (this.bound.get(name) === binder) this.bound.delete(name)
+    if (this.#bound.get(name) === binder) this.#bound.delete(name)
   }
 
   /** Joins a pipe with whoever has bound the name, or will. */
   connect(name: string, pipe: InprocPipe): void {
-    if (this.bound.get(name)?.accept(name).join(pipe) !== true) this.wait(name, pipe)
+    if (this.#bound.get(name)?.accept(name).join(pipe) !== true) this.wait(name, pipe)
   }
 
   /** Waits until somebody binds the name, or leaves whoever has. */
   wait(name: string, pipe: InprocPipe): void {
-    let waiting = this.waiting.get(name)
+    let waiting = this.#waiting.get(name)
     if (waiting === undefined) {
       waiting = new Set()
-      this.waiting.set(name, waiting)
+      this.#waiting.set(name, waiting)
     }
     waiting.add(pipe)
   }
 
   /** It does not want to any more. */
   disconnect(name: string, pipe: InprocPipe): void {
-    const waiting = this.waiting.get(name)
+    const waiting = this.#waiting.get(name)
     waiting?.delete(pipe)
-    if (waiting?.size === 0) this.waiting.delete(name)
+    if (waiting?.size === 0) this.#waiting.delete(name)
   }
 
   close(): void {
-    this.bound.clear()
-    this.waiting.clear()
+    this.#bound.clear()
+    this.#waiting.clear()
   }
 }

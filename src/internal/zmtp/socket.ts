@@ -51,7 +51,8 @@ interface Connected {
 
 export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   readonly settings: Settings
-  readonly pipes = new Set<Pipe>()
+  // Where nothing finds them that prints sockets: handshakes have passwords in them, and so may messages.
+  readonly #pipes = new Set<Pipe>()
   isUsed = false
   again = 0
   dropped = 0
@@ -66,9 +67,9 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   private readonly farewell: Buffer | undefined
   // Where nothing finds it that prints sockets: messages may have passwords in them.
   readonly #pattern: Pattern
-  private readonly bound = new Map<string, Bound>()
-  private readonly connected = new Map<string, Connected>()
-  private readonly leaving = new Set<Pipe>()
+  readonly #bound = new Map<string, Bound>()
+  readonly #connected = new Map<string, Connected>()
+  readonly #leaving = new Set<Pipe>()
   private readonly underWay = new Set<GiveUp>()
   private readonly waiting = new Set<Lane>()
   private readonly roomIn = new Set<Lane>()
@@ -96,6 +97,10 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   // ---------------------------------------------------------------------------
   // in
   // ---------------------------------------------------------------------------
+
+  get pipes(): ReadonlySet<Pipe> {
+    return this.#pipes
+  }
 
   get ready(): number {
     return this.#pattern.ready
@@ -152,14 +157,14 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
 
   whenPolled(done: () => void): void {
     // Over inproc all is here.
-    if (this.connected.size + this.bound.size === 0 || this.isLocal) return done()
+    if (this.#connected.size + this.#bound.size === 0 || this.isLocal) return done()
     // Of the turn that has begun some may be over already.
     setImmediate(() => setImmediate(done))
   }
 
   private get isLocal(): boolean {
-    for (const endpoint of this.connected.keys()) if (!isInproc(endpoint)) return false
-    for (const endpoint of this.bound.keys()) if (!isInproc(endpoint)) return false
+    for (const endpoint of this.#connected.keys()) if (!isInproc(endpoint)) return false
+    for (const endpoint of this.#bound.keys()) if (!isInproc(endpoint)) return false
     return true
   }
 
@@ -174,8 +179,8 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     for (const give of this.underWay) give()
     this.underWay.clear()
     // Names over inproc are free, and nobody comes in any more.
-    for (const endpoint of this.bound.keys()) if (isInproc(endpoint)) this.context.unbind(endpoint, this)
-    for (const pipe of this.pipes) pipe.refill()
+    for (const endpoint of this.#bound.keys()) if (isInproc(endpoint)) this.context.unbind(endpoint, this)
+    for (const pipe of this.#pipes) pipe.refill()
   }
 
   // ---------------------------------------------------------------------------
@@ -190,13 +195,13 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     pipe.whence = { address, userId: userId === "" ? undefined : userId }
     const admission = this.#pattern.attached(pipe, peer)
     if (admission === "out") return false
-    this.pipes.add(pipe)
+    this.#pipes.add(pipe)
     pipe.isThere = true
     pipe.isWaiting = admission === "wait"
     this.peers++
     this.tellPeers()
     // Over inproc nothing else tells of a name that is bound only now.
-    if (isInproc(pipe.endpoint) && this.connected.get(pipe.endpoint)?.pipe === pipe) {
+    if (isInproc(pipe.endpoint) && this.#connected.get(pipe.endpoint)?.pipe === pipe) {
       this.tell_(SocketEvent.Connected({ endpoint: pipe.endpoint }), pipe.endpoint)
       this.tell_(SocketEvent.HandshakeSucceeded({ endpoint: pipe.endpoint }), pipe.endpoint)
     }
@@ -224,7 +229,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   private sayFarewell(pipe: Pipe): void {
     const { farewell, type } = this
     if (farewell === undefined || this.isDismissed) return
-    const isConnected = this.connected.get(pipe.endpoint)?.pipe === pipe
+    const isConnected = this.#connected.get(pipe.endpoint)?.pipe === pipe
     if (type === "ROUTER" && !isConnected) this.#pattern.inbound.append(pipe, [pipe.routingId, farewell])
     else if (type === "DEALER" && isConnected) this.#pattern.inbound.append(pipe, [farewell])
   }
@@ -271,7 +276,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
 
   /** Somebody wants to connect over inproc. */
   accept(endpoint: string): InprocPipe {
-    const pipes = this.bound.get(endpoint)?.pipes
+    const pipes = this.#bound.get(endpoint)?.pipes
     const pipe = new InprocPipe(this, endpoint, () => {
       pipes?.delete(pipe)
       this.remove(pipe)
@@ -391,15 +396,15 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       return ignore
     }
     if (isInproc(endpoint)) {
-      if (this.bound.has(endpoint)) {
+      if (this.#bound.has(endpoint)) {
         done(errorOf("EADDRINUSE", "bound already"))
         return ignore
       }
-      this.bound.set(endpoint, { close: (done) => done(), pipes: new Set() })
+      this.#bound.set(endpoint, { close: (done) => done(), pipes: new Set() })
       try {
         this.context.bind(endpoint, this)
       } catch (error) {
-        this.bound.delete(endpoint)
+        this.#bound.delete(endpoint)
         done(error)
         return ignore
       }
@@ -420,7 +425,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     this.underWay.add(giveUp_)
     giveUp = listener.listen(endpoint, (error, resolved) => {
       this.underWay.delete(giveUp_)
-      if (error === undefined) this.bound.set(resolved!, { close: (done) => listener.close(done), pipes })
+      if (error === undefined) this.#bound.set(resolved!, { close: (done) => listener.close(done), pipes })
       done(error, resolved)
     })
     return giveUp_
@@ -442,7 +447,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
 
   /** We want no more of a peer. What was sent to it goes on its way. */
   private leave(pipe: Pipe, done: () => void): void {
-    this.leaving.add(pipe)
+    this.#leaving.add(pipe)
     this.detached(pipe)
     this.remove(pipe)
     const { linger } = this.settings
@@ -450,14 +455,14 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       linger > 0 && Number.isFinite(linger) ? setTimeout(() => pipe.close(0, ignore), linger).unref() : undefined
     pipe.close(linger, () => {
       clearTimeout(timer)
-      this.leaving.delete(pipe)
+      this.#leaving.delete(pipe)
       done()
     })
   }
 
   /** There is no way to its peer any more. */
   private remove(pipe: Pipe): void {
-    this.pipes.delete(pipe)
+    this.#pipes.delete(pipe)
     this.#pattern.ended(pipe)
   }
 
@@ -468,9 +473,9 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   }
 
   unbind(endpoint: string, done: Done<void>): void {
-    const bound = this.bound.get(endpoint)
+    const bound = this.#bound.get(endpoint)
     if (bound === undefined) return done(errorOf("ENOENT", `not bound to ${endpoint}`))
-    this.bound.delete(endpoint)
+    this.#bound.delete(endpoint)
     if (isInproc(endpoint)) this.context.unbind(endpoint, this)
     for (const pipe of bound.pipes) this.leave(pipe, ignore)
     bound.close(() => done(undefined))
@@ -510,7 +515,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   }
 
   private connectNow(endpoint: string): void {
-    if (this.connected.has(endpoint)) return
+    if (this.#connected.has(endpoint)) return
     if (isInproc(endpoint)) this.connectInproc(endpoint)
     else this.connectNetwork(endpoint)
   }
@@ -526,7 +531,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       },
       () => this.context.disconnect(endpoint, pipe)
     )
-    this.connected.set(endpoint, { pipe, close: ignore })
+    this.#connected.set(endpoint, { pipe, close: ignore })
     this.open(pipe)
     this.context.connect(endpoint, pipe)
   }
@@ -542,21 +547,21 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       tell: this.tell_,
       established: (readable) => pipe.establish(readable)
     })
-    this.connected.set(endpoint, { pipe, close: () => connecter.close() })
+    this.#connected.set(endpoint, { pipe, close: () => connecter.close() })
     if (this.open(pipe)) connecter.attempt()
   }
 
   /** Says whether there may be a way to one more. */
   private open(pipe: Pipe): boolean {
     if (!this.#pattern.opened(pipe)) return false
-    this.pipes.add(pipe)
+    this.#pipes.add(pipe)
     return true
   }
 
   disconnect(endpoint: string): void {
-    const connected = this.connected.get(endpoint)
+    const connected = this.#connected.get(endpoint)
     if (connected === undefined) throw errorOf("ENOENT", `not connected to ${endpoint}`)
-    this.connected.delete(endpoint)
+    this.#connected.delete(endpoint)
     this.leave(connected.pipe, connected.close)
   }
 
@@ -592,12 +597,12 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
 
   peersAt(endpoint: string): number | undefined {
     let count = 0
-    for (const pipe of this.bound.get(endpoint)?.pipes ?? []) if (pipe.isThere) count++
+    for (const pipe of this.#bound.get(endpoint)?.pipes ?? []) if (pipe.isThere) count++
     return count
   }
 
   isConnected(endpoint: string): boolean {
-    return this.connected.get(endpoint)?.pipe.isThere === true
+    return this.#connected.get(endpoint)?.pipe.isThere === true
   }
 
   get received(): { readonly messages: number; readonly bytes: number } {
@@ -616,12 +621,12 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   close(linger: number, done: (delivery: Delivery) => void): void {
     this.isClosed = true
     if (!this.isDismissed) this.dismiss()
-    const connected = [...this.connected.values()]
-    const bound = [...this.bound.values()]
-    this.connected.clear()
-    this.bound.clear()
-    const pipes = new Set([...this.pipes, ...this.leaving, ...bound.flatMap(({ pipes }) => [...pipes])])
-    this.pipes.clear()
+    const connected = [...this.#connected.values()]
+    const bound = [...this.#bound.values()]
+    this.#connected.clear()
+    this.#bound.clear()
+    const pipes = new Set([...this.#pipes, ...this.#leaving, ...bound.flatMap(({ pipes }) => [...pipes])])
+    this.#pipes.clear()
     let unsent = 0
     let isInTime = true
     let open = pipes.size + bound.length

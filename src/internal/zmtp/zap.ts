@@ -29,9 +29,9 @@ export class ZapClient implements Host {
     userId: undefined
   }
   private readonly context: Names
-  private pipe: InprocPipe | undefined
+  #pipe: InprocPipe | undefined
   private last = 0
-  private readonly asked = new Map<string, (reply: ZapReply) => void>()
+  readonly #asked = new Map<string, (reply: ZapReply) => void>()
 
   constructor(context: Names) {
     this.context = context
@@ -53,23 +53,23 @@ export class ZapClient implements Host {
     done: (reply: ZapReply) => void
   ): () => void {
     const id = String(++this.last)
-    this.asked.set(id, done)
-    if (this.pipe === undefined) {
+    this.#asked.set(id, done)
+    if (this.#pipe === undefined) {
       const pipe = new InprocPipe(this, zapEndpoint, () => this.lost(pipe))
-      this.pipe = pipe
+      this.#pipe = pipe
       if (this.context.binderOf(zapEndpoint)?.accept(zapEndpoint).join(pipe) !== true) this.lost(pipe)
     }
     const frames = ["", "1.0", id, domain, address, identity, mechanism, ...credentials] as const
-    this.pipe?.send(frames)
-    return () => this.asked.delete(id)
+    this.#pipe?.send(frames)
+    return () => this.#asked.delete(id)
   }
 
   // Whoever was asked has gone, and nobody is let in by that.
   private lost(pipe: InprocPipe): void {
-    if (this.pipe !== pipe) return
-    this.pipe = undefined
-    const asked = [...this.asked.values()]
-    this.asked.clear()
+    if (this.#pipe !== pipe) return
+    this.#pipe = undefined
+    const asked = [...this.#asked.values()]
+    this.#asked.clear()
     for (const done of asked) done(failed)
   }
 
@@ -84,9 +84,9 @@ export class ZapClient implements Host {
   arrived(_: Pipe, message: Message): boolean {
     const [delimiter, version, id, status, , userId, metadata] = message
     const key = id?.toString("latin1") ?? ""
-    const done = this.asked.get(key)
+    const done = this.#asked.get(key)
     if (done === undefined) return true
-    this.asked.delete(key)
+    this.#asked.delete(key)
     done(
       delimiter.length === 0 && version?.toString() === "1.0" && message.length === 7
         ? replyOf(status!.toString("latin1"), userId!, metadata!)

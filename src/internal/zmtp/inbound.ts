@@ -25,7 +25,10 @@ export class Inbound {
     pipe.inbox.append(message)
     if (pipe.isWaiting) return
     this.length++
-    if (pipe.isActive && this.order !== "arrival") return
+    if (!pipe.isActive || this.order === "arrival") this.activate(pipe)
+  }
+
+  private activate(pipe: Pipe): void {
     pipe.isActive = true
     if (this.current === undefined) this.current = pipe
     else this.waiting.append(pipe)
@@ -42,9 +45,7 @@ export class Inbound {
     pipe.isWaiting = false
     if (pipe.inbox.length === 0) return
     this.length += pipe.inbox.length
-    pipe.isActive = true
-    if (this.current === undefined) this.current = pipe
-    else this.waiting.append(pipe)
+    this.activate(pipe)
   }
 
   /** Whose message is next. Only while there is one. */

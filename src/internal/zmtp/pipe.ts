@@ -45,7 +45,6 @@ export abstract class Pipe {
   isWaiting = false
   /** Nothing more is taken from it: the socket is done with it. */
   isOver = false
-  peer: Introduction | undefined
   /** What its peer is known by to who receives. */
   whence: Whence | undefined
   routingId: Buffer = noId

@@ -190,7 +190,6 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   attached(pipe: Pipe, peer: Introduction): boolean {
     if (this.isDismissed && isInproc(pipe.endpoint)) return false
     if (isInproc(pipe.endpoint) && !this.mayTalkTo(peer.type)) return false
-    pipe.peer = peer
     const { address, userId } = peer
     pipe.whence = { address, userId: userId === "" ? undefined : userId }
     const admission = this.#pattern.attached(pipe, peer)
@@ -202,8 +201,8 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     this.tellPeers()
     // Over inproc nothing else tells of a name that is bound only now.
     if (isInproc(pipe.endpoint) && this.#connected.get(pipe.endpoint)?.pipe === pipe) {
-      this.tell_(SocketEvent.Connected({ endpoint: pipe.endpoint }), pipe.endpoint)
-      this.tell_(SocketEvent.HandshakeSucceeded({ endpoint: pipe.endpoint }), pipe.endpoint)
+      this.tellTo(SocketEvent.Connected({ endpoint: pipe.endpoint }), pipe.endpoint)
+      this.tellTo(SocketEvent.HandshakeSucceeded({ endpoint: pipe.endpoint }), pipe.endpoint)
     }
     return true
   }
@@ -287,7 +286,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   }
 
   get connectionOptions(): ConnectionOptions {
-    const { maxMessageSize, receiveHighWaterMark: _, routingId, security } = this.settings
+    const { maxMessageSize, routingId, security } = this.settings
     const limits =
       maxMessageSize < 0
         ? {}
@@ -414,7 +413,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const pipes = new Set<Pipe>()
     const listener = new Listener({
       settings: this.settings,
-      tell: this.tell_,
+      tell: this.tellTo,
       welcome: (readable, at) => this.welcome(readable, at, pipes)
     })
     let giveUp = ignore
@@ -525,7 +524,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       this,
       endpoint,
       (wasRefused) => {
-        this.tell_(SocketEvent.Disconnected({ endpoint }), endpoint)
+        this.tellTo(SocketEvent.Disconnected({ endpoint }), endpoint)
         if (wasRefused) this.context.wait(endpoint, pipe)
         else this.context.connect(endpoint, pipe)
       },
@@ -544,7 +543,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     const connecter = new Connecter({
       endpoint,
       settings: this.settings,
-      tell: this.tell_,
+      tell: this.tellTo,
       established: (readable) => pipe.establish(readable)
     })
     this.#connected.set(endpoint, { pipe, close: () => connecter.close() })
@@ -569,14 +568,10 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
   // peers
   // ---------------------------------------------------------------------------
 
-  private readonly tell_ = (event: SocketEvent, connectedTo: string | undefined): void => {
+  readonly tellTo = (event: SocketEvent, connectedTo: string | undefined): void => {
     microtask(() => {
       if (!this.isClosed) this.owner.onEvent(event, connectedTo)
     })
-  }
-
-  tellTo(event: SocketEvent, connectedTo: string | undefined): void {
-    this.tell_(event, connectedTo)
   }
 
   tellPeers(): void {

@@ -45,13 +45,13 @@ export class ZapClient implements Host {
     return this.context.binderOf(zapEndpoint) !== undefined
   }
 
-  /** Asks. Gives what says that nobody wants to know any more. */
+  /** Asks. */
   ask(
     domain: string,
     address: string,
     { credentials, identity, mechanism }: ZapRequest,
     done: (reply: ZapReply) => void
-  ): () => void {
+  ): void {
     const id = String(++this.last)
     this.#asked.set(id, done)
     if (this.#pipe === undefined) {
@@ -61,7 +61,6 @@ export class ZapClient implements Host {
     }
     const frames = ["", "1.0", id, domain, address, identity, mechanism, ...credentials] as const
     this.#pipe?.send(frames)
-    return () => this.#asked.delete(id)
   }
 
   // Whoever was asked has gone, and nobody is let in by that.

@@ -1,5 +1,5 @@
 /** PUSH and PULL (RFC 30), DEALER (RFC 28): messages go to one peer after the other, and come from all of them. */
-import type { Message, Outgoing } from "../../../Message.ts"
+import type { Outgoing } from "../../../Message.ts"
 import type { Offer } from "../../engine.ts"
 import { Outbound } from "../outbound.ts"
 import type { Introduction, Pipe } from "../pipe.ts"
@@ -91,9 +91,5 @@ export class Pair extends Pattern {
 
   isOpen(): boolean {
     return this.partner?.hasRoom === true
-  }
-
-  override accept(_: Pipe, message: Message): Message {
-    return message
   }
 }

@@ -213,10 +213,6 @@ export class Sub extends Pattern {
 }
 
 export class Xsub extends Sub {
-  constructor(core: Core) {
-    super(core)
-  }
-
   override accept(_: Pipe, message: Message): Message {
     return message
   }

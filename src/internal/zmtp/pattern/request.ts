@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto"
 import type { Frame, Message, Outgoing } from "../../../Message.ts"
 import type { Offer } from "../../engine.ts"
 import type { Pipe } from "../pipe.ts"
-import { type Core, Pattern } from "./pattern.ts"
+import { Pattern } from "./pattern.ts"
 import { Dealer } from "./pipeline.ts"
 
 const framesOf = (message: Outgoing): ReadonlyArray<Frame> =>
@@ -82,10 +82,6 @@ export class Req extends Dealer {
 export class Rep extends Pattern {
   /** Whom the next message goes to, with what is to stand before it. */
   private asking: { readonly pipe: Pipe; readonly envelope: ReadonlyArray<Buffer> } | undefined
-
-  constructor(core: Core) {
-    super(core)
-  }
 
   override accept(_: Pipe, message: Message): Message | undefined {
     const end = message.findIndex(({ length }) => length === 0)

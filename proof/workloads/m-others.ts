@@ -12,8 +12,10 @@ import { publish } from "./m-pub.ts"
 
 const goodOnes = 50
 
-/** How many MiB a service may grow by: what is documented to wait for a client, and what Node does not give back. */
+/** How many MiB a service may grow by: what is documented to wait for a client, and what Node and libzmq do not give back. */
 const mostGrowth = 512
+// A proxy and its worker have the queues of three sockets. It takes them in the first round of ten, and no more after it.
+const mostGrowthOfProxy = 768
 
 interface Service {
   readonly endpoint: string
@@ -74,7 +76,7 @@ type Kind = "greedy" | "slow" | "dead" | "garbage" | "returning"
 const kinds: ReadonlyArray<Kind> = ["greedy", "slow", "dead", "garbage", "returning"]
 
 const run =
-  (protocol: "zmq" | "tcp", open: Effect.Effect<Service, unknown, Scope.Scope>) =>
+  (protocol: "zmq" | "tcp", open: Effect.Effect<Service, unknown, Scope.Scope>, mayGrow = mostGrowth) =>
   async (size: Size): Promise<Outcome> => {
     const random = randomOf()
     const faults: Array<string> = []
@@ -203,7 +205,7 @@ const run =
       add(yield* endOf(good))
     })
     await Effect.runPromise(settle(Effect.scoped(program)))
-    if (growth > mostGrowth) faults.push(`memory grew by ${growth} MiB, of ${mostGrowth} MiB that it may`)
+    if (growth > mayGrow) faults.push(`memory grew by ${growth} MiB, of ${mayGrow} MiB that it may`)
     return {
       ...all,
       redelivered: 0,
@@ -244,7 +246,14 @@ export const workload: Workload = {
       limit,
       run: run("zmq", router(small, 16))
     },
-    { library: "effect-zmq", variant: "Proxy.queue, small queues", quick: 1, full: 6, limit, run: run("zmq", queue) },
+    {
+      library: "effect-zmq",
+      variant: "Proxy.queue, small queues",
+      quick: 1,
+      full: 6,
+      limit,
+      run: run("zmq", queue, mostGrowthOfProxy)
+    },
     {
       library: "effect-zmq",
       variant: "a STREAM with lines, small queues",

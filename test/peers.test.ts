@@ -542,15 +542,22 @@ describe("a peer that takes a routing id over", () => {
               { concurrency: 100 }
             )
           )
+          // One that is disconnected for it must not come back and take it over in turn.
+          const options = {
+            connect: boundTo(router),
+            routingId: "name",
+            linger: 0,
+            reconnectInterval: "Infinity"
+          } as const
           for (let generation = 0; generation < 20; generation++) {
-            const client = yield* Zmq[type]({ connect: boundTo(router), routingId: "name", linger: 0 })
+            const client = yield* Zmq[type](options)
             expect(`${yield* client.request(`now ${generation}`)}`).toBe(`now ${generation}!`)
             yield* Effect.forkScoped(client.request(`held ${generation}`))
             yield* until(Effect.sync(() => started.includes(`held ${generation}`)))
           }
           // The last of them has it now. Those before are owed replies still, which it ignores.
           yield* Deferred.succeed(gate, undefined)
-          const last = yield* Zmq[type]({ connect: boundTo(router), routingId: "name", linger: 0 })
+          const last = yield* Zmq[type](options)
           expect(`${yield* last.request("last")}`).toBe("last!")
           expect(interrupted).toEqual([])
         })

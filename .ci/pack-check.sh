@@ -16,6 +16,22 @@ npm pack --loglevel error --pack-destination "$work"
 tarball=$(ls "$work"/*.tgz)
 tar tzf "$tarball" | grep -v -e /internal/ -e "\.map$" | sort
 
+say "links of the pages in the tarball"
+mkdir "$work/unpacked"
+tar xzf "$tarball" -C "$work/unpacked"
+node .ci/links.mjs "$work/unpacked/package"
+
+say "npm publish --dry-run"
+# Provenance is asked of the CI that releases.
+npm publish "$tarball" --dry-run --provenance=false --loglevel error
+
+say "what is missing before a release"
+# Whatever that is, it is no failure here. But then nothing may be released.
+if ! node .ci/release-check.mjs && npm publish --dry-run --provenance=false >/dev/null 2>&1; then
+  echo "npm publish would release it all the same"
+  exit 1
+fi
+
 say "publint"
 npx publint run "$tarball" --strict
 

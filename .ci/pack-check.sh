@@ -22,8 +22,14 @@ tar xzf "$tarball" -C "$work/unpacked"
 node .ci/links.mjs "$work/unpacked/package"
 
 say "npm publish --dry-run"
-# Provenance is asked of the CI that releases.
-npm publish "$tarball" --dry-run --provenance=false --loglevel error
+version=$(node -p "require('./package.json').version")
+if [ -n "$(npm view "effect-zmq@$version" version 2>/dev/null)" ]; then
+  # npm does not even pretend to publish a version twice.
+  echo "$version is there already"
+else
+  # Provenance is asked of the CI that releases.
+  npm publish "$tarball" --dry-run --provenance=false --loglevel error
+fi
 
 say "what is missing before a release"
 # Whatever that is, it is no failure here. But then nothing may be released.

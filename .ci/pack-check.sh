@@ -16,6 +16,28 @@ npm pack --loglevel error --pack-destination "$work"
 tarball=$(ls "$work"/*.tgz)
 tar tzf "$tarball" | grep -v -e /internal/ -e "\.map$" | sort
 
+say "links of the pages in the tarball"
+mkdir "$work/unpacked"
+tar xzf "$tarball" -C "$work/unpacked"
+node .ci/links.mjs "$work/unpacked/package"
+
+say "npm publish --dry-run"
+version=$(node -p "require('./package.json').version")
+if [ -n "$(npm view "effect-zmq@$version" version 2>/dev/null)" ]; then
+  # npm does not even pretend to publish a version twice.
+  echo "$version is there already"
+else
+  # Provenance is asked of the CI that releases.
+  npm publish "$tarball" --dry-run --provenance=false --loglevel error
+fi
+
+say "what is missing before a release"
+# Whatever that is, it is no failure here. But then nothing may be released.
+if ! node .ci/release-check.mjs && npm publish --dry-run --provenance=false >/dev/null 2>&1; then
+  echo "npm publish would release it all the same"
+  exit 1
+fi
+
 say "publint"
 npx publint run "$tarball" --strict
 

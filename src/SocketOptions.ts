@@ -285,7 +285,8 @@ export interface CommonOptions
 export interface ReceivingOptions {
   /**
    * How many messages to hold for each peer until they are received. 0: no limit. Default: 1000, but of an XPUB 2, as
-   * libzmq empties what is held of a subscriber whenever the socket is used, and goes on while more comes. `ZMQ_RCVHWM`
+   * libzmq empties what is held of a subscriber whenever the socket is used, and goes on while more comes. Who a peer is
+   * that an authenticator lets in counts as one, so that libzmq is given 2 there for 1. `ZMQ_RCVHWM`
    */
   readonly receiveHighWaterMark?: number | undefined
   /** The kernel's receive buffer in bytes. -1: as the operating system has it. Default: -1. `ZMQ_RCVBUF` */
@@ -488,7 +489,8 @@ export interface RouterOptions extends CommonOptions, ReceivingOptions, SendingO
   readonly mandatory?: boolean | undefined
   /**
    * Gives a routing id that is in use to the newcomer and drops its old owner, where the newcomer would be refused.
-   * Default: `false`. `ZMQ_ROUTER_HANDOVER`
+   * Handlers of requests of the old owner go on, and their replies go to whoever has the name by then. Default: `false`.
+   * `ZMQ_ROUTER_HANDOVER`
    */
   readonly handover?: boolean | undefined
 }

@@ -7,8 +7,9 @@ import { Draft, Zmq } from "effect-zmq"
 import { Dealer } from "zeromq"
 import { byEngine, lacks, ofBinding } from "./support/byEngine.ts"
 import { runScript } from "./support/child.ts"
-import { messageOf, openScripted } from "./support/scripted.ts"
+import { messageOf, openScripted, turns } from "./support/scripted.ts"
 import { boundTo, freshEndpoint, nextTurn, numbers, outcome, pause, transports, until } from "./support/sockets.ts"
+import { sweep } from "./support/sweep.ts"
 
 type Open = (options: object) => Effect.Effect<Zmq.Socket, Zmq.SocketError, Scope.Scope>
 
@@ -94,7 +95,108 @@ describe("an endpoint is free when its scope has closed", () => {
       })
     )
   }
+
+  for (const monitor of [true, false]) {
+    it.effect.skipIf(process.platform !== "linux")(
+      `of a bind to an abstract name, on a socket that stays${monitor ? "" : " and is not watched"}`,
+      () =>
+        Effect.gen(function* () {
+          const pull = yield* Zmq.pull({ monitor })
+          const endpoint = `ipc://@effect-zmq-closing-${process.pid}`
+          for (const _ of numbers(0, 100)) {
+            yield* Effect.scoped(pull.bind(endpoint))
+            yield* pull.bind(endpoint)
+            yield* pull.unbind(endpoint)
+          }
+        })
+    )
+  }
+
+  for (const kind of kinds) {
+    it.live.skipIf(lacks(kind))(`of an unbind over ${kind}, with messages queued, which are still there`, () =>
+      Effect.gen(function* () {
+        const pull = yield* Zmq.pull({ bind: fresh(kind), receiveHighWaterMark: 1000 })
+        const endpoint = boundTo(pull)
+        const push = yield* Zmq.push({ connect: endpoint, linger: 0 })
+        const sent = numbers(0, 100).map(String)
+        yield* push.sendAll([...sent, "last"])
+        // All has come when the last one has: nobody takes from the socket meanwhile but its mailbox.
+        const got: Array<string> = []
+        const reading = yield* Effect.forkChild(
+          pull.runForEach(
+            ([text]) =>
+              Effect.suspend(() => {
+                got.push(`${text}`)
+                return `${text}` === "last" ? Effect.void : Effect.never
+              }),
+            { concurrency: 101 }
+          )
+        )
+        yield* until(Effect.sync(() => got.includes("last")))
+        yield* pull.unbind(endpoint)
+        if (kind !== "inproc") expect(yield* isListenedTo(endpoint)).toBe(false)
+        yield* Fiber.interrupt(reading)
+        expect((yield* pull.drain).map(([text]) => `${text}`)).toEqual(sent)
+      })
+    )
+  }
 })
+
+describe("what is interrupted leaves nothing behind, at whichever step,", () => {
+  for (const kind of kinds) {
+    for (const monitor of kind === "inproc" ? [true] : [true, false]) {
+      const title = `over ${kind}${monitor ? "" : ", which is not watched"}`
+
+      it.effect.skipIf(lacks(kind))(`while it opens ${title}`, () =>
+        Effect.gen(function* () {
+          const endpoint = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: fresh(kind) }), boundTo))
+          const steps = yield* Effect.promise(() =>
+            sweep(() => {
+              const opened: Array<Zmq.Pull> = []
+              const program = Effect.gen(function* () {
+                opened.push(yield* Zmq.pull({ bind: endpoint, monitor }))
+                yield* Effect.never
+              })
+              return {
+                program: Effect.scoped(program),
+                script: () => briefly(() => opened.length > 0),
+                check: () => Effect.runPromise(Effect.scoped(Effect.asVoid(Zmq.pull({ bind: endpoint }))))
+              }
+            })
+          )
+          expect(steps).toBeGreaterThan(40)
+        })
+      )
+
+      it.effect.skipIf(lacks(kind))(`by a bind and a connect ${title}`, () =>
+        Effect.gen(function* () {
+          const one = yield* Zmq.pull({ monitor })
+          const other = yield* Zmq.push({ monitor, linger: 0 })
+          const endpoint = yield* Effect.scoped(one.bind(fresh(kind)))
+          for (const socket of [one, other]) {
+            const begin: Effect.Effect<unknown, unknown, Scope.Scope> =
+              socket === one ? one.bind(endpoint) : other.connect(endpoint)
+            const steps = yield* Effect.promise(() =>
+              sweep(() => ({
+                program: Effect.scoped(Effect.andThen(begin, Effect.never)),
+                script: () => briefly(() => socket.endpoints.length > 0),
+                check: async () => expect(socket.endpoints).toEqual([])
+              }))
+            )
+            expect(steps).toBeGreaterThan(20)
+          }
+          // It is really free.
+          yield* Zmq.pull({ bind: endpoint })
+        })
+      )
+    }
+  }
+})
+
+/** Waits until something has happened that an interrupt may have prevented. */
+const briefly = async (done: () => boolean): Promise<void> => {
+  for (let count = 0; !done() && count < 100; count++) await turns()
+}
 
 describe("a scope", () => {
   for (const transport of transports) {

@@ -9,7 +9,8 @@ const root = new URL("..", import.meta.url).pathname
 const folder = `${root}node_modules/.cache/docs`
 const read = (file: string): string => readFileSync(root + file, "utf8")
 const pages = readdirSync(`${root}docs`).map((file) => `docs/${file}`)
-const markdown = ["README.md", ...pages]
+const beside = ["AGENTS.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+const markdown = ["README.md", ...beside, ...pages]
 
 interface Example {
   readonly where: string
@@ -43,7 +44,7 @@ it("every example in the docs compiles", { timeout: 120_000 }, async () => {
     file.endsWith(".ts")
   )
   const examples = [...markdown, ...sources.sort().map((file) => `src/${file}`)].flatMap(examplesIn)
-  for (const file of ["README.md", "docs/cancellation.md", "docs/stopping.md", "src/Zmq.ts"]) {
+  for (const file of ["README.md", "AGENTS.md", "docs/cancellation.md", "docs/stopping.md", "src/Zmq.ts"]) {
     expect(examples.some(({ where }) => where.startsWith(file))).toBe(true)
   }
 
@@ -105,7 +106,7 @@ it("every link and every file that is named leads somewhere", () => {
   const broken = markdown.flatMap((file) => {
     const links = [...read(file).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!)
     const local = links.filter((link) => !/^https?:/.test(link))
-    const named = read(file).match(/\b(test|examples)\/[\w.-]+\.ts\b/g) ?? []
+    const named = read(file).match(/\b(test|examples|src|proof)\/[\w./-]+\.ts\b/g) ?? []
     const leads = (link: string): boolean => {
       const [path, anchor] = link.split("#")
       const target = path === "" ? file : join(dirname(file), path!)
@@ -128,6 +129,19 @@ it("the index has every page and every example, and every page leads back to it"
   expect(pages.filter((page) => !/\]\((\.\.\/)?README\.md\)/.test(read(page)))).toEqual([])
 })
 
-it("the README is short", () => {
-  expect(read("README.md").split("\n").length).toBeLessThan(200)
+it("the README and what is for assistants are short", () => {
+  for (const file of ["README.md", "AGENTS.md"]) expect(read(file).split("\n").length).toBeLessThan(200)
+})
+
+it("the changelog has the version of the package first", () => {
+  const { version } = JSON.parse(read("package.json")) as { readonly version: string }
+  const [first, second] = [...read("CHANGELOG.md").matchAll(/^## (.*)$/gm)].map(([, title]) => title!)
+  const newest = first!.startsWith("Unreleased") ? second! : first!
+  expect(newest.startsWith(`${version} `)).toBe(true)
+})
+
+it("who contributes is told of every room", () => {
+  const rooms = readdirSync(`${root}src/internal`, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  const named = new Set([...read("CONTRIBUTING.md").matchAll(/`(\w+)`/g)].map(([, name]) => name))
+  expect(rooms.map(({ name }) => name).filter((name) => !named.has(name))).toEqual([])
 })

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { createRequire } from "node:module"
 import { connect, type Socket as TcpSocket } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { Draft, Proxy, Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
 import { coreOf } from "../src/internal/socket/socket.ts"
@@ -516,6 +516,51 @@ describe("A PAIR that only sends", () => {
           const unreadOnes = (yield* pair.drain).map((message) => `${message.at(-1)}`)
           expect(unreadOnes).toEqual(numbers(0, unreadOnes.length).map(String))
         }).pipe(Effect.scoped)
+      )
+    }
+  }
+})
+
+// A routing id is a name: replies go to whoever has it.
+describe("a peer that takes a routing id over", () => {
+  for (const transport of transports) {
+    for (const type of ["req", "dealer"] as const) {
+      it.live(`as a ${type} over ${transport} gets its replies; no handler is interrupted, of nobody`, () =>
+        Effect.gen(function* () {
+          const router = yield* Zmq.router({ bind: freshEndpoint(transport), handover: true })
+          const started: Array<string> = []
+          const interrupted: Array<string> = []
+          const gate = yield* Deferred.make<void>()
+          yield* Effect.forkScoped(
+            router.serve(
+              ([text]) =>
+                Effect.gen(function* () {
+                  started.push(`${text}`)
+                  if (`${text}`.startsWith("held")) yield* Deferred.await(gate)
+                  return `${text}!`
+                }).pipe(Effect.onInterrupt(() => Effect.sync(() => interrupted.push(`${text}`)))),
+              { concurrency: 100 }
+            )
+          )
+          // One that is disconnected for it must not come back and take it over in turn.
+          const options = {
+            connect: boundTo(router),
+            routingId: "name",
+            linger: 0,
+            reconnectInterval: "Infinity"
+          } as const
+          for (let generation = 0; generation < 20; generation++) {
+            const client = yield* Zmq[type](options)
+            expect(`${yield* client.request(`now ${generation}`)}`).toBe(`now ${generation}!`)
+            yield* Effect.forkScoped(client.request(`held ${generation}`))
+            yield* until(Effect.sync(() => started.includes(`held ${generation}`)))
+          }
+          // The last of them has it now. Those before are owed replies still, which it ignores.
+          yield* Deferred.succeed(gate, undefined)
+          const last = yield* Zmq[type](options)
+          expect(`${yield* last.request("last")}`).toBe("last!")
+          expect(interrupted).toEqual([])
+        })
       )
     }
   }

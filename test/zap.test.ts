@@ -246,6 +246,65 @@ describe("who gets in", () => {
   )
 })
 
+describe("the user id, which libzmq hands on as a message that nobody reads,", () => {
+  const ann = plain("ann")
+  const security = Plain.server({ domain: "users" })
+  const authenticated = Effect.provide(secured(Zap.layer({ plain: { ann: hush } })))
+
+  const receivers = {
+    pull: [Zmq.pull, Zmq.push],
+    dealer: [Zmq.dealer, Zmq.dealer],
+    router: [Zmq.router, Zmq.dealer],
+    pair: [Zmq.pair, Zmq.pair],
+    sub: [(options: object) => Zmq.sub({ ...options, subscribe: "" }), Zmq.pub]
+  } as const
+  for (const [type, [open, openPeer]] of Object.entries(receivers)) {
+    it.live(`leaves a ${type} with a high-water mark of 1 room for others`, () =>
+      Effect.gen(function* () {
+        const socket: Zmq.Pull | Zmq.Router = yield* open({
+          bind: tcp,
+          security,
+          receiveHighWaterMark: 1
+        }) as Effect.Effect<Zmq.Pull, Zmq.SocketError, Scope.Scope>
+        const peer = yield* openPeer({ connect: boundTo(socket), linger: 0, ...ann })
+        if ("awaitSubscribers" in peer) yield* peer.awaitSubscribers("", 1)
+        const sent = ["a", "b", "c", "d", "e"]
+        for (const text of sent) {
+          yield* peer.send(text)
+          expect((yield* socket.recv).at(-1)?.toString()).toBe(text)
+        }
+      }).pipe(authenticated)
+    )
+  }
+
+  it.live("leaves a REP that room, too", () =>
+    Effect.gen(function* () {
+      const rep = yield* Zmq.rep({ bind: tcp, security, receiveHighWaterMark: 1 })
+      yield* Effect.forkScoped(rep.serve(([text]) => Effect.succeed(`${text}!`)))
+      const req = yield* Zmq.req({ connect: boundTo(rep), ...ann })
+      for (const text of ["a", "b", "c"]) expect(`${yield* req.request(text)}`).toBe(`${text}!`)
+    }).pipe(authenticated)
+  )
+
+  it.live("would be a reply to a REQ, which says so when it opens", () =>
+    Effect.gen(function* () {
+      for (const security of [Plain.server({ domain: "users" }), Null.server({ domain: "users" })]) {
+        const opened = yield* Effect.exit(Zmq.req({ bind: tcp, security }))
+        if (engineName === "zeromq") {
+          const failure = Exit.isFailure(opened) ? failureOf(opened) : undefined
+          expect(failure).toBeInstanceOf(Zmq.OptionError)
+          expect(`${failure}`).toContain("use a DEALER")
+          continue
+        }
+        const req = Exit.isSuccess(opened) ? opened.value : yield* Effect.die("it did not open")
+        const rep = yield* Zmq.rep({ connect: boundTo(req), ...(security._tag === "PlainServer" ? ann : {}) })
+        yield* Effect.forkScoped(rep.serve(([text]) => Effect.succeed(`${text}!`)))
+        expect(`${yield* req.request("a")}`).toBe("a!")
+      }
+    }).pipe(Effect.provide(secured(Zap.layer({ plain: { ann: hush }, allow: ["127.0.0.1"] }))))
+  )
+})
+
 describe("certificates in a folder", () => {
   it.live("are taken as they come and go", () =>
     Effect.gen(function* () {

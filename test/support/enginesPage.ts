@@ -10,7 +10,8 @@ const notes: Readonly<Record<string, string>> = {
   connect: "tcp, ipc and inproc",
   security: "yes; CURVE with `sodium-native` or `libsodium-wrappers`",
   backlog: "yes",
-  heartbeatTimeToLive: "yes"
+  heartbeatTimeToLive: "yes",
+  handover: "yes; the old owner is disconnected, and if it lives it comes back and takes its name over in turn"
 }
 
 /** A value as a program gives it. */

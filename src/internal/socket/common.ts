@@ -18,19 +18,19 @@ export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: obj
     // A scope undoes what was done in it, unless it was undone before.
     bind: (endpoint: string) =>
       Effect.map(
-        Effect.acquireRelease(
-          core.places.bind(endpoint),
-          (bound) => Effect.ignore(core.places.unbind(bound)),
-          interruptible
+        Effect.uninterruptibleMask((restore) =>
+          Effect.acquireRelease(core.places.bind(endpoint, restore), (bound) =>
+            Effect.ignore(core.places.unbind(bound))
+          )
         ),
         ({ resolved }) => resolved
       ),
     connect: (endpoint: string) =>
       Effect.asVoid(
-        Effect.acquireRelease(
-          core.places.connect(endpoint),
-          (connected) => Effect.ignore(core.places.disconnect(connected)),
-          interruptible
+        Effect.uninterruptibleMask((restore) =>
+          Effect.acquireRelease(core.places.connect(endpoint, restore), (connected) =>
+            Effect.ignore(core.places.disconnect(connected))
+          )
         )
       ),
     unbind: (endpoint: string) => core.places.unbind(endpoint),
@@ -64,8 +64,6 @@ export const socketOf = <S extends Zmq.Socket>(core: SocketCore, operations: obj
     }
   }) as unknown as S
 }
-
-const interruptible = { interruptible: true } as const
 
 const awaiting = (core: SocketCore, operation: string, isSo: () => boolean) =>
   Effect.andThen(

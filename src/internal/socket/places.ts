@@ -52,8 +52,8 @@ export class Places {
     this.connected = []
   }
 
-  /** Binds, or leaves everything as it was. */
-  bind(endpoint: string): Effect.Effect<Bound, BindError | Closed> {
+  /** Binds, or leaves everything as it was. Whoever masks interrupts for it says how that is `restore`d. */
+  bind(endpoint: string, restore: Restore = asItIs): Effect.Effect<Bound, BindError | Closed> {
     return Effect.suspend(() => {
       const bound: Bound = { given: endpoint, resolved: "" }
       const failed = (fault: EndpointFault, cause?: unknown) =>
@@ -70,13 +70,14 @@ export class Places {
           this.socket.onPeers()
           return bound
         },
-        Effect.suspend(() => this.unbind(bound))
+        Effect.suspend(() => this.unbind(bound)),
+        restore
       )
     })
   }
 
   /** Begins to connect, or leaves everything as it was. */
-  connect(endpoint: string): Effect.Effect<Connected, ConnectError | Closed> {
+  connect(endpoint: string, restore: Restore = asItIs): Effect.Effect<Connected, ConnectError | Closed> {
     return Effect.suspend(() => {
       const connected: Connected = { endpoint }
       const failed = (fault: EndpointFault, cause?: unknown) =>
@@ -103,7 +104,8 @@ export class Places {
           this.socket.onPeers()
           return connected
         },
-        Effect.suspend(() => this.disconnect(connected))
+        Effect.suspend(() => this.disconnect(connected)),
+        restore
       )
     })
   }
@@ -114,7 +116,8 @@ export class Places {
     run: (done: Done<A>) => GiveUp,
     failed: (cause: unknown) => Effect.Effect<never, E>,
     succeeded: (value: A | undefined) => B,
-    undo: Effect.Effect<unknown, unknown>
+    undo: Effect.Effect<unknown, unknown>,
+    restore: Restore
   ): Effect.Effect<B, E | Closed> {
     const self = Effect.callback<B, E | Closed>((resume) => {
       const { closing } = this.socket
@@ -136,7 +139,8 @@ export class Places {
         giveUp()
       })
     })
-    return Effect.onInterrupt(self, () => Effect.ignore(undo))
+    // Where interrupts are masked again: one that comes as it is done is seen there.
+    return Effect.onInterrupt(restore(self), () => Effect.ignore(undo))
   }
 
   /** Undoes a bind: the given one, if it is still there, or the newest of an endpoint. Ends when the endpoint is free. */
@@ -216,3 +220,6 @@ const notHere = {
 } as const
 
 const ignore = (): void => {}
+
+type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+const asItIs: Restore = (self) => self

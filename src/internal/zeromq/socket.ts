@@ -17,6 +17,7 @@ import type {
 import { hasLanes, peerOf, sharedLane } from "../lane.ts"
 import type { SocketType } from "../socketTypes.ts"
 import { mostInFront } from "../subscription.ts"
+import { errorOf } from "./answer.ts"
 import { attendTo, leave, soon } from "./attend.ts"
 import { closeNative } from "./closing.ts"
 import type { ZeromqContext } from "./context.ts"
@@ -196,8 +197,17 @@ export class ZeromqSocket implements EngineSocket {
   // ---------------------------------------------------------------------------
 
   set(setting: Setting): void {
+    checkZap(this.type, setting)
     this.#settings.set(setting.option, setting)
     this.native.set(setting)
+    this.makeRoomForUserId()
+  }
+
+  // Who it is that an authenticator lets in counts as a message of the peer, and is
+  // never read (pipe.cpp:181). With a mark of 1 there would be no room for another.
+  private makeRoomForUserId(): void {
+    const mark = this.#settings.get("receiveHighWaterMark")
+    if (mark?.value === 1 && reliesOnZap(this.#settings.values())) this.native.set({ ...mark, value: 2 })
   }
 
   subscribe(topic: Buffer): void {
@@ -376,6 +386,14 @@ export class ZeromqSocket implements EngineSocket {
 }
 
 const isNews: ReadonlySet<string> = new Set(["Connected", "HandshakeSucceeded", "HandshakeFailed"])
+
+// What libzmq hands on first is who the peer is. A REQ takes that for a reply without
+// its envelope, and hangs up (req.cpp, `req_session_t::push_msg`).
+const checkZap = (type: SocketType, { option }: Setting): void => {
+  if (type !== "req" || (option !== "zapDomain" && option !== "plainServer")) return
+  const expected = `no ${option} on a REQ, as libzmq ends the connection of each peer that an authenticator lets in: use a DEALER, let the REP say who may connect, or use Engine.layerZmtp`
+  throw Object.assign(errorOf("ENOTSUP", expected), { expected })
+}
 
 const begin = Buffer.from([1])
 const end = Buffer.from([0])

@@ -8,7 +8,10 @@ import { Comment, Converter } from "typedoc"
 
 const head = (file) => {
   const comment = /^\/\*\*([\s\S]*?)\*\//.exec(readFileSync(file, "utf8"))?.[1] ?? ""
-  const text = comment.replace(/^\s*\* ?/gm, "").split(/^@/m)[0].trim()
+  const text = comment
+    .replace(/^\s*\* ?/gm, "")
+    .split(/^@/m)[0]
+    .trim()
   return new Comment([{ kind: "text", text }])
 }
 

@@ -10,9 +10,13 @@ const root = dirname(here)
 const pages = join(here, "pages")
 const read = (file: string): string => readFileSync(join(root, file), "utf8")
 
+/** The part of the README that is a page of its own here. */
+const choice = "when-to-use-it-and-when-something-else"
+
 /** Where a file of the repository is on the site, if it is a page. */
 const pageOf = (file: string): string | undefined => {
   if (file === "README.md") return "index.md"
+  if (file === `README.md#${choice}`) return "when.md"
   if (file === "docs/README.md") return "all-pages.md"
   if (file === "proof/RESULTS.md") return "proof.md"
   if (file === "bench/README.md") return "benchmarks.md"
@@ -41,9 +45,8 @@ const code = (file: string): string =>
   `\`\`\`${file.endsWith(".py") ? "python" : "ts"} [${file}]\n${read(file).trimEnd()}\n\`\`\``
 
 /** A page as the site has it: a line that is nothing but a link to an example is the example itself. */
-const page = (file: string): string => {
-  const at = pageOf(file)!
-  const whole = read(file).replace(/^\[[^\]]+\]\(((?:\.\.\/)+examples\/[\w-]+\.(?:ts|py))\)$/gm, (_, link: string) =>
+const page = (file: string, at: string = pageOf(file)!, markdown: string = read(file)): string => {
+  const whole = markdown.replace(/^\[[^\]]+\]\(((?:\.\.\/)+examples\/[\w-]+\.(?:ts|py))\)$/gm, (_, link: string) =>
     code(posix.join(posix.dirname(file), link))
   )
   return withLinks(whole, (same, text, link) => {
@@ -51,8 +54,9 @@ const page = (file: string): string => {
     const [path = "", anchor] = link.split("#")
     const target = posix.join(posix.dirname(file), path).replace(/\/$/, "")
     if (/\.(svg|png)$/.test(target)) return `[${text}](/${basename(target)})`
-    const to = pageOf(target)
-    const hash = anchor === undefined ? "" : `#${anchor}`
+    const ofPart = pageOf(`${target}#${anchor}`)
+    const to = ofPart ?? pageOf(target)
+    const hash = anchor === undefined || ofPart !== undefined ? "" : `#${anchor}`
     if (to !== undefined) return `[${text}](${posix.relative(posix.dirname(at), to)}${hash})`
     const source = sourceOf(target)
     return source === undefined ? text : `[${text}](${source})`
@@ -63,7 +67,10 @@ const page = (file: string): string => {
 const purpose = (file: string): string => {
   const comment = file.endsWith(".py") ? /^"""([\s\S]*?)"""/m : /^\/\*\*([\s\S]*?)\*\//m
   const text = comment.exec(read(file))?.[1] ?? ""
-  return text.replace(/^\s*\* ?/gm, " ").replace(/\s+/g, " ").trim()
+  return text
+    .replace(/^\s*\* ?/gm, " ")
+    .replace(/\s+/g, " ")
+    .trim()
 }
 
 const examples = (): Array<string> =>
@@ -91,7 +98,9 @@ const write = (to: string, content: string | Buffer): void => {
 }
 
 /** The folders and files that the pages are made from. */
-export const sources = ["docs", "examples", "proof/RESULTS.md", "bench", "site/home.md"].map((path) => join(root, path))
+export const sources = ["docs", "examples", "proof/RESULTS.md", "bench", "README.md", "site/home.md"].map((path) =>
+  join(root, path)
+)
 
 /** Makes all pages but the reference, which is TypeDoc's. */
 export const makePages = (): void => {
@@ -100,8 +109,14 @@ export const makePages = (): void => {
   for (const file of [...texts, "proof/RESULTS.md", "bench/README.md"]) made.set(pageOf(file)!, page(file))
   for (const file of examples()) made.set(pageOf(file)!, example(file))
   const list = examples().map((file) => `- [${basename(file)}](${basename(pageOf(file)!)}): ${purpose(file)}`)
-  made.set("examples/index.md", `# Examples\n\nEach is a short program, and the tests run each.\n\n${list.join("\n")}\n`)
+  made.set(
+    "examples/index.md",
+    `# Examples\n\nEach is a short program, and the tests run each.\n\n${list.join("\n")}\n`
+  )
   made.set("index.md", read("site/home.md"))
+  const part = /^## (When to use it[\s\S]*?)(?=^## )/m.exec(read("README.md"))![1]!
+  made.set("when.md", page("README.md", "when.md", `# ${part}`))
+  made.set("public/logo.svg", read("site/logo.svg"))
   for (const file of [...filesIn("docs"), ...filesIn("bench")].filter((file) => /\.(svg|png)$/.test(file))) {
     made.set(`public/${basename(file)}`, readFileSync(join(root, file)))
   }

@@ -26,6 +26,7 @@ const slugify = (title: string): string =>
 const start = [
   page("Install", "/start"),
   page("Ten minutes", "/ten-minutes"),
+  page("When to use it", "/when"),
   page("All pages", "/all-pages"),
   page("Examples", "/examples/")
 ]
@@ -80,11 +81,15 @@ const reference = [
 const proof = [page("Guarantees", "/guarantees"), page("The proof, row by row", "/proof")]
 const speed = [page("Speed", "/speed"), page("Benchmarks", "/benchmarks")]
 
+// Where it is not at the root of its host: "/effect-zmq/".
+const base = process.env.SITE_BASE ?? "/"
+
 export default defineConfig({
   title: "effect-zmq",
   description: "ZeroMQ for Effect: scoped sockets, interruptible receives, and no cancellation that loses a message",
-  base: process.env.SITE_BASE ?? "/",
-  lang: "en",
+  base,
+  lang: "en-GB",
+  head: [["link", { rel: "icon", type: "image/svg+xml", href: `${base}logo.svg` }]],
   srcDir: "pages",
   cleanUrls: true,
   // A link that leads nowhere ends the build.
@@ -94,6 +99,7 @@ export default defineConfig({
     theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" }
   },
   themeConfig: {
+    logo: "/logo.svg",
     nav: [
       page("Start", "/start"),
       page("How to", "/how-to/queue"),

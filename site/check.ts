@@ -168,7 +168,12 @@ const check = Effect.gen(function* () {
     // On a phone nothing but code and tables scrolls sideways, and they in themselves.
     yield* look(phone)
     const width = yield* evaluate<number>("document.documentElement.scrollWidth")
-    if (width > phone.width) faults.push(`${path}: ${width} pixels wide on a phone of ${phone.width}`)
+    if (width > phone.width) {
+      const widest = yield* evaluate<string>(
+        `[...document.querySelectorAll("main *")].reduce((a, b) => b.getBoundingClientRect().right > a.getBoundingClientRect().right ? b : a).outerHTML.slice(0, 200)`
+      )
+      faults.push(`${path}: ${width} pixels wide on a phone of ${phone.width}: ${widest}`)
+    }
     yield* look(wide)
   }
   for (const { anchor, from, to } of links) {

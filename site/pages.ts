@@ -54,7 +54,7 @@ const page = (file: string, at: string = pageOf(file)!, markdown: string = read(
     const [path = "", anchor] = link.split("#")
     const target = posix.join(posix.dirname(file), path).replace(/\/$/, "")
     if (/\.(svg|png)$/.test(target)) return `[${text}](/${basename(target)})`
-    const ofPart = pageOf(`${target}#${anchor}`)
+    const ofPart = anchor === choice ? pageOf(`${target}#${anchor}`) : undefined
     const to = ofPart ?? pageOf(target)
     const hash = anchor === undefined || ofPart !== undefined ? "" : `#${anchor}`
     if (to !== undefined) return `[${text}](${posix.relative(posix.dirname(at), to)}${hash})`

@@ -42,14 +42,25 @@ const withLinks = (markdown: string, change: (whole: string, text: string, link:
     .join("")
 
 const code = (file: string): string =>
-  `\`\`\`${file.endsWith(".py") ? "python" : "ts"} [${file}]\n${read(file).trimEnd()}\n\`\`\``
+  `\`\`\`${file.endsWith(".py") ? "python" : "ts"}\n${read(file).trimEnd()}\n\`\`\``
 
-/** A page as the site has it: a line that is nothing but a link to an example is the example itself. */
+// Pages that are a table more than a text.
+const tables = new Set(["options", "features", "errors", "bounds"].map((name) => `docs/${name}.md`))
+
+/** A page as the site has it: a line that is nothing but a link to an example is followed by the example. */
 const page = (file: string, at: string = pageOf(file)!, markdown: string = read(file)): string => {
-  const whole = markdown.replace(/^\[[^\]]+\]\(((?:\.\.\/)+examples\/[\w-]+\.(?:ts|py))\)$/gm, (_, link: string) =>
-    code(posix.join(posix.dirname(file), link))
-  )
-  return withLinks(whole, (same, text, link) => {
+  const whole = markdown
+    .replace(
+      /^\[[^\]]+\]\(((?:\.\.\/)+examples\/[\w-]+\.(?:ts|py))\)$/gm,
+      (line, link: string) => `${line}\n\n${code(posix.join(posix.dirname(file), link))}`
+    )
+    // What is shown there is said below it for those who have no picture.
+    .replace(
+      /<!-- where:.*-->([\s\S]*)<!-- end of where -->/,
+      (_, words: string) =>
+        `<details>\n<summary>The same in words</summary>\n${words.replace(/^### /gm, "#### ")}\n</details>`
+    )
+  const linked = withLinks(whole, (same, text, link) => {
     if (/^(https?:|mailto:|#|\/)/.test(link)) return same
     const [path = "", anchor] = link.split("#")
     const target = posix.join(posix.dirname(file), path).replace(/\/$/, "")
@@ -61,6 +72,7 @@ const page = (file: string, at: string = pageOf(file)!, markdown: string = read(
     const source = sourceOf(target)
     return source === undefined ? text : `[${text}](${source})`
   })
+  return tables.has(file) ? `---\naside: false\n---\n\n${linked}` : linked
 }
 
 /** What the first comment of an example says it is. */
@@ -116,6 +128,9 @@ export const makePages = (): void => {
   made.set("index.md", read("site/home.md"))
   const part = /^## (When to use it[\s\S]*?)(?=^## )/m.exec(read("README.md"))![1]!
   made.set("when.md", page("README.md", "when.md", `# ${part}`))
+  // The first screen has the first program of the README.
+  const first = /^```js\n([\s\S]*?)^```$/m.exec(read("README.md"))![1]!
+  made.set("_first-program.md", `\`\`\`sh\nnpm install effect-zmq effect\n\`\`\`\n\n\`\`\`js\n${first}\`\`\`\n`)
   made.set("public/logo.svg", read("site/logo.svg"))
   for (const file of [...filesIn("docs"), ...filesIn("bench")].filter((file) => /\.(svg|png)$/.test(file))) {
     made.set(`public/${basename(file)}`, readFileSync(join(root, file)))

@@ -91,6 +91,8 @@ export default defineConfig({
   lang: "en-GB",
   head: [["link", { rel: "icon", type: "image/svg+xml", href: `${base}logo.svg` }]],
   srcDir: "pages",
+  // It is a part of the first screen, and no page.
+  srcExclude: ["_*.md"],
   cleanUrls: true,
   // A link that leads nowhere ends the build.
   ignoreDeadLinks: false,
@@ -126,7 +128,11 @@ export default defineConfig({
       provider: "local",
       options: {
         // What a page says comes before where a type mentions it.
-        miniSearch: { searchOptions: { boostDocument: (id: string) => (id.includes("/reference/") ? 0.3 : 1) } }
+        miniSearch: {
+          searchOptions: {
+            boostDocument: (id: string) => (/^\/(reference|examples|benchmarks|proof|speed)/.test(id) ? 0.3 : 1)
+          }
+        }
       }
     }
   },

@@ -8,11 +8,11 @@ export type Place = "peer" | "queue" | "promise" | "mailbox" | "handler" | "fibe
 
 export const places: Record<Place, string> = {
   peer: "at the peer",
-  queue: "the queue of the socket",
-  promise: "a promise",
-  mailbox: "the mailbox",
+  queue: "in the queue of the socket",
+  promise: "in a promise",
+  mailbox: "in the mailbox",
   handler: "lent to a handler",
-  fiber: "your code",
+  fiber: "with your code",
   lost: "lost"
 }
 

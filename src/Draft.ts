@@ -560,8 +560,8 @@ export const gather: (options?: GatherOptions) => Effect.Effect<Gather, SocketEr
 
 /**
  * Opens a SCATTER: deals out messages to GATHER peers, one after the other. A
- * send waits while no peer has room. It is a `Sender` for `Zmq.layer`, as a PUSH
- * is.
+ * send waits while no peer has room: one that connects has some before anybody is
+ * there, as a PUSH has. It is a `Sender` for `Zmq.layer`, as a PUSH is.
  *
  * **Example** (Jobs)
  *

@@ -599,16 +599,18 @@ export const pull: (options?: Options.PullOptions) => Effect.Effect<Pull, Socket
 
 /**
  * Opens a PUSH: deals out messages to PULL peers, one after the other. A send
- * waits while no peer has room.
+ * waits while no peer has room. One that connects has room for 1,000 messages
+ * (`sendHighWaterMark`) to each endpoint before anybody is there; one that binds
+ * has none.
  *
- * **Example** (Sending, or giving up after a second)
+ * **Example** (Sending, or giving up if no worker comes within a second)
  *
  * ```ts
  * import { Effect } from "effect"
  * import { Zmq } from "effect-zmq"
  *
  * export const program = Effect.gen(function* () {
- *   const jobs = yield* Zmq.push({ connect: "tcp://127.0.0.1:5557", sendTimeout: "1 second" })
+ *   const jobs = yield* Zmq.push({ bind: "tcp://127.0.0.1:5557", sendTimeout: "1 second" })
  *   yield* jobs.send("text").pipe(Effect.catchTag("Again", () => Effect.log("nobody takes it")))
  *   yield* jobs.sendAll(["many", ["of", "several", "frames"]])
  * }).pipe(Effect.scoped)

@@ -1,19 +1,14 @@
 /** The example of a bridge to the browser, in a process of its own: with a WebSocket of Node, and with a page in Chromium. */
 import { spawn } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import type { Readable, Writable } from "node:stream"
 import { NodeWS } from "@effect/platform-node"
 import { expect, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
+import { Effect } from "effect"
 import { Socket } from "effect/socket"
+import { browser, hasBrowser, missingBrowser as missing } from "./support/browser.ts"
 import { nodeOptions } from "./support/child.ts"
 import { until } from "./support/sockets.ts"
 
 const root = new URL("..", import.meta.url).pathname
-const chromium = process.env.CHROMIUM ?? "/usr/bin/chromium"
-const hasBrowser = existsSync(chromium)
-const missing = `${chromium} is not there: install the package chromium`
 
 it("Chromium is there to try the page in, or this is not CI", () => {
   expect(hasBrowser || process.env.CI !== "true", missing).toBe(true)
@@ -75,57 +70,12 @@ it.live("examples/websocket-bridge.ts sends what was subscribed to, says what it
   }).pipe(Effect.scoped, Effect.provide(NodeWS.layerWebSocketConstructor))
 )
 
-/** A browser, and what it answers to a command of the Chrome DevTools Protocol: JSON between zeros, in two pipes. */
-const browser = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(`${tmpdir()}/chromium-`)),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
-  )
-  const options = [
-    "--headless",
-    "--disable-dev-shm-usage",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--remote-debugging-pipe",
-    `--user-data-dir=${folder}`
-  ]
-  const child = yield* Effect.acquireRelease(
-    Effect.sync(() => spawn(chromium, options, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] })),
-    (child) =>
-      Effect.callback<void>((resume) => {
-        child.once("close", () => resume(Effect.void))
-        // All of its processes end, and nothing writes to its folder any more.
-        ;(child.stdio[3] as Writable).write(`${JSON.stringify({ id: 1_000_000, method: "Browser.close" })}\0`)
-      })
-  )
-  const [toBrowser, fromBrowser] = [child.stdio[3] as Writable, child.stdio[4] as Readable]
-  const asked = new Map<number, Deferred.Deferred<unknown>>()
-  let rest = ""
-  fromBrowser.setEncoding("utf8").on("data", (text: string) => {
-    const messages = (rest + text).split("\0")
-    rest = messages.pop()!
-    for (const message of messages) {
-      const { error, id, result } = JSON.parse(message) as { id?: number; result?: unknown; error?: unknown }
-      const answer = id === undefined ? undefined : asked.get(id)
-      if (answer) Deferred.doneUnsafe(answer, error ? Effect.die(error) : Effect.succeed(result))
-    }
-  })
-  return <A>(method: string, params: object, sessionId?: string) =>
-    Effect.gen(function* () {
-      const answer = yield* Deferred.make<unknown>()
-      const id = asked.size
-      asked.set(id, answer)
-      toBrowser.write(`${JSON.stringify({ id, method, params, sessionId })}\0`)
-      return (yield* Deferred.await(answer)) as A
-    })
-})
-
 it.live.skipIf(!hasBrowser)(
   hasBrowser ? "a page in Chromium shows the messages of a SUB" : `a page in Chromium (${missing})`,
   () =>
     Effect.gen(function* () {
       const { url } = yield* bridge
-      const ask = yield* browser
+      const ask = yield* browser()
       const { targetId } = yield* ask<{ targetId: string }>("Target.createTarget", { url })
       const { sessionId } = yield* ask<{ sessionId: string }>("Target.attachToTarget", { targetId, flatten: true })
       const shown = Effect.map(

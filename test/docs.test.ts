@@ -1,14 +1,16 @@
 /** Every example in the docs of the source, in `docs` and in the README compiles as it stands, and every link leads somewhere. */
 import { execFile } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { basename, dirname, join } from "node:path"
+import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { expect, it } from "vitest"
 
 const root = new URL("..", import.meta.url).pathname
 const folder = `${root}node_modules/.cache/docs`
 const read = (file: string): string => readFileSync(root + file, "utf8")
-const pages = readdirSync(`${root}docs`).map((file) => `docs/${file}`)
+const pages = readdirSync(`${root}docs`, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".md"))
+  .map((file) => `docs/${file}`)
 const beside = ["AGENTS.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 const markdown = ["README.md", ...beside, ...pages]
 
@@ -122,11 +124,21 @@ it("every link and every file that is named leads somewhere", () => {
 
 it("the index has every page and every example, and every page leads back to it", () => {
   const index = read("docs/README.md")
-  const missing = pages.filter((page) => page !== "docs/README.md" && !index.includes(`](${basename(page)})`))
+  const missing = pages.filter(
+    (page) => page !== "docs/README.md" && !index.includes(`](${page.slice("docs/".length)})`)
+  )
   const examples = readdirSync(`${root}examples`).filter((file) => file.endsWith(".ts"))
   missing.push(...examples.filter((file) => !index.includes(`](../examples/${file})`)))
   expect(missing).toEqual([])
-  expect(pages.filter((page) => !/\]\((\.\.\/)?README\.md\)/.test(read(page)))).toEqual([])
+  expect(pages.filter((page) => !/\]\((\.\.\/)*README\.md\)/.test(read(page)))).toEqual([])
+})
+
+// On the site it is the example itself, and the tests of the examples run each.
+it("a page of a task has a whole program", () => {
+  const tasks = pages.filter((page) => page.startsWith("docs/how-to/"))
+  expect(tasks.length).toBeGreaterThan(8)
+  const whole = /^\[(examples\/[\w-]+\.ts)\]\(\.\.\/\.\.\/\1\)$/m
+  expect(tasks.filter((page) => !whole.test(read(page)))).toEqual([])
 })
 
 it("the README and what is for assistants are short", () => {

@@ -190,7 +190,9 @@ describe("what is open", () => {
   for (const [type, open] of Object.entries(types)) {
     it.effect(`a socket, its core, its operations and its context: ${type}`, () =>
       Effect.gen(function* () {
-        for (const one of [security.curveServer, security.curveClient, security.plainClient]) {
+        // A REQ of libzmq has no domain.
+        const ours = type === "req" ? Curve.server({ keys: server }) : security.curveServer
+        for (const one of [ours, security.curveClient, security.plainClient]) {
           const socket = yield* (open as Open)({ security: one, connect: "tcp://127.0.0.1:1", linger: 0 })
           isSafe("the socket", socket)
           isSafe("its core", coreOf(socket))

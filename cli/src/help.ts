@@ -43,7 +43,8 @@ const flagName = ({ aliases, name, type }: FlagDoc): string => {
 const flagEntry = (flag: FlagDoc): string =>
   entry(
     flagName(flag),
-    Option.getOrElse(flag.description, () => "")
+    // The name has the choices.
+    Option.getOrElse(flag.description, () => "").replace(/ \(choices: [^)]*\)$/, "")
   )
 
 const section = (title: string, entries: ReadonlyArray<string>): ReadonlyArray<string> =>

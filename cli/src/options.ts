@@ -13,30 +13,26 @@ export const atLeastOne = (name: string) =>
   Flag.Int(name).pipe(
     Flag.filter(
       (value) => value >= 1,
-      (value) => `expected a whole number from 1 on, got ${value}`
+      (value) => `a whole number from 1 on, got ${value}`
     ),
     Flag.withMetavar("N")
   )
+
+/** There, or not there. */
+export const toggle = (name: string) => Flag.Boolean(name).pipe(Flag.withoutNegation, Flag.withDefault(false))
 
 const amount = (name: string) =>
   Flag.Int(name).pipe(
     Flag.filter(
       (value) => value >= 0,
-      (value) => `expected a whole number from 0 on, got ${value}`
+      (value) => `a whole number from 0 on, got ${value}`
     ),
     Flag.withMetavar("N")
   )
 
 export const loudness = {
-  quiet: Flag.Boolean("quiet").pipe(
-    Flag.withAlias("q"),
-    Flag.withoutNegation,
-    Flag.withDescription("No notes on standard error, but errors")
-  ),
-  verbose: Flag.Boolean("verbose").pipe(
-    Flag.withoutNegation,
-    Flag.withDescription("Say each event of the connections, and what the library logs")
-  )
+  quiet: toggle("quiet").pipe(Flag.withAlias("q"), Flag.withDescription("No notes on standard error, but errors")),
+  verbose: toggle("verbose").pipe(Flag.withDescription("Say each event of the connections, and what the library logs"))
 }
 
 export const engine = Flag.Literals("engine", ["zeromq", "zmtp"]).pipe(
@@ -95,7 +91,7 @@ export const socket = {
     Flag.withMetavar("ENDPOINT"),
     Flag.withDescription("Connect to there, as a bare endpoint does. May be given several times")
   ),
-  ipv6: Flag.Boolean("ipv6").pipe(Flag.withoutNegation, Flag.withDescription("IPv6 as well as IPv4")),
+  ipv6: toggle("ipv6").pipe(Flag.withDescription("IPv6 as well as IPv4")),
   linger: time("linger").pipe(
     Flag.optional,
     Flag.withDescription("How long to try to deliver what was sent, at the end. Default: 5s")
@@ -120,9 +116,8 @@ export const formatOf = {
     Flag.withMetavar(formatNames.join("|")),
     Flag.withDescription("How messages are written and read. Default: text, with tabs between frames")
   ),
-  isNull: Flag.Boolean("null").pipe(
+  isNull: toggle("null").pipe(
     Flag.withAlias("0"),
-    Flag.withoutNegation,
     Flag.withDescription("A NUL ends a message, and not a newline, as with xargs -0")
   )
 }

@@ -104,7 +104,7 @@ const client = Command.make(
     size: Flag.Int("size").pipe(
       Flag.filter(
         (size) => size >= 0,
-        (size) => `expected a whole number from 0 on, got ${size}`
+        (size) => `a whole number from 0 on, got ${size}`
       ),
       Flag.withDefault(100),
       Flag.withMetavar("BYTES"),
@@ -120,7 +120,7 @@ const client = Command.make(
     rounds: options
       .atLeastOne("rounds")
       .pipe(Flag.withDefault(5_000), Flag.withDescription("Round trips of the latency. Default: 5000")),
-    json: Flag.Boolean("json").pipe(Flag.withoutNegation, Flag.withDescription("The result as JSON")),
+    json: options.toggle("json").pipe(Flag.withDescription("The result as JSON")),
     timeout: options
       .time("timeout")
       .pipe(

@@ -47,11 +47,11 @@ export const cat = Command.make(
     file: Argument.String("file").pipe(Argument.withDescription("What --record has written, or - for standard input")),
     ...options.formatOf,
     count: options.count.pipe(Flag.withDescription("The first so many messages")),
-    replay: Flag.Boolean("replay").pipe(Flag.withoutNegation, Flag.withDescription("At the pace at which they came")),
+    replay: options.toggle("replay").pipe(Flag.withDescription("At the pace at which they came")),
     speed: Flag.Finite("speed").pipe(
       Flag.filter(
         (speed) => speed > 0,
-        (speed) => `expected a number above 0, got ${speed}`
+        (speed) => `a number above 0, got ${speed}`
       ),
       Flag.withDefault(1),
       Flag.withMetavar("FACTOR"),

@@ -24,7 +24,7 @@ export const keygen = Command.make(
       Flag.withMetavar("NAME=VALUE"),
       Flag.withDescription("What else the files say of their owner. May be given several times")
     ),
-    force: Flag.Boolean("force").pipe(Flag.withoutNegation, Flag.withDescription("Replace files that are there")),
+    force: options.toggle("force").pipe(Flag.withDescription("Replace files that are there")),
     ...options.loudness
   },
   ({ folder, force, metadata, names, ...loudness }) =>

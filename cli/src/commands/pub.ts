@@ -23,7 +23,7 @@ export const pub = Command.make(
     wait: Flag.Int("wait").pipe(
       Flag.filter(
         (count) => count >= 0,
-        (count) => `expected a whole number from 0 on, got ${count}`
+        (count) => `a whole number from 0 on, got ${count}`
       ),
       Flag.withAlias("w"),
       Flag.withDefault(1),

@@ -48,7 +48,7 @@ export const rep = Command.make(
   "rep",
   {
     words: options.words("endpoint|frame", "Endpoints to connect to, and then the frames of the one reply"),
-    echo: Flag.Boolean("echo").pipe(Flag.withoutNegation, Flag.withDescription("Reply with the request")),
+    echo: options.toggle("echo").pipe(Flag.withDescription("Reply with the request")),
     ...options.receiving,
     exec: options.exec.pipe(
       Flag.withDescription("Reply with what this writes: it gets the request on standard input and as {}")

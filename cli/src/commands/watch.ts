@@ -50,7 +50,7 @@ export const watch = Command.make(
         "The type of our socket, which has to go with the peer's. Default: dealer; sub for a publisher"
       )
     ),
-    json: Flag.Boolean("json").pipe(Flag.withoutNegation, Flag.withDescription("A line of JSON for each event")),
+    json: options.toggle("json").pipe(Flag.withDescription("A line of JSON for each event")),
     until: Flag.Literals("until", events).pipe(
       Flag.optional,
       Flag.withMetavar("EVENT"),

@@ -52,7 +52,7 @@ export const zap = Command.make(
       Argument.withDescription("A public key, or a .key file: may its owner come in?"),
       Argument.optional
     ),
-    json: Flag.Boolean("json").pipe(Flag.withoutNegation, Flag.withDescription("A line of JSON for each certificate")),
+    json: options.toggle("json").pipe(Flag.withDescription("A line of JSON for each certificate")),
     ...options.loudness
   },
   ({ folder, json, key, ...loudness }) =>

@@ -103,7 +103,7 @@ const watch = (socket: Zmq.Socket, flags: Endpoints & Loudness): Effect.Effect<v
     const absent = Effect.gen(function* () {
       yield* Effect.sleep("2 seconds")
       for (const { endpoint, state } of (yield* socket.status).endpoints) {
-        if (state === "connecting") say(`nobody answers yet at ${endpoint}. Trying on`)
+        if (state === "connecting") say(`nobody is there yet at ${endpoint}`)
       }
     })
     if (flags.connect.length > 0) yield* Effect.forkScoped(absent)

@@ -20,18 +20,13 @@ const countOf = (words: ReadonlyArray<string>, { count, interval }: SendingFlags
 
 /** Runs a wait for somebody, says so after two seconds, and gives up after `--timeout`. */
 export const awaiting = <A, E, R>(wait: Effect.Effect<A, E, R>, whom: string, flags: SendingFlags) => {
-  const said = Effect.andThen(Effect.sleep("2 seconds"), note(flags, `waiting for ${whom}`))
+  const said = Effect.andThen(Effect.sleep("2 seconds"), note(flags, `waiting for a ${whom}`))
   const waited = Effect.scoped(Effect.andThen(Effect.forkScoped(said), wait))
-  return Option.match(flags.timeout, {
-    onNone: () => waited as Effect.Effect<A, E | TimeLimit, R>,
-    onSome: (timeout) =>
-      Effect.timeoutOrElse(waited, {
-        duration: timeout,
-        orElse: () =>
-          Effect.fail(
-            new TimeLimit({ message: `there was no ${whom.replace(/^an? /, "")} within ${Duration.format(timeout)}` })
-          )
-      })
+  if (Option.isNone(flags.timeout)) return waited
+  const within = Duration.format(flags.timeout.value)
+  return Effect.timeoutOrElse(waited, {
+    duration: flags.timeout.value,
+    orElse: () => Effect.fail(new TimeLimit({ message: `there was no ${whom} within ${within}` }))
   })
 }
 

@@ -34,7 +34,7 @@ const both = <const Name extends Both>(
           const { rest, ...endpoints } = yield* splitWords(name, flags)
           const socket = yield* sockets[name as Both](yield* optionsOf(name, flags, flags.timeout))
           yield* attach(socket, { ...flags, ...endpoints })
-          const before = () => awaiting(socket.awaitPeers(1), "a peer", flags)
+          const before = () => awaiting(socket.awaitPeers(1), "peer", flags)
           // `--count` is of what comes: all that there is to send is sent.
           const sending = sendAll(socket as Zmq.Dealer, rest, { ...flags, count: Option.none() }, { before })
           yield* Effect.raceFirst(receiveAll(socket, flags), Effect.andThen(sending, Effect.never))

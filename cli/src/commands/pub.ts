@@ -47,7 +47,7 @@ export const pub = Command.make(
               ? Effect.void
               : awaiting(
                   socket.awaitSubscribers(frames(first)[0]!, flags.wait),
-                  "a subscriber of the first message",
+                  "subscriber of the first message",
                   flags
                 )
         })

@@ -20,7 +20,7 @@ export const push = Command.make(
         const { rest, ...endpoints } = yield* splitWords("push", flags)
         const socket = yield* Zmq.push(yield* optionsOf("push", flags, flags.timeout))
         yield* attach(socket, { ...flags, ...endpoints })
-        yield* sendAll(socket, rest, flags, { before: () => awaiting(socket.awaitPeers(1), "a peer", flags) })
+        yield* sendAll(socket, rest, flags, { before: () => awaiting(socket.awaitPeers(1), "peer", flags) })
       })
     )
 ).pipe(

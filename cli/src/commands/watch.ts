@@ -39,6 +39,24 @@ const jsonOf = (event: Zmq.SocketEvent, at: Date): string => {
   return JSON.stringify({ at: at.toISOString(), event: _tag, endpoint, ...Object.fromEntries(fields) })
 }
 
+/**
+ * What is new. An attempt that fails is made again several times a second, and is told of
+ * once, until somebody is there.
+ */
+const news = () => {
+  const told = new Set<string>()
+  return (event: Zmq.SocketEvent): boolean => {
+    if (event._tag === "HandshakeSucceeded" || event._tag === "Accepted") {
+      told.clear()
+      return true
+    }
+    const what = `${event._tag} ${event.endpoint}`
+    if (told.has(what)) return false
+    told.add(what)
+    return true
+  }
+}
+
 export const watch = Command.make(
   "watch",
   {
@@ -64,7 +82,8 @@ export const watch = Command.make(
         Flag.optional,
         Flag.withDescription("End after so long. With --until the exit code is then 124")
       ),
-    ...options.socket
+    ...options.socket,
+    verbose: options.loudness.verbose.pipe(Flag.withDescription("Each attempt, and not the first alone"))
   },
   (flags) =>
     withSockets(
@@ -73,10 +92,10 @@ export const watch = Command.make(
         const { rest, ...endpoints } = yield* splitWords("watch", flags)
         if (rest[0] !== undefined) return yield* new Usage({ message: `${JSON.stringify(rest[0])} is no endpoint` })
         const socket = yield* open(flags.as, yield* optionsOf("watch", flags))
-        // Nothing of it has to be said twice.
-        yield* attach(socket, { ...endpoints, quiet: true, verbose: false })
+        yield* attach(socket, { ...endpoints, quiet: flags.quiet, verbose: false })
         const isLast = (event: Zmq.SocketEvent) => Option.isSome(flags.until) && flags.until.value === event._tag
         const written = socket.events.pipe(
+          Stream.filter(flags.verbose ? () => true : news()),
           Stream.tap((event) =>
             write(
               `${flags.json ? jsonOf(event, new Date()) : `${new Date().toISOString().slice(11, 23)}  ${eventLine(event)}`}\n`

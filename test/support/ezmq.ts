@@ -1,28 +1,77 @@
 /** The command `ezmq` as processes, on the engine of these tests. */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import type { Ended } from "./child.ts"
 import { until } from "./sockets.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
-const main = `${root}cli/src/main.ts`
+const built = `${root}cli/dist/test-${process.pid}/`
+
+/** Builds the command and the library, as a process of what is built begins in half the time. */
+export const build = (): void => {
+  const library = `${built}node_modules/effect-zmq/`
+  const tsc = (project: object, name: string) => {
+    writeFileSync(`${built}${name}`, JSON.stringify(project))
+    execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, "-p", `${built}${name}`], {
+      stdio: "inherit"
+    })
+  }
+  const compilerOptions = { noEmit: false, declaration: false, declarationMap: false, sourceMap: false, noCheck: true }
+  mkdirSync(library, { recursive: true })
+  tsc(
+    {
+      extends: `${root}tsconfig.build.json`,
+      compilerOptions: { ...compilerOptions, rootDir: `${root}src`, outDir: library },
+      include: [`${root}src`]
+    },
+    "library.json"
+  )
+  const exports = { ".": "./index.js", "./*": "./*.js" }
+  writeFileSync(`${library}package.json`, JSON.stringify({ name: "effect-zmq", type: "module", exports }))
+  tsc(
+    {
+      extends: `${root}cli/tsconfig.build.json`,
+      compilerOptions: {
+        ...compilerOptions,
+        rootDir: `${root}cli/src`,
+        outDir: `${built}dist`,
+        types: ["node"],
+        typeRoots: [`${root}node_modules/@types`]
+      },
+      include: [`${root}cli/src`]
+    },
+    "command.json"
+  )
+  copyFileSync(`${root}cli/package.json`, `${built}package.json`)
+}
+
+/** Removes what `build` has made. */
+export const clean = (): void => rmSync(built, { recursive: true, force: true })
 
 /** Commands that open sockets take the engine of these tests. */
-const ofSockets = new Set(["sub", "pub", "pull", "push", "req", "rep", "dealer", "router", "pair", "proxy", "watch"])
+const ofSockets = new Set([
+  "sub",
+  "pub",
+  "pull",
+  "push",
+  "req",
+  "rep",
+  "dealer",
+  "router",
+  "pair",
+  "proxy",
+  "watch",
+  "bench"
+])
 export const engine = process.env.ENGINE === "zmtp" ? "zmtp" : "zeromq"
 
 /** What to run for `ezmq` with these arguments. */
 export const commandLine = (args: ReadonlyArray<string>): [string, ...Array<string>] => {
-  const sockets = ofSockets.has(args[0] ?? "") || (args[0] === "bench" && args.length > 2)
-  return [
-    process.execPath,
-    "--import",
-    "tsx",
-    main,
-    ...args,
-    ...(sockets && !args.includes("--") ? ["--engine", engine] : [])
-  ]
+  const named = args[0] === "bench" ? 2 : 1
+  const ofEngine = ofSockets.has(args[0] ?? "") && args.length > named ? ["--engine", engine] : []
+  return [process.execPath, `${built}dist/main.js`, ...args.slice(0, named), ...ofEngine, ...args.slice(named)]
 }
 
 /** The same as a word for a shell. */

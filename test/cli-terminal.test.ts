@@ -21,7 +21,7 @@ describe("in a terminal", () => {
     const steps = [["until", "5 requests ("], ["until", "5 replies (0/s)"], ctrlC]
     const proxy = inTerminal(steps, "proxy", "queue", "--frontend", anyPort, "--backend", anyPort, "-i", "100ms")
     const bound = () => [...proxy.stdout.matchAll(/listening on (\S+)/g)].map(([, endpoint]) => endpoint!)
-    await proxy.until(() => /queue from .*\n/.test(proxy.stdout))
+    await proxy.until(() => /queue from [^\n]*\n/.test(proxy.stdout))
     const [front, back] = bound()
     start("rep", "--echo", back!)
     expect((await start("req", front!, "-n", "5", "hi").ended).stdout).toBe("hi\n".repeat(5))

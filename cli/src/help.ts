@@ -72,7 +72,7 @@ const usage = (doc: Doc): string => {
 }
 
 const exitCodes =
-  "Exit codes: 0 done, 1 something failed, 2 wrong usage, 124 the time limit passed,\n130 stopped by Ctrl-C."
+  "Exit codes: 0 done, 1 something failed, 2 wrong usage, 124 the time limit passed, 130 stopped by Ctrl-C."
 
 const formatHelpDoc = (doc: Doc): string => {
   const commands = (doc.subcommands ?? []).flatMap(({ commands, group }) =>
@@ -104,7 +104,7 @@ const formatHelpDoc = (doc: Doc): string => {
       ? [`Each command has its own help: ${doc.commandPath?.join(" ") ?? "ezmq"} <command> --help`]
       : []),
     ...(hasTimes ? ["A TIME is like 500ms, 5s, 2m or forever. A bare number is of seconds."] : []),
-    exitCodes
+    wrap(exitCodes, width()).join("\n")
   ].join("\n\n")
 }
 

@@ -125,9 +125,9 @@ export const proxy = Command.make(
       description: "Clients that ask, and any number of workers that answer"
     },
     {
-      command: "ezmq proxy forwarder --frontend-connect tcp://10.0.0.7:5556 --backend tcp://*:5556",
+      command: "ezmq proxy forwarder --frontend-connect tcp://news:5556 --backend tcp://*:5556",
       description: "A publisher, for another network"
     },
-    { command: "ezmq proxy streamer --frontend tcp://*:5557 --backend tcp://*:5558 --capture tcp://127.0.0.1:9000" }
+    { command: "ezmq proxy streamer --frontend tcp://*:5557 --backend tcp://*:5558", description: "Jobs" }
   ])
 )

@@ -113,4 +113,24 @@ TS
   echo ok
 done
 
-say "the package is fine"
+say "the command, packed and installed beside it"
+cd "$root/cli"
+rm -rf dist
+npx tsc -p tsconfig.build.json
+npm pack --ignore-scripts --loglevel error --pack-destination "$work"
+tar tzf "$work"/effect-zmq-cli-*.tgz | sort
+mkdir "$work/command"
+cd "$work/command"
+npm init -y >/dev/null
+npm install --no-fund --no-audit "$tarball" "$work"/effect-zmq-cli-*.tgz "effect@$(version_of effect)"
+npx ezmq --version
+endpoint="ipc://$work/jobs.sock"
+npx ezmq pull --bind "$endpoint" --count 3 --timeout 2m >jobs &
+seq 3 | npx ezmq push --timeout 2m "$endpoint"
+wait $!
+[ "$(cat jobs)" = "$(seq 3)" ]
+# Their versions go together.
+[ "$(node -p "require('$root/cli/package.json').dependencies['effect-zmq']")" = "$(node -p "require('$root/package.json').version")" ]
+echo ok
+
+say "the packages are fine"

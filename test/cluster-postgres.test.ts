@@ -15,7 +15,10 @@ const started = (isAdvisory: boolean) =>
     const config = (port?: number) => ({
       ...quick(port),
       shardLockDisableAdvisory: !isAdvisory,
-      shardLockExpiration: 3000
+      // Each is also how long Postgres may take.
+      refreshAssignmentsInterval: 500,
+      shardLockRefreshInterval: 5000,
+      shardLockExpiration: 20_000
     })
     const runner = (name: string, port: number) =>
       start(

@@ -35,7 +35,7 @@ const started = (isAdvisory: boolean) =>
 
 for (const isAdvisory of [true, false]) {
   const name = isAdvisory ? "advisory locks" : "rows as locks"
-  it.skipIf(!hasPostgres)(hasPostgres ? name : `${name} (${missingPostgres})`, () =>
+  it.skipIf(!hasPostgres)(hasPostgres ? name : `${name} (${missingPostgres})`, { timeout: 300_000 }, () =>
     Effect.gen(function* () {
       const { pad, runner, seen } = yield* started(isAdvisory)
       yield* runner("one", yield* freePort)

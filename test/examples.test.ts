@@ -15,7 +15,7 @@ const folder = new URL("../examples/", import.meta.url).pathname
 const run = async (file: string, env: NodeJS.ProcessEnv = {}, ...args: Array<string>): Promise<Array<string>> => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [...nodeOptions, folder + file, ...args], {
     cwd: new URL("..", import.meta.url).pathname,
-    timeout: 120_000,
+    timeout: 280_000,
     env: { ...process.env, NODE_OPTIONS: "", ...env }
   })
   expect(stderr).toBe("")
@@ -195,7 +195,7 @@ const steps: ReadonlyArray<ReadonlyArray<string>> = [
 for (const [i, lines] of steps.entries()) {
   it.skipIf(i > 0 && !hasPostgres)(
     `examples/cluster/run.ts ${i + 1}${i > 0 && !hasPostgres ? ` (${missingPostgres})` : ""}`,
-    { timeout: 150_000, retry: 0 },
+    { timeout: 300_000, retry: 0 },
     async () => expect(await run("cluster/run.ts", {}, `${i + 1}`)).toEqual(lines)
   )
 }

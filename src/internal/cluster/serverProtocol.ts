@@ -1,0 +1,55 @@
+/** How a runner is called by the others: a server of RPC. */
+import * as ShardingConfig from "effect/cluster/ShardingConfig"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { RpcSerialization } from "effect/rpc/RpcSerialization"
+import type * as RpcServer from "effect/rpc/RpcServer"
+import type * as Scope from "effect/Scope"
+import type { LinkOptions, SecurityOptions } from "../../Cluster.ts"
+import type { Server } from "../../Curve.ts"
+import type { ServerState } from "../../Rpc.ts"
+import { OptionError, type SocketError } from "../../ZmqError.ts"
+import { makeProtocolServer } from "../rpc/protocolServer.ts"
+import { placeToBind } from "./links.ts"
+
+/** Whom the authenticator is asked about. */
+export const domain = "cluster"
+
+const curveServer = ({ keys: { publicKey, secretKey } }: SecurityOptions): Server => ({
+  _tag: "CurveServer",
+  publicKey,
+  secretKey,
+  domain
+})
+
+export const makeServerProtocol = (
+  options: LinkOptions
+): Effect.Effect<
+  { readonly protocol: RpcServer.Protocol["Service"]; readonly endpoint: ServerState },
+  SocketError,
+  RpcSerialization | ShardingConfig.ShardingConfig | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const { runnerAddress, runnerListenAddress } = yield* ShardingConfig.ShardingConfig
+    const address = Option.getOrUndefined(Option.orElse(runnerListenAddress, () => runnerAddress))
+    if (address === undefined) {
+      return yield* new OptionError({
+        option: "shardingConfig.runnerAddress",
+        value: undefined,
+        expected: "the address of this runner, or clientOnly: true for one that only calls"
+      })
+    }
+    const { endpoint, ipv6 } = yield* placeToBind(options.endpoint, address)
+    const { security } = options
+    const server = yield* makeProtocolServer({
+      ...(ipv6 === undefined ? {} : { ipv6 }),
+      ...(security === undefined ? {} : { security: curveServer(security) }),
+      bind: endpoint,
+      maxMessageSize: options.maxMessageSize,
+      // Another runner is one client, however many of its entities call.
+      maxPendingPerClient: options.maxPendingPerRunner ?? 100_000
+    })
+    const where = server.endpoint.endpoints.join(" ")
+    yield* Effect.logInfo(`effect-zmq: the runner listens on ${where}`)
+    return server
+  })

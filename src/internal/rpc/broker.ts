@@ -13,6 +13,9 @@ import * as Wire from "./wire.ts"
 // What waits for a server while there is none, of a client that cannot be told.
 const mostWaiting = 1000
 
+// For so long, in milliseconds, a server may be about to come back, and clients are not told that there is none.
+const millisToReturn = 1000
+
 /** A client or a server. */
 class Peer {
   readonly id: Buffer
@@ -47,6 +50,8 @@ export class Broker {
   private readonly fromServers: Intake
   private readonly clients = new Map<string, Peer>()
   private readonly servers = new Map<string, Peer>()
+  /** For how long no server has been there, in milliseconds. */
+  private bereft = 0
   dropped = 0
 
   constructor(
@@ -77,6 +82,15 @@ export class Broker {
     const isSilent = (peer: Peer): boolean => {
       peer.idle += millis
       return peer.limit > 0 && peer.idle > peer.limit
+    }
+    if (this.servers.size === 0) {
+      const isTold = this.bereft >= millisToReturn
+      this.bereft += millis
+      if (!isTold && this.bereft >= millisToReturn) {
+        for (const client of [...this.clients.values()]) {
+          if (client.isGreeted) this.toClient(client, [client.id, "", Wire.none])
+        }
+      }
     }
     for (const server of [...this.servers.values()]) if (isSilent(server)) this.endServer(server, silent)
     for (const client of [...this.clients.values()]) if (isSilent(client)) this.endClient(client, silent)
@@ -139,6 +153,7 @@ export class Broker {
     client.limit = hello.limit
     client.out.send([client.id, "", Wire.broker])
     for (const server of this.servers.values()) client.out.send([client.id, server.id, isReady])
+    if (this.bereft >= millisToReturn) client.out.send([client.id, "", Wire.none])
   }
 
   private fromOurs(client: Peer, tag: Buffer, frame: Buffer): void {
@@ -222,6 +237,7 @@ export class Broker {
     server.out.send([id, Wire.broker])
     if (known !== undefined) return
     this.servers.set(keyOf(id), server)
+    this.bereft = 0
     this.onServers(this.servers.size)
     for (const client of [...this.clients.values()]) {
       if (client.isGreeted) this.toClient(client, [client.id, server.id, isReady])

@@ -26,7 +26,7 @@ const kindOf = (exit: Exit.Exit<string, unknown>, expected: string, refused: boo
 const program = Effect.gen(function* () {
   const protocol = yield* makeProtocolClient({
     connect: endpoints,
-    openTimeout: "2 seconds",
+    openTimeout: "5 seconds",
     retryPolicy: Schedule.spaced("50 millis"),
     ...pings
   })
@@ -58,7 +58,7 @@ const program = Effect.gen(function* () {
       const kind = kindOf(exit, id, number % 8 === 0)
       writeLine(`end ${id} ${kind} ${Date.now()}`)
       // While nobody is there, the calls are not all to fail at once.
-      if (kind === "transport") yield* Effect.sleep(200)
+      if (kind === "transport") yield* Effect.sleep(500)
     }
   })
   yield* Effect.forEach(Array.from({ length: atOnce }), () => caller, { concurrency: "unbounded", discard: true })

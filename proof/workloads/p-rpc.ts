@@ -10,22 +10,33 @@ import { hostility } from "./p-hostile.ts"
 
 const clients = 10
 
+// How many blows come in a run, or about so many.
+const blowsMeant = 200
+
 const start = (script: string, ...args: ReadonlyArray<string>): Peer =>
   startPeer(process.execPath, nodePeer(script, ...args))
 
 const isOver = ({ child }: Peer): boolean => child.exitCode !== null || child.signalCode !== null
 
-/** A cable to a server, that can be pulled, or stop to carry anything. */
-const cable = (
-  to: string
-): Effect.Effect<
-  { readonly endpoint: string; readonly cut: () => void; readonly freeze: () => void },
-  never,
-  Scope.Scope
-> =>
+interface Cable {
+  readonly endpoint: string
+  /** Ends its connections. */
+  readonly cut: () => void
+  /** It carries nothing, and says nothing of it, until it is mended. */
+  readonly pull: () => void
+  readonly mend: () => void
+}
+
+/** A network between clients and a server. */
+const cable = (to: string): Effect.Effect<Cable, never, Scope.Scope> =>
   Effect.gen(function* () {
     const pairs = new Set<readonly [Socket, Socket]>()
-    const server = createServer((near) => {
+    let isPulled = false
+    const carry = (near: Socket, far: Socket): void => {
+      near.pipe(far)
+      far.pipe(near)
+    }
+    const server = createServer({ pauseOnConnect: true }, (near) => {
       const far = connect(to.slice("ipc://".length))
       const pair = [near, far] as const
       pairs.add(pair)
@@ -35,8 +46,7 @@ const cable = (
         far.destroy()
       }
       for (const side of pair) side.on("error", end).on("close", end)
-      near.pipe(far)
-      far.pipe(near)
+      if (!isPulled) carry(near, far)
     })
     const port = yield* Effect.acquireRelease(
       Effect.callback<number>((resume) => {
@@ -56,14 +66,18 @@ const cable = (
       cut: () => {
         for (const [near] of pairs) near.destroy()
       },
-      // For good: what comes after is by another connection.
-      freeze: () => {
+      pull: () => {
+        isPulled = true
         for (const [near, far] of pairs) {
           near.unpipe(far)
           far.unpipe(near)
           near.pause()
           far.pause()
         }
+      },
+      mend: () => {
+        isPulled = false
+        for (const [near, far] of pairs) carry(near, far)
       }
     }
   })
@@ -125,8 +139,21 @@ const storm =
       }
       const isDone = (peer: Peer): boolean => peer.lines.at(-1) === "done" || isOver(peer)
       let victims = 0
+      let answered = 0
+      const read = callers.map(() => 0)
+      const countAnswered = (): number => {
+        for (const [at, { lines }] of callers.entries()) {
+          while (read[at]! < lines.length) if (/ (value|error) /.test(lines[read[at]!++]!)) answered++
+        }
+        return answered
+      }
       while (!callers.every(isDone)) {
         yield* Effect.sleep(100 + random(300))
+        // One after the other: most calls are to meet a server that is there.
+        const enough = countAnswered() + size.count / blowsMeant
+        for (let waited = 0; countAnswered() < enough && waited < 3000 && !callers.every(isDone); waited++) {
+          yield* Effect.sleep(10)
+        }
         const at = random(2)
         const server = servers[at]!
         switch (random(7)) {
@@ -149,7 +176,7 @@ const storm =
           case 3: {
             blow("servers stopped")
             server.child.kill("SIGSTOP")
-            yield* Effect.sleep(500 + random(1500))
+            yield* Effect.sleep(500 + random(3500))
             server.child.kill("SIGCONT")
             break
           }
@@ -159,8 +186,11 @@ const storm =
             break
           }
           case 5: {
-            blow("connections frozen")
-            cables[random(cables.length)]!.freeze()
+            blow("networks cut")
+            const cut = cables[random(cables.length)]!
+            cut.pull()
+            // Some are whole again before anybody has noticed.
+            yield* Effect.forkScoped(Effect.andThen(Effect.sleep(random(5000)), Effect.sync(cut.mend)))
             break
           }
           case 6: {
@@ -255,7 +285,7 @@ const row = (how: "servers" | "broker", variant: string) =>
 
 export const workload: Workload = {
   id: "p",
-  title: "RPC: servers that are killed, stopped and started again, connections that are cut, clients that die",
+  title: "RPC: servers that are killed, stopped and started again, networks that are cut, clients that die",
   counting:
     "Delivered is a call that has ended, by its value, its error, or an error of the transport: each exactly once.",
   alone: "There is no other RPC of Effect over ZeroMQ.",

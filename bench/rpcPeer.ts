@@ -1,7 +1,7 @@
 /**
  * The process with the servers of RPC: the same handlers, on Effect's own TCP transport
  * and on ZeroMQ. Says where each is, and, asked for it, how much of the processor it
- * has used, in microseconds.
+ * has used, in microseconds, and how many messages wait for clients that do not read.
  */
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -54,16 +54,26 @@ export const servers = Effect.gen(function* () {
   const { address } = Context.get(net, SocketServer.SocketServer)
   yield* serve(yield* RpcServer.makeProtocolSocketServer.pipe(Effect.provideContext(net)))
   if (address._tag !== "InetAddressV4") return yield* Effect.die("bound to no port")
-  return { zmq: zmq.endpoint.endpoints[0]!, zmtp: zmtp.endpoint.endpoints[0]!, port: address.port } satisfies Places
+  const places: Places = {
+    zmq: zmq.endpoint.endpoints[0]!,
+    zmtp: zmtp.endpoint.endpoints[0]!,
+    port: address.port
+  }
+  return { places, pending: () => zmq.endpoint.stats.pending + zmtp.endpoint.stats.pending }
 }).pipe(Effect.provide(serialization))
+
+interface Said {
+  readonly cpu: number
+  readonly pending: number
+}
 
 const self = fileURLToPath(import.meta.url)
 
 const main = Effect.gen(function* () {
-  const places = yield* servers
+  const { pending, places } = yield* servers
   process.on("message", () => {
     const { system, user } = process.cpuUsage()
-    process.send!(user + system)
+    process.send!({ cpu: user + system, pending: pending() } satisfies Said)
   })
   process.send!(places)
   return yield* Effect.never
@@ -91,9 +101,9 @@ export const startServers = Effect.gen(function* () {
     (child) => Effect.sync(() => void child.kill("SIGKILL"))
   )
   const places = yield* next<Places>(child)
-  const cpu = Effect.suspend(() => {
-    child.send("cpu")
-    return next<number>(child)
+  const said = Effect.suspend(() => {
+    child.send("say")
+    return next<Said>(child)
   })
-  return { ...places, cpu }
+  return { ...places, cpu: Effect.map(said, ({ cpu }) => cpu), pending: Effect.map(said, ({ pending }) => pending) }
 })

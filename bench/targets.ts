@@ -140,6 +140,14 @@ const targets: ReadonlyArray<Comparison> = [
     metric: "processor time",
     atMost: 1
   },
+  ...["effect-zmq", "effect-zmq on ZMTP"].map((contender) => ({
+    what: `calls of RPC beside a client that reads nothing, against without, p99, ${contender}`,
+    workload: "16 RPCs in flight beside a client that reads nothing",
+    contender: `${contender}, beside it`,
+    baseline: `${contender}, alone`,
+    metric: "p99",
+    atMost: 1.5
+  })),
   fast("`Proxy.make`, a backlog of 16 B", "a proxy with a backlog of 16 B", "Proxy.make", "for await, send()", 1.3),
   {
     what: "a round trip through `Proxy.queue`, against for await, send()",

@@ -90,14 +90,36 @@ const machine = async () => {
   }
 }
 
+interface Options {
+  readonly quick: boolean
+  readonly minutes: number
+  readonly engine: string
+}
+
+interface Written extends Options {
+  readonly at: string
+  readonly results: ReadonlyArray<Result>
+}
+
+const suffixOf = (engine: string): string => (engine === "zeromq" ? "" : `-${engine}`)
+
+/** Puts the rows of some workloads in place of those of the last run. */
+export const addResults = async (results: ReadonlyArray<Result>, engine: string): Promise<void> => {
+  const file = new URL(`./results${suffixOf(engine)}.json`, import.meta.url)
+  const { at, minutes, quick, results: before } = JSON.parse(readFileSync(file, "utf8")) as Written
+  const isNew = (id: string): boolean => results.some((result) => result.id === id)
+  const all = ids.flatMap((id) => (isNew(id) ? results : before).filter((result) => result.id === id))
+  await writeResults(all, { quick, minutes, engine }, at)
+}
+
 export const writeResults = async (
   results: ReadonlyArray<Result>,
-  options: { readonly quick: boolean; readonly minutes: number; readonly engine: string }
+  options: Options,
+  at = new Date().toISOString()
 ): Promise<void> => {
   const on = await machine()
-  const at = new Date().toISOString()
   const json = { at, ...options, machine: on, results }
-  const suffix = options.engine === "zeromq" ? "" : `-${options.engine}`
+  const suffix = suffixOf(options.engine)
   await writeFile(new URL(`./results${suffix}.json`, import.meta.url), `${JSON.stringify(json, undefined, 2)}\n`)
   const args = [
     ...(options.quick ? ["--quick"] : options.minutes > 0 ? [`--soak ${options.minutes}`] : []),

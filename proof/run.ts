@@ -6,10 +6,11 @@
  *     npm run proof -- --quick          small counts, a few minutes
  *     npm run proof -- --only a,h       only these workloads
  *     npm run proof -- --soak 10        the soak lasts ten minutes
+ *     npm run proof -- --only p --add   these workloads, in the results of the last run of all
  *     npm run proof -- --engine zmtp    our rows, on ZMTP in TypeScript
  *
  * The exit code is 1 if a row of effect-zmq failed. `results.json` and
- * `RESULTS.md` are written next to this file, unless `--only` is given; those of
+ * `RESULTS.md` are written next to this file, unless `--only` is given alone; those of
  * another engine are `results-zmtp.json` and `RESULTS-zmtp.md`.
  */
 import { spawn } from "node:child_process"
@@ -17,7 +18,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { engineOf, nodeOptions } from "./engine.ts"
 import { python, script } from "./python.ts"
-import { printTable, writeResults } from "./report.ts"
+import { addResults, printTable, writeResults } from "./report.ts"
 import type { Outcome, Result, Row, Size, Workload } from "./row.ts"
 import { ids, loadWorkload } from "./workloads.ts"
 
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     soak: { type: "string" },
     only: { type: "string" },
     ours: { type: "boolean", default: false },
+    add: { type: "boolean", default: false },
     engine: { type: "string", default: engineOf() }
   }
 })
@@ -177,6 +179,7 @@ for (const id of only ?? ids) {
 
 printTable(results)
 console.log(`\n${((performance.now() - startedAt) / 60_000).toFixed(1)} minutes`)
+if (only !== undefined && values.add) await addResults(results, values.engine)
 if (only === undefined && !values.ours) await writeResults(results, { quick, minutes, engine: values.engine })
 const failed = results.filter((result) => result.status === "failed")
 if (failed.length > 0) {

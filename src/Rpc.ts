@@ -257,7 +257,7 @@ export interface ClientOptions
   /**
    * What calls do while no server is there: `"fail"` with an `RpcClientError` that says why, or `"wait"` until one is
    * there. A call that waits and is given up is never sent. Calls that are made before the first attempt to connect has
-   * ended wait for that in any case. Default: `"fail"`.
+   * ended wait for that in any case: with a broker until it has had no server for a second. Default: `"fail"`.
    */
   readonly whileDisconnected?: "fail" | "wait" | undefined
 }
@@ -382,8 +382,10 @@ export const makeBroker: (options: BrokerOptions) => Effect.Effect<BrokerState, 
  *
  * A client shares its calls between all servers that are there, and a stream and all that
  * belongs to a call stay with its server. A server that ends, dies or is silent ends its
- * own calls alone. The broker does not read what is said: it needs no serialization, and
- * passes on any. A client of another kind has one server, for as long as that is there.
+ * own calls alone. A server that comes back within a second is waited for; then the calls
+ * fail with `NoServer`, or wait, as the client says. The broker does not read what is said:
+ * it needs no serialization, and passes on any. A client of another kind has one server, for
+ * as long as that is there, and what it asks waits while there is none.
  *
  * Fails with the `SocketError` of its sockets, or an `OptionError`.
  *

@@ -290,6 +290,33 @@ describe("a peer that sends what cannot be", () => {
   }
 })
 
+describe("a reply that a REQ does not wait for", () => {
+  for (const transport of [...transports, "inproc"] as const) {
+    it.live.skipIf(transport !== "inproc" && lacks(transport))(`is passed over (over ${transport})`, () =>
+      Effect.gen(function* () {
+        for (const correlate of [false, true]) {
+          const router = yield* Zmq.router({
+            bind: transport === "inproc" ? freshEndpoint(transport) : endpointOf(transport)
+          })
+          const req = yield* Zmq.req({ connect: boundTo(router), correlate, ...quick })
+          const others = [["four", ""], ...(correlate ? [[""]] : []), ...(transport === "inproc" ? [[], ["no"]] : [])]
+          const ids = new Set<string>()
+          for (const question of ["first", "second"]) {
+            yield* req.send(question)
+            const [id, ...envelope] = (yield* router.recv).slice(0, -1) as [Buffer, ...Array<Buffer>]
+            ids.add(id.toString("hex"))
+            for (const other of others) yield* router.send([id, ...other, "not its reply"])
+            yield* router.send([id, ...envelope, "a reply"])
+            expect(texts(yield* req.recv)).toEqual(["a reply"])
+          }
+          // By one connection.
+          expect(ids.size).toBe(1)
+        }
+      }).pipe(Effect.provide(alone))
+    )
+  }
+})
+
 describe("what the program undoes is not done again", () => {
   const at = "tcp://127.0.0.1:5555"
   const refuse = (port: { readonly tell: (event: { type: string; address: string }) => void }) => {

@@ -150,13 +150,33 @@ describe("a broker", () => {
     }).pipe(Effect.scoped, ndjson)
   )
 
-  it.live("without a server is a typed error, and not a hang", () =>
-    Effect.gen(function* () {
-      const { frontend } = yield* startBroker("inproc")
-      const client = yield* startClient({ connect: frontend, openTimeout: "200 millis" })
-      expect(reasonOf(yield* Effect.exit(client.get({ id: 1 })))).toBe("SocketOpenError NoServer")
-    }).pipe(Effect.scoped, ndjson)
-  )
+  for (const transport of transports) {
+    it.live(`says that it has no server, once one has had its time to come back: over ${transport}`, () =>
+      Effect.gen(function* () {
+        const since = performance.now()
+        const { backend, frontend } = yield* startBroker(transport)
+        // It is told, and does not find it out.
+        const patient = { connect: frontend, openTimeout: "1 hour", pingInterval: "1 hour" } as const
+        const client = yield* startClient(patient)
+        const waiting = yield* startClient({ ...patient, whileDisconnected: "wait" })
+        const fails = Effect.map(Effect.exit(client.get({ id: 1 })), reasonOf)
+        const first = yield* Effect.forkChild(waiting.get({ id: 1 }))
+        expect(yield* fails).toBe("SocketOpenError NoServer")
+        expect(performance.now() - since).toBeGreaterThanOrEqual(1000)
+        // And so is one that comes later, and whoever calls.
+        const late = yield* startClient(patient)
+        expect(reasonOf(yield* Effect.exit(late.get({ id: 1 })))).toBe("SocketOpenError NoServer")
+        expect(first.pollUnsafe()).toBe(undefined)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* startServer({ connect: backend })
+            expect(yield* Fiber.join(first)).toBe("ann")
+            yield* until(Effect.map(Effect.exit(client.get({ id: 1 })), Exit.isSuccess))
+          })
+        )
+      }).pipe(Effect.scoped, ndjson)
+    )
+  }
 
   it.live("has one server for each client of another kind, and the next when that is gone", () =>
     Effect.gen(function* () {

@@ -4,8 +4,12 @@ import { readFileSync } from "node:fs"
 import { expect, it } from "@effect/vitest"
 import { Effect, Layer, Schema, Stream } from "effect"
 import { Rpc, RpcGroup, RpcSerialization, RpcServer } from "effect/rpc"
-import { makeProtocolServer } from "effect-zmq/Rpc"
+import { Zmq } from "effect-zmq"
+import { makeBroker, makeProtocolServer } from "effect-zmq/Rpc"
 import { runCommand } from "./support/child.ts"
+import { startCommand } from "./support/rpc/processes.ts"
+import { startServer } from "./support/rpc/transports.ts"
+import { freshEndpoint, until } from "./support/sockets.ts"
 
 const python = "/usr/bin/python3"
 const hasPython = spawnSync(python, ["-c", "import zmq"]).status === 0
@@ -64,5 +68,55 @@ it.live.skipIf(!hasPython)(`a client in Python${hasPython ? "" : ` (${missing})`
     expect(notes).toEqual(["hello from Python"])
     const asked = yield* runCommand(python, ["-c", req(endpoint.endpoints[0]!)])
     expect([asked.stderr, asked.stdout]).toEqual(["", "ann\nann\n"])
+  }).pipe(Effect.scoped, Effect.provide(Layer.fresh(RpcSerialization.layerJsonRpc())))
+)
+
+// One question for each line that it is given, and what came of it.
+const asking = (endpoint: string): string => `
+import sys
+import zmq
+socket = zmq.Context.instance().socket(zmq.REQ)
+socket.setsockopt(zmq.RCVTIMEO, 60_000)
+socket.connect("${endpoint}")
+for line in sys.stdin:
+    socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "get", "params": {"id": 1}})
+    print(socket.recv(), flush=True)
+`
+
+it.live.skipIf(!hasPython)("a REQ in Python outlives the servers behind a broker", () =>
+  Effect.gen(function* () {
+    const broker = yield* makeBroker({
+      frontend: { bind: "tcp://127.0.0.1:*" },
+      backend: { bind: freshEndpoint("ipc") }
+    })
+    const { backend } = broker
+    const { child, lines } = yield* startCommand(python, "-c", asking(broker.frontend[0]!))
+    const ask = Effect.sync(() => void child.stdin.write("\n"))
+    const answers = (count: number) => until(Effect.sync(() => lines.length === count))
+    const ann = `b'{"jsonrpc":"2.0","id":1,"result":"ann"}'`
+    // The first waits for a server. Between two questions one goes and the next comes.
+    for (const round of [1, 2, 3]) {
+      yield* ask
+      yield* until(Effect.sync(() => broker.stats.clients === 1))
+      yield* Effect.scoped(Effect.andThen(startServer({ connect: backend }), answers(round)))
+      yield* until(Effect.sync(() => broker.stats.servers === 0))
+    }
+    expect(lines).toEqual([ann, ann, ann])
+    // One goes with the question.
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const server = yield* Zmq.dealer({ connect: backend })
+        yield* server.send("\0R0 application/json")
+        yield* until(Effect.sync(() => broker.stats.servers === 1))
+        yield* ask
+        while ((yield* server.recv).length === 1);
+      })
+    )
+    yield* answers(4)
+    expect(lines[3]).toBe("b'\\x00B'")
+    yield* startServer({ connect: backend })
+    yield* ask
+    yield* answers(5)
+    expect(lines[4]).toBe(ann)
   }).pipe(Effect.scoped, Effect.provide(Layer.fresh(RpcSerialization.layerJsonRpc())))
 )

@@ -333,17 +333,22 @@ describe("DevTools of Effect", () => {
   for (const transport of transports) {
     it.live(`over ${transport}: the server receives the spans, and asks for metrics`, () =>
       Effect.gen(function* () {
+        const errors: Array<unknown> = []
+        const logger = Logger.make(({ logLevel, message }) => {
+          if (logLevel === "Error") errors.push(message)
+        })
+        let handled = 0
         const server = yield* SocketServer.make({ bind: freshEndpoint(transport) })
         const got = yield* Queue.unbounded<DevToolsSchema.Request.WithoutPing>()
-        yield* Effect.forkChild(
+        const running = yield* Effect.forkChild(
           DevToolsServer.run((client) =>
             Effect.gen(function* () {
               yield* client.send({ _tag: "MetricsRequest" })
               return yield* Effect.forever(
                 Effect.flatMap(Queue.take(client.queue), (request) => Queue.offer(got, request))
               )
-            })
-          ).pipe(Effect.provideService(EffectServer.SocketServer, server))
+            }).pipe(Effect.ensuring(Effect.sync(() => handled++)))
+          ).pipe(Effect.provideService(EffectServer.SocketServer, server), Effect.provide(Logger.layer([logger])))
         )
         const traced = DevToolsClient.layerTracer.pipe(
           Layer.provide(SocketServer.layerSocket({ connect: server.endpoints[0]! }))
@@ -360,6 +365,10 @@ describe("DevTools of Effect", () => {
         expect(ended().map((span) => span._tag === "Span" && span.name)).toEqual(
           numbers(0, 300).map((i) => `span ${i}`)
         )
+        // That the client has left is no error of the server's.
+        yield* until(Effect.sync(() => handled === 1))
+        yield* Fiber.interrupt(running)
+        expect(errors).toEqual([])
       })
     )
   }

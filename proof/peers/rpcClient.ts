@@ -1,8 +1,9 @@
 /**
- * A client of RPC. Once it is told to, makes so many calls, some at a time, and writes `end ID KIND TIME` for each.
- * Arguments: its name, how many calls, and the endpoints.
+ * A client of RPC. Makes calls, some at a time, and writes `end ID KIND TIME` for each: so many in all, and of these as
+ * many as it is told to, in lines. Arguments: its name, how many calls, and the endpoints.
  */
-import { Cause, Effect, Exit, Layer, Logger, Schedule, Stream } from "effect"
+import { createInterface } from "node:readline"
+import { Cause, Effect, Exit, Layer, Logger, Queue, Schedule, Stream } from "effect"
 import { RpcClient, RpcSerialization } from "effect/rpc"
 import { makeProtocolClient } from "effect-zmq/Rpc"
 import { writeLine } from "./line.ts"
@@ -26,7 +27,7 @@ const kindOf = (exit: Exit.Exit<string, unknown>, expected: string, refused: boo
 const program = Effect.gen(function* () {
   const protocol = yield* makeProtocolClient({
     connect: endpoints,
-    openTimeout: "2 seconds",
+    openTimeout: "5 seconds",
     retryPolicy: Schedule.spaced("50 millis"),
     ...pings
   })
@@ -46,22 +47,26 @@ const program = Effect.gen(function* () {
     }
   }
   writeLine("ready")
-  yield* Effect.callback<void>((resume) => {
-    process.stdin.once("data", () => resume(Effect.void))
+  const told = yield* Queue.unbounded<void>()
+  createInterface({ input: process.stdin }).on("line", (line) => {
+    for (let more = Number(line); more > 0; more--) Queue.offerUnsafe(told, undefined)
   })
   let next = 0
+  let ended = 0
   const caller = Effect.gen(function* () {
-    while (next < Number(count)) {
+    while (true) {
+      yield* Queue.take(told)
       const number = next++
       const id = `${name}-${number}`
       const exit = yield* Effect.exit(call(id, number))
       const kind = kindOf(exit, id, number % 8 === 0)
       writeLine(`end ${id} ${kind} ${Date.now()}`)
+      if (++ended === Number(count)) return
       // While nobody is there, the calls are not all to fail at once.
-      if (kind === "transport") yield* Effect.sleep(200)
+      if (kind === "transport") yield* Effect.sleep(500)
     }
   })
-  yield* Effect.forEach(Array.from({ length: atOnce }), () => caller, { concurrency: "unbounded", discard: true })
+  yield* Effect.raceAll(Array.from({ length: atOnce }, () => caller))
   writeLine("done")
 }).pipe(
   Effect.scoped,

@@ -14,4 +14,5 @@ export class Work extends RpcGroup.make(
 /** How many elements a stream has. */
 export const elements = 40
 
-export const pings = { pingInterval: "300 millis", pingTimeout: "500 millis" } as const
+// Long enough that a process that waits for its turn on a busy machine is not taken for one that is stopped.
+export const pings = { pingInterval: "1 second", pingTimeout: "1500 millis" } as const

@@ -6,26 +6,38 @@ import { nodePeer, type Peer, startPeer } from "../processes.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { ipc } from "../wait.ts"
 import { progress, settle } from "../watch.ts"
+import { flatness } from "./p-flat.ts"
 import { hostility } from "./p-hostile.ts"
 
 const clients = 10
+
+// For each client and blow: most meet a server that is there, however long the next takes to start.
+const callsEach = 100
 
 const start = (script: string, ...args: ReadonlyArray<string>): Peer =>
   startPeer(process.execPath, nodePeer(script, ...args))
 
 const isOver = ({ child }: Peer): boolean => child.exitCode !== null || child.signalCode !== null
 
-/** A cable to a server, that can be pulled, or stop to carry anything. */
-const cable = (
-  to: string
-): Effect.Effect<
-  { readonly endpoint: string; readonly cut: () => void; readonly freeze: () => void },
-  never,
-  Scope.Scope
-> =>
+interface Cable {
+  readonly endpoint: string
+  /** Ends its connections. */
+  readonly cut: () => void
+  /** It carries nothing, and says nothing of it, until it is mended. */
+  readonly pull: () => void
+  readonly mend: () => void
+}
+
+/** A network between clients and a server. */
+const cable = (to: string): Effect.Effect<Cable, never, Scope.Scope> =>
   Effect.gen(function* () {
     const pairs = new Set<readonly [Socket, Socket]>()
-    const server = createServer((near) => {
+    let isPulled = false
+    const carry = (near: Socket, far: Socket): void => {
+      near.pipe(far)
+      far.pipe(near)
+    }
+    const server = createServer({ pauseOnConnect: true }, (near) => {
       const far = connect(to.slice("ipc://".length))
       const pair = [near, far] as const
       pairs.add(pair)
@@ -35,8 +47,7 @@ const cable = (
         far.destroy()
       }
       for (const side of pair) side.on("error", end).on("close", end)
-      near.pipe(far)
-      far.pipe(near)
+      if (!isPulled) carry(near, far)
     })
     const port = yield* Effect.acquireRelease(
       Effect.callback<number>((resume) => {
@@ -56,14 +67,18 @@ const cable = (
       cut: () => {
         for (const [near] of pairs) near.destroy()
       },
-      // For good: what comes after is by another connection.
-      freeze: () => {
+      pull: () => {
+        isPulled = true
         for (const [near, far] of pairs) {
           near.unpipe(far)
           far.unpipe(near)
           near.pause()
           far.pause()
         }
+      },
+      mend: () => {
+        isPulled = false
+        for (const [near, far] of pairs) carry(near, far)
       }
     }
   })
@@ -111,22 +126,33 @@ const storm =
       // These die as well, and their calls are not counted.
       const startVictim = (number: number): Peer => {
         const peer = run("rpcClient.ts", `v${number}`, "1000000", ...direct)
-        peer.child.stdin!.write("go\n")
+        peer.child.stdin!.write("100000\n")
         return peer
       }
       let victim = startVictim(0)
       for (const caller of callers) {
         while (caller.lines.length === 0 && !isOver(caller)) yield* Effect.sleep(5)
       }
-      for (const caller of callers) caller.child.stdin!.write("go\n")
 
       const blow = (name: string): void => {
         blows[name] = (blows[name] ?? 0) + 1
       }
       const isDone = (peer: Peer): boolean => peer.lines.at(-1) === "done" || isOver(peer)
       let victims = 0
+      let asked = 0
       while (!callers.every(isDone)) {
-        yield* Effect.sleep(100 + random(300))
+        // What was asked before has ended, unless something hangs: that is for the books.
+        for (let waited = 0; waited < 6000 && !callers.every(({ lines }) => lines.length > asked); waited++) {
+          yield* Effect.sleep(10)
+        }
+        const more = Math.min(callsEach, each - asked)
+        if (more === 0 && !callers.every(isDone)) {
+          yield* Effect.sleep(100)
+          continue
+        }
+        asked += more
+        for (const caller of callers) caller.child.stdin!.write(`${more}\n`)
+        yield* Effect.sleep(random(300))
         const at = random(2)
         const server = servers[at]!
         switch (random(7)) {
@@ -149,7 +175,7 @@ const storm =
           case 3: {
             blow("servers stopped")
             server.child.kill("SIGSTOP")
-            yield* Effect.sleep(500 + random(1500))
+            yield* Effect.sleep(500 + random(3500))
             server.child.kill("SIGCONT")
             break
           }
@@ -159,8 +185,11 @@ const storm =
             break
           }
           case 5: {
-            blow("connections frozen")
-            cables[random(cables.length)]!.freeze()
+            blow("networks cut")
+            const cut = cables[random(cables.length)]!
+            cut.pull()
+            // Some are whole again before anybody has noticed.
+            yield* Effect.forkScoped(Effect.andThen(Effect.sleep(random(5000)), Effect.sync(cut.mend)))
             break
           }
           case 6: {
@@ -255,7 +284,7 @@ const row = (how: "servers" | "broker", variant: string) =>
 
 export const workload: Workload = {
   id: "p",
-  title: "RPC: servers that are killed, stopped and started again, connections that are cut, clients that die",
+  title: "RPC: servers that are killed, stopped and started again, networks that are cut, clients that die",
   counting:
     "Delivered is a call that has ended, by its value, its error, or an error of the transport: each exactly once.",
   alone: "There is no other RPC of Effect over ZeroMQ.",
@@ -269,6 +298,14 @@ export const workload: Workload = {
       full: 10_000,
       limit: { quick: 180, full: 1200 },
       run: hostility
+    },
+    {
+      library: "effect-zmq",
+      variant: "one client, whose server goes and comes back",
+      quick: 10_000,
+      full: 100_000,
+      limit: { quick: 180, full: 1200 },
+      run: flatness
     }
   ]
 }

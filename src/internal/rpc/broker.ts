@@ -5,12 +5,16 @@
  */
 import type { Message, Outgoing } from "../../Message.ts"
 import type { SocketCore } from "../socket/socket.ts"
+import { Asked } from "./asked.ts"
 import { Intake } from "./intake.ts"
 import { Out } from "./out.ts"
 import * as Wire from "./wire.ts"
 
 // What waits for a server while there is none, of a client that cannot be told.
 const mostWaiting = 1000
+
+// For so long, in milliseconds, a server may be about to come back, and clients are not told that there is none.
+const millisToReturn = 1000
 
 /** A client or a server. */
 class Peer {
@@ -23,8 +27,9 @@ class Peer {
   idle = 0
   /** A client that wants to be told of servers. */
   isGreeted = false
-  /** Whose server is chosen here, and what waits for one. */
+  /** Whose server is chosen here, what it has asked, and what of that waits for a server. */
   server: Peer | undefined
+  readonly asked = new Asked()
   waiting: Array<Message> = []
 
   constructor(id: Buffer, core: SocketCore, gone: () => void) {
@@ -45,6 +50,8 @@ export class Broker {
   private readonly fromServers: Intake
   private readonly clients = new Map<string, Peer>()
   private readonly servers = new Map<string, Peer>()
+  /** For how long no server has been there, in milliseconds. */
+  private bereft = 0
   dropped = 0
 
   constructor(
@@ -76,6 +83,15 @@ export class Broker {
       peer.idle += millis
       return peer.limit > 0 && peer.idle > peer.limit
     }
+    if (this.servers.size === 0) {
+      const isTold = this.bereft >= millisToReturn
+      this.bereft += millis
+      if (!isTold && this.bereft >= millisToReturn) {
+        for (const client of [...this.clients.values()]) {
+          if (client.isGreeted) this.toClient(client, [client.id, "", Wire.none])
+        }
+      }
+    }
     for (const server of [...this.servers.values()]) if (isSilent(server)) this.endServer(server, silent)
     for (const client of [...this.clients.values()]) if (isSilent(client)) this.endClient(client, silent)
   }
@@ -83,9 +99,13 @@ export class Broker {
   /** Says goodbye to all. */
   close(): void {
     const bye = Wire.goodbye({ why: "closing", text: "the broker ends" })
-    for (const peer of [...this.clients.values(), ...this.servers.values()]) {
-      peer.out.clear()
-      peer.out.send([peer.id, bye])
+    for (const server of this.servers.values()) {
+      server.out.clear()
+      server.out.send([server.id, bye])
+    }
+    for (const client of this.clients.values()) {
+      client.out.clear()
+      for (const last of wordsTo(client, bye)) client.out.send(last)
     }
     this.fromClients.stop()
     this.fromServers.stop()
@@ -111,7 +131,10 @@ export class Broker {
     }
     const client = known ?? this.addClient(id)
     if (!Wire.isOurs([id])) {
-      if (word === undefined && frame.length > 0) this.fromOther(client, message)
+      // A ROUTER, DEALER or REQ that shows itself (`probeRouter`) asks nothing.
+      if (word !== undefined || (frame.length === 0 && rest.length === 1)) return
+      client.asked.ask(rest.slice(0, -1))
+      this.fromOther(client, message)
     } else if (rest.length === 1) {
       if (word?.kind === "hello") this.greet(client, word.text)
     } else if (rest.length === 2) this.fromOurs(client, rest[0]!, frame)
@@ -130,6 +153,7 @@ export class Broker {
     client.limit = hello.limit
     client.out.send([client.id, "", Wire.broker])
     for (const server of this.servers.values()) client.out.send([client.id, server.id, isReady])
+    if (this.bereft >= millisToReturn) client.out.send([client.id, "", Wire.none])
   }
 
   private fromOurs(client: Peer, tag: Buffer, frame: Buffer): void {
@@ -177,7 +201,7 @@ export class Broker {
 
   private endClient(client: Peer, goodbye: Wire.Goodbye): void {
     this.clientLeft(client)
-    this.front.outbox.offer([client.id, Wire.goodbye(goodbye)])
+    for (const last of wordsTo(client, Wire.goodbye(goodbye))) this.front.outbox.offer(last)
   }
 
   // ---------------------------------------------------------------------------
@@ -199,9 +223,11 @@ export class Broker {
     if (server === undefined) return
     const client = this.clients.get(keyOf(rest[0]!))
     if (client === undefined) return this.toServer(server, [server.id, rest[0]!, Wire.farewell])
-    const [, ...content] = rest
-    if (Wire.isOurs([client.id])) this.toClient(client, [client.id, server.id, frame])
-    else if (!Wire.isWord(frame) || Wire.wordOf(frame)?.kind === "bye") this.toClient(client, [client.id, ...content])
+    if (Wire.isOurs([client.id])) return this.toClient(client, [client.id, server.id, frame])
+    const envelope = rest.slice(1, -1)
+    if (!Wire.isWord(frame)) client.asked.answer(envelope)
+    else if (Wire.wordOf(frame)?.kind !== "bye" || !client.asked.mayHear(envelope)) return
+    this.toClient(client, [client.id, ...envelope, frame])
   }
 
   private ready(id: Buffer, known: Peer | undefined, text: string): void {
@@ -211,6 +237,7 @@ export class Broker {
     server.out.send([id, Wire.broker])
     if (known !== undefined) return
     this.servers.set(keyOf(id), server)
+    this.bereft = 0
     this.onServers(this.servers.size)
     for (const client of [...this.clients.values()]) {
       if (client.isGreeted) this.toClient(client, [client.id, server.id, isReady])
@@ -232,7 +259,7 @@ export class Broker {
     const bye = Wire.goodbye(goodbye)
     for (const client of [...this.clients.values()]) {
       if (client.isGreeted) this.toClient(client, [client.id, server.id, bye])
-      else if (client.server === server) this.toClient(client, [client.id, bye])
+      else if (client.server === server) for (const word of wordsTo(client, bye)) this.toClient(client, word)
       if (client.server === server) client.server = undefined
       client.others.delete(server)
     }
@@ -251,6 +278,10 @@ export class Broker {
 }
 
 const isReady = Wire.say("ready")
+
+/** A word for a client of ours, or for all that one of another kind waits for. */
+const wordsTo = (client: Peer, word: Buffer): ReadonlyArray<Outgoing> =>
+  Wire.isOurs([client.id]) ? [[client.id, word]] : client.asked.answers(client.id, word)
 
 const join = (client: Peer, server: Peer): void => {
   client.others.add(server)

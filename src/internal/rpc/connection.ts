@@ -192,6 +192,9 @@ export class Connection {
       case "broker":
         this.isBroker = true
         return
+      case "none":
+        if (this.isBroker && this.links.size === 0) this.owner.onEnd(this.error("NoServer", ""))
+        return
       case "ready":
         if (tag === undefined || link !== undefined || this.links.size >= mostLinks) return
         return this.addLink(tag).say(this.hello)

@@ -13,7 +13,7 @@ import * as Socket from "effect/socket/Socket"
  *
  * - `Unreachable`: nobody answered, for `openTimeout` or at all.
  * - `Refused`: the peer does not let us in. The advice says why.
- * - `NoServer`: a broker is there, and no server behind it.
+ * - `NoServer`: a broker is there, and no server has been behind it for a second.
  * - `Closing`: the server has ended, and said so.
  * - `Lost`: the connection has ended.
  * - `Silent`: the server has said nothing for too long (`pingTimeout`), or heard nothing of us.

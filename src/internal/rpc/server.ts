@@ -13,6 +13,7 @@ import type { Message, Outgoing, Peer } from "../../Message.ts"
 import { Queue } from "../queue.ts"
 import { peersOf } from "../receive/peer.ts"
 import type { SocketCore } from "../socket/socket.ts"
+import { isNumbered, isOfReq } from "./asked.ts"
 import { Bundle } from "./bundle.ts"
 import { Intake } from "./intake.ts"
 import { Out } from "./out.ts"
@@ -50,6 +51,8 @@ const mostEnded = 10_000
 
 type Address = readonly [Buffer, ...Array<Buffer>]
 
+const isReqAt = (address: Address): boolean => address.length > 1 && isOfReq(address)
+
 const hasAddress = (address: ReadonlyArray<Buffer>): address is Address => address.length > 0
 
 /** A stream that has sent something: how many chunks are not acknowledged, and whether it waits for that. */
@@ -73,6 +76,10 @@ class Client {
   /** Messages that came while the server of RPC was not done with the last. */
   readonly queued = new Queue<ReadonlyArray<FromClientEncoded>>()
   isBusy = false
+  /** A REQ: it takes one message for each of its own, be it a word. */
+  readonly isReq: boolean
+  /** It is one call of a REQ that numbers them. */
+  readonly isOnce: boolean
   /** Milliseconds without a word after which it is gone, or 0. */
   limit = 0
   idle = 0
@@ -85,6 +92,8 @@ class Client {
     this.values = values
     this.peer = peer
     this.out = new Out(source.core.outbox, gone)
+    this.isReq = isReqAt(address)
+    this.isOnce = this.isReq && isNumbered(address.slice(1))
   }
 
   send(frame: Uint8Array | string): void {
@@ -243,6 +252,7 @@ export class Server {
         this.end(client, { why: "behind", text: `more than ${this.bounds.maxPendingPerClient} replies wait for it` })
         return Effect.void
       }
+      if (client.isOnce && response._tag === "Exit" && client.calls.size + client.pending === 0) this.leave(client)
       return response._tag === "Chunk" ? this.mayGoOn(client, response.requestId) : Effect.void
     })
   }
@@ -251,7 +261,10 @@ export class Server {
   finish(clientId: number): Effect.Effect<void> {
     return Effect.sync(() => {
       const client = this.isServing ? this.clients.get(clientId) : undefined
-      if (client !== undefined) this.forget(client, Wire.goodbye({ why: "rejected", text: "it had said Eof" }))
+      if (client === undefined) return
+      const bye = Wire.goodbye({ why: "rejected", text: "it had said Eof" })
+      if (client.isReq) client.say(bye)
+      this.forget(client, bye)
     })
   }
 
@@ -292,7 +305,7 @@ export class Server {
   /** Says goodbye to all clients. */
   close(): void {
     const bye = Wire.goodbye({ why: "closing", text: "" })
-    for (const client of [...this.clients.values()]) client.say(bye)
+    for (const client of [...this.clients.values()]) if (!client.isReq || client.calls.size > 0) client.say(bye)
   }
 
   /** Calls `run` once nothing waits for any client. */
@@ -324,8 +337,8 @@ export class Server {
     const client = source.client(key)
     if (client !== undefined) client.idle = 0
     if (Wire.isWord(frame)) return this.onWord(source, address, key, client, message, Wire.wordOf(frame))
-    // A ROUTER or DEALER that shows itself (`probeRouter`).
-    if (frame.length === 0) return
+    // A ROUTER, DEALER or REQ that shows itself (`probeRouter`).
+    if (frame.length === 0 && address.length === 1) return
     if (client !== undefined) return this.onFrame(client, frame)
     if (source.ended.has(key)) return this.repeat(source, address, key)
     if (Wire.isOurs(address)) return void source.core.outbox.offer(addressed(address, Wire.stranger))
@@ -473,20 +486,23 @@ export class Server {
     // It does not read what it is sent, or it has no right to the rest.
     client.clear()
     const isTold = outbox.offer(addressed(client.address, bye)) === "sent"
-    this.forget(client, isTold ? undefined : bye)
+    this.forget(client, isTold && !client.isReq ? undefined : bye)
     this.around.onLeft(client.id)
     this.around.onEnded(goodbye, client.peer)
   }
 
   private repeat(source: Source, address: Address, key: string): void {
     const bye = source.ended.get(key)
-    if (bye !== undefined && source.core.outbox.offer(addressed(address, bye)) === "sent") {
-      source.ended.set(key, undefined)
-    }
+    if (bye === undefined) return
+    const offer = source.core.outbox.offer(addressed(address, bye))
+    // A REQ waits for an answer to each of its requests.
+    if (offer === "sent" && !isReqAt(address)) source.ended.set(key, undefined)
   }
 
   private forget(client: Client, bye: Buffer | undefined): void {
     this.strike(client)
+    // Its next call is by another address.
+    if (client.isOnce) return
     const { ended } = client.source
     ended.set(client.key, bye)
     if (ended.size <= mostEnded) return

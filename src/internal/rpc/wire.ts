@@ -20,7 +20,9 @@ const letters = {
   /** From a server to a broker, and on to its clients: a server is here. */
   ready: "R",
   /** From a broker: servers are behind me, and I name them. */
-  broker: "K"
+  broker: "K",
+  /** From a broker: no server has been behind me for a while. */
+  none: "N"
 } as const
 
 export type Kind = keyof typeof letters
@@ -50,6 +52,7 @@ export const farewell = say("bye")
 export const welcome = say("welcome")
 export const stranger = say("stranger")
 export const broker = say("broker")
+export const none = say("none")
 
 /** Why the other side says goodbye, in a word and a text. */
 export interface Goodbye {

@@ -1,4 +1,6 @@
 /** A ROUTER as a `SocketServer`: one receive loop for all connections, which never waits for any of them. */
+
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -167,6 +169,11 @@ export const make = (
           const track = Fiber.runIn(scope)
           const stop = connections.serve((connection) => {
             Effect.suspend(() => handler(socketOf(connection))).pipe(
+              // Nor is it one that waits for more of it, as that of Effect's DevTools does, and is interrupted by its end.
+              Effect.catchCauseIf(
+                (cause) => Cause.hasInterruptsOnly(cause) && connection.ending !== undefined,
+                () => Effect.void
+              ),
               Effect.ensuring(Effect.sync(() => connection.end())),
               // That a client has gone is no failure of the handler's. Strangers can cause any number of them.
               Effect.catchIf(

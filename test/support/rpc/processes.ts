@@ -4,12 +4,16 @@ import { Effect } from "effect"
 import { nodeArguments } from "../child.ts"
 import { until } from "../sockets.ts"
 
-/** Runs until the scope closes. */
+/** Runs a script of this folder until the scope closes. */
 export const startProcess = (script: string, ...args: ReadonlyArray<string>) =>
+  startCommand(process.execPath, ...nodeArguments(`rpc/${script}`), ...args)
+
+/** Runs a command until the scope closes. */
+export const startCommand = (command: string, ...args: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const { NODE_OPTIONS: _, ...env } = process.env
-      const child = spawn(process.execPath, [...nodeArguments(`rpc/${script}`), ...args], {
+      const child = spawn(command, args, {
         env,
         stdio: ["pipe", "pipe", "inherit"]
       })

@@ -60,14 +60,14 @@ export class Req extends Dealer {
   }
 
   override accept(pipe: Pipe, message: Message): Message | undefined {
-    const { correlate } = this.core.settings
     const { awaited } = this
-    const at = correlate ? 1 : 0
+    // As libzmq has it: a peer with another envelope than the one that is awaited stays, and so does any over inproc.
+    const at = message[0].length === 4 ? 1 : 0
     if (message.length < at + 2 || message[at]!.length > 0) {
-      pipe.refuse("a reply without its envelope")
+      if (!pipe.endpoint.startsWith("inproc:")) pipe.refuse("a reply without its envelope")
       return undefined
     }
-    if (awaited === undefined || awaited.isAnswered) return undefined
+    if (awaited === undefined || awaited.isAnswered || (awaited.id === undefined ? 0 : 1) !== at) return undefined
     if (awaited.id === undefined ? awaited.pipe !== pipe : !message[0]!.equals(awaited.id)) return undefined
     awaited.isAnswered = true
     return message.slice(at + 1) as unknown as Message

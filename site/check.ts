@@ -30,9 +30,8 @@ const serve = Effect.acquireRelease(
       const file = [path, `${path}.html`, join(path, "index.html")]
         .map((name) => join(dist, name))
         .find((name) => existsSync(name) && statSync(name).isFile())
-      response.writeHead(file ? 200 : 404, { "content-type": types[extname(file ?? "")] ?? "text/plain" })
-      if (file) createReadStream(file).pipe(response)
-      else response.end("not there")
+      response.writeHead(file ? 200 : 404, { "content-type": types[extname(file ?? ".html")] ?? "text/html" })
+      createReadStream(file ?? join(dist, "404.html")).pipe(response)
     }).listen(0, "127.0.0.1", () => {
       const { port } = server.address() as AddressInfo
       const close = () => {
@@ -223,6 +222,10 @@ const check = Effect.gen(function* () {
   // It moves for whoever has not asked for less.
   yield* look(wide, { "prefers-color-scheme": "light", "prefers-reduced-motion": "no-preference" })
   assert.equal((yield* says).letter, "0.5s")
+  yield* look(phone)
+  yield* open("/cancellation")
+  yield* evaluate(`${picture}.scrollIntoView({ block: "center" })`)
+  yield* screenshot("picture-phone")
   yield* look(wide)
   console.log("the picture was stepped through by keyboard, in its three parts")
 

@@ -3,7 +3,7 @@
 // The home of the project stands in one place, `repository` of package.json: npm, the command
 // line and the site take it from there. It is not decided yet, and `.invalid` is a name that
 // can never be one.
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 
 const { bugs, homepage, repository, version } = JSON.parse(readFileSync("package.json", "utf8"))
 const home = repository.url.replace(/^git\+/, "").replace(/\.git$/, "")
@@ -19,8 +19,15 @@ if (/not decided yet/.test(readFileSync("SECURITY.md", "utf8"))) {
   missing.push("SECURITY.md says still that the home is not decided yet")
 }
 const changes = readFileSync("CHANGELOG.md", "utf8")
-if (!changes.includes(`\n## ${version} - `)) missing.push(`CHANGELOG.md has no date for ${version}: "## ${version} - 2026-01-31"`)
-if (/^## unreleased/im.test(changes)) missing.push("CHANGELOG.md has changes under \"Unreleased\": give them a version")
+const title = changes.match(/^## .*$/m)?.[0]
+if (title !== `## ${version}`) missing.push(`the first title of CHANGELOG.md is "${title}", and should be "## ${version}"`)
+for (const file of readdirSync(".changeset")) {
+  if (file.endsWith(".md") && file !== "README.md") missing.push(`.changeset/${file} is in no version: npm run release:version`)
+}
+const cli = JSON.parse(readFileSync("cli/package.json", "utf8"))
+if (cli.version !== version || cli.dependencies["effect-zmq"] !== version) {
+  missing.push(`cli/package.json has not the version ${version}, of itself and of effect-zmq: npm run release:version`)
+}
 
 console.log(missing.length === 0 ? `${version} can be released` : `Before ${version} is released:\n- ${missing.join("\n- ")}`)
 process.exitCode = missing.length === 0 ? 0 : 1

@@ -149,7 +149,7 @@ it("the changelog has the version of the package first", () => {
   const { version } = JSON.parse(read("package.json")) as { readonly version: string }
   const [first, second] = [...read("CHANGELOG.md").matchAll(/^## (.*)$/gm)].map(([, title]) => title!)
   const newest = first!.startsWith("Unreleased") ? second! : first!
-  expect(newest.startsWith(`${version} `)).toBe(true)
+  expect(`${newest} `.startsWith(`${version} `)).toBe(true)
 })
 
 it("who contributes is told of every room", () => {

@@ -7,6 +7,7 @@
 import { fork } from "node:child_process"
 import { openSync, readSync } from "node:fs"
 import { connect, type Socket } from "node:net"
+import { type PerformanceEntry, PerformanceObserver, performance } from "node:perf_hooks"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"

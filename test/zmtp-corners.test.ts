@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, type Scope } from "effect"
 import { Engine, Zmq } from "effect-zmq"
+import type { EngineSocket } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { coreOf } from "../src/internal/socket/socket.ts"
 import { encodeGreeting } from "../src/internal/zmtp/protocol/greeting.ts"
@@ -137,6 +138,54 @@ live(
     ])
   })
 )
+
+/** The next messages of a socket, of which nobody else asks for any. */
+const take = ({ port }: { readonly port: EngineSocket }, count: number): Effect.Effect<Array<Array<string>>> =>
+  Effect.forEach(Array(count), () => untilDefined(Effect.sync(() => (port.ready > 0 ? texts(port.take()) : undefined))))
+
+for (const transport of ["tcp", "inproc"] as const) {
+  live(
+    `what one peer said comes before what the next of its name says (${transport})`,
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint(transport) }, Buffer.from("farewell"))
+      const named = { connect: router.endpoints[0]!, routingId: "name" }
+      for (const one of ["a", "b", "c"]) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const dealer = yield* Zmq.dealer(named)
+            for (const i of [1, 2, 3]) yield* dealer.send(`${one}${i}`)
+          })
+        )
+        yield* until(Effect.sync(() => router.port.peers === 0))
+      }
+      const other = yield* Zmq.dealer({ connect: named.connect, routingId: "other" })
+      yield* other.send("other")
+      const taken = yield* take(router, 13)
+      expect(taken.filter(([name]) => name === "name").map(([, text]) => text)).toEqual(
+        ["a", "b", "c"].flatMap((one) => [`${one}1`, `${one}2`, `${one}3`, "farewell"])
+      )
+    })
+  )
+
+  live(
+    `who takes the name of another over comes after all that stands for the other (${transport})`,
+    Effect.gen(function* () {
+      const router = yield* openSocket(
+        "router",
+        { bind: freshEndpoint(transport), handover: true },
+        Buffer.from("farewell")
+      )
+      const named = { connect: router.endpoints[0]!, routingId: "name", linger: 0 }
+      const first = yield* Zmq.dealer(named)
+      for (const i of [1, 2]) yield* first.send(`first ${i}`)
+      yield* until(Effect.sync(() => router.port.ready === 2))
+      const second = yield* Zmq.dealer(named)
+      for (const i of [1, 2]) yield* second.send(`second ${i}`)
+      const taken = yield* take(router, 5)
+      expect(taken.map(([, text]) => text)).toEqual(["first 1", "first 2", "farewell", "second 1", "second 2"])
+    })
+  )
+}
 
 live(
   "an XPUB hears of its subscribers in the order in which they begin and end",

@@ -219,7 +219,10 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     if (!pipe.isWaiting) this.sayFarewell(pipe)
     this.#pattern.detached(pipe)
     // What came of it was for us.
-    if (pipe.isWaiting) this.#pattern.inbound.admit(pipe)
+    if (pipe.isWaiting) {
+      pipe.isWaiting = false
+      this.#pattern.inbound.admit(pipe)
+    }
     this.tellPeers()
     if (this.ready > 0) this.tell()
   }

@@ -53,6 +53,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
   /** There is a connection. */
   establish(readable: Readable): void {
     this.wasReady = false
+    this.refusal = undefined
     this.wire = new Wire(readable, this.host.connectionOptions, this.host.settings, this)
   }
 
@@ -119,10 +120,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.refusal = reason
     const { wire } = this
     // It may be in the middle of telling us something.
-    setImmediate(() => {
-      this.refusal = undefined
-      wire?.close()
-    })
+    setImmediate(() => wire?.close())
   }
 
   // ------------------------------------------------------------- out

@@ -9,6 +9,7 @@ import { coreOf } from "../src/internal/socket/socket.ts"
 import { encodeGreeting } from "../src/internal/zmtp/protocol/greeting.ts"
 import { encodeLocal } from "../src/internal/zmtp/protocol/peer.ts"
 import { boundTo, freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
+import { frame, greeting, property, ready } from "./support/zmtpSides.ts"
 
 const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
   it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
@@ -166,26 +167,53 @@ for (const transport of ["tcp", "inproc"] as const) {
       )
     })
   )
-
-  live(
-    `who takes the name of another over comes after all that stands for the other (${transport})`,
-    Effect.gen(function* () {
-      const router = yield* openSocket(
-        "router",
-        { bind: freshEndpoint(transport), handover: true },
-        Buffer.from("farewell")
-      )
-      const named = { connect: router.endpoints[0]!, routingId: "name", linger: 0 }
-      const first = yield* Zmq.dealer(named)
-      for (const i of [1, 2]) yield* first.send(`first ${i}`)
-      yield* until(Effect.sync(() => router.port.ready === 2))
-      const second = yield* Zmq.dealer(named)
-      for (const i of [1, 2]) yield* second.send(`second ${i}`)
-      const taken = yield* take(router, 5)
-      expect(taken.map(([, text]) => text)).toEqual(["first 1", "first 2", "farewell", "second 1", "second 2"])
-    })
-  )
 }
+
+/** Comes by a name over tcp, and says all at once, so that it is all read at once. */
+const comes = (
+  endpoint: string,
+  name: string,
+  ...texts: ReadonlyArray<string>
+): Effect.Effect<Socket, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const socket = connect(Number(endpoint.split(":")[2]), "127.0.0.1").on("error", () => {})
+      socket.write(
+        Buffer.concat([greeting(), ready("DEALER", property("Identity", name)), ...texts.map((text) => frame(0, text))])
+      )
+      return socket
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+live(
+  "who takes the name of another over comes after all that stands for the other",
+  Effect.gen(function* () {
+    const router = yield* openSocket(
+      "router",
+      { bind: freshEndpoint("tcp"), handover: true, sendHighWaterMark: 0, linger: 0 },
+      Buffer.from("farewell")
+    )
+    const at = router.endpoints[0]!
+    const first = yield* comes(at, "name", "first 1", "first 2")
+    yield* until(Effect.sync(() => router.port.ready === 2))
+    // It reads nothing, and there is much for it.
+    for (let i = 0; i < 100; i++) router.port.offer(["name", Buffer.alloc(2 ** 20)])
+    yield* comes(at, "name", "second 1", "second 2")
+    yield* until(Effect.sync(() => router.port.ready >= 3))
+    first.write(frame(0, "a ghost"))
+    expect((yield* take(router, 5)).map(([, text]) => text)).toEqual([
+      "first 1",
+      "first 2",
+      "farewell",
+      "second 1",
+      "second 2"
+    ])
+    expect(router.port.peers).toBe(1)
+    yield* Effect.callback<void>((resume) => void first.on("close", () => resume(Effect.void)).resume())
+    expect(router.port.ready).toBe(0)
+  })
+)
 
 live(
   "an XPUB hears of its subscribers in the order in which they begin and end",

@@ -7,7 +7,7 @@ import { Queue } from "../../queue.ts"
 import { type Host, keep, markOf, Pipe } from "../pipe.ts"
 import type { ConnectionOptions, Failure, Introduced, ZapRequest } from "../protocol/connection.ts"
 import type { Readable } from "./reading.ts"
-import { Wire, type WireOwner } from "./wire.ts"
+import { millisToEnd, Wire, type WireOwner } from "./wire.ts"
 
 /** The socket that has peers over a network. */
 export interface NetworkHost extends Host {
@@ -120,7 +120,11 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.refusal = reason
     const { wire } = this
     // It may be in the middle of telling us something.
-    setImmediate(() => wire?.close())
+    setImmediate(() => {
+      wire?.close()
+      // It may not read what there is for it.
+      setTimeout(() => wire?.destroy(), millisToEnd).unref()
+    })
   }
 
   // ------------------------------------------------------------- out

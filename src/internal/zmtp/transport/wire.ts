@@ -30,7 +30,7 @@ export interface WireOwner {
 }
 
 // How long a peer may take to end a connection that we have ended, in milliseconds.
-const millisToEnd = 1000
+export const millisToEnd = 1000
 
 export class Wire implements Events, Reader {
   readonly socket: Socket

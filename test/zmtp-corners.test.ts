@@ -1,9 +1,9 @@
 /** Corners of this engine, where libzmq has it the same way. */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope } from "effect"
+import { Duration, Effect, Fiber, Option, type Scope, Stream } from "effect"
 import { Engine, Zmq } from "effect-zmq"
-import type { EngineSocket } from "../src/internal/engine.ts"
+import type { Delivery, EngineSocket } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { coreOf } from "../src/internal/socket/socket.ts"
 import { encodeGreeting } from "../src/internal/zmtp/protocol/greeting.ts"
@@ -288,5 +288,84 @@ live(
     yield* until(Effect.sync(() => subscribers!.matching(Buffer.from("t199.")) === 1))
     yield* xpub.send("t199. news")
     expect(yield* sub.recvString).toBe("t199. news")
+  })
+)
+
+live(
+  "with conflate the newest message is sent to who comes late",
+  Effect.gen(function* () {
+    const at = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint("tcp") }), boundTo))
+    const push = yield* Zmq.push({ connect: at, conflate: true })
+    for (const text of ["1", "2", "3"]) yield* push.send(text)
+    const pull = yield* Zmq.pull({ bind: at })
+    expect(yield* pull.recvString).toBe("3")
+    yield* push.send("4")
+    expect(yield* pull.recvString).toBe("4")
+  })
+)
+
+live(
+  "tries again less and less often, up to a limit, and begins anew when it was connected",
+  Effect.gen(function* () {
+    const peers = new Set<Socket>()
+    const server = createServer((socket) => {
+      peers.add(socket.on("error", () => {}))
+      socket.write(Buffer.concat([greeting(), ready("PULL")]))
+    })
+    const listen = (port: number) =>
+      Effect.callback<number>(
+        (resume) =>
+          void server.listen(port, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+      )
+    const port = yield* listen(0)
+    yield* Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+    const push = yield* Zmq.push({ linger: 0, reconnectInterval: 10, reconnectMaxInterval: 80 })
+    const told = yield* Effect.forkChild(
+      push.events.pipe(
+        Stream.filter(Zmq.SocketEvent.$is("ConnectRetried")),
+        Stream.map(({ interval }) => Duration.toMillis(interval)),
+        Stream.take(6),
+        Stream.runCollect
+      ),
+      { startImmediately: true }
+    )
+    yield* push.connect(`tcp://127.0.0.1:${port}`)
+    expect(yield* Fiber.join(told)).toEqual([10, 20, 40, 80, 80, 80])
+    const anew = yield* Effect.forkChild(
+      push.events.pipe(
+        Stream.dropWhile(({ _tag }) => _tag !== "Disconnected"),
+        Stream.filter(Zmq.SocketEvent.$is("ConnectRetried")),
+        Stream.map(({ interval }) => Duration.toMillis(interval)),
+        Stream.runHead
+      ),
+      { startImmediately: true }
+    )
+    yield* listen(port)
+    yield* push.awaitConnected
+    server.close()
+    for (const peer of peers) peer.destroy()
+    expect(yield* Fiber.join(anew)).toEqual(Option.some(10))
+  })
+)
+
+live(
+  "what a peer has not read when it dies was not delivered, however long there was time",
+  Effect.gen(function* () {
+    for (const death of ["resetAndDestroy", "end"] as const) {
+      const router = yield* openSocket("router", { bind: freshEndpoint("tcp") })
+      const peer = yield* comes(router.endpoints[0]!, "name", "hello")
+      yield* take(router, 1)
+      // More than the kernel takes, and so much that some of it has to wait.
+      for (let i = 0; i < 100; i++) router.port.offer(["name", Buffer.alloc(2 ** 20)])
+      const closed = Effect.callback<Delivery>((resume) => {
+        router.port.close(3_600_000, (delivery) => resume(Effect.succeed(delivery)))
+        peer[death]()
+        if (death === "end") peer.destroy()
+      })
+      const { inTime, unsent } = yield* closed
+      expect(inTime).toBe(false)
+      expect(unsent).toBeGreaterThan(0)
+      expect(unsent).toBeLessThanOrEqual(100)
+    }
   })
 )

@@ -1,6 +1,6 @@
 /** What peers send is worked on in turns of the event loop: how much in one has a bound, however many they are. */
 import { expect, it } from "vitest"
-import { framesOfTurn } from "../src/internal/zmtp/protocol/connection.ts"
+import { blockSize, framesOfTurn } from "../src/internal/zmtp/protocol/connection.ts"
 import { command, frame, longFrame } from "./support/zmtpSides.ts"
 import { nextTurn, wired } from "./support/zmtpWire.ts"
 
@@ -67,4 +67,28 @@ it("a subscription counts for several messages", async () => {
   const turns = await turnsUntil(topics.length, () => one!.received.length)
   for (const count of turns) expect(count).toBeLessThanOrEqual(framesOfTurn / 8)
   expect(one!.received).toEqual(topics.map((topic) => `+${topic}`))
+})
+
+it("a peer that has gone is told of at once, with all that it had said, whatever room there is for it", async () => {
+  const [one] = await wired(1, "PULL", "PUSH")
+  one!.room = 1
+  one!.says(Buffer.concat([frame(0, "1"), frame(0, "2")]))
+  one!.says(frame(0, "3"))
+  expect(one!.received).toEqual(["1"])
+  one!.emit("end")
+  expect(one!.ended).toBe("it hung up")
+  expect(one!.received).toEqual(["1", "2", "3"])
+})
+
+it("what is put together before it can be written is a block or so: the rest may go to others", async () => {
+  const [one] = await wired(1, "PULL", "PUSH")
+  await nextTurn()
+  one!.reads = false
+  let bytes = 0
+  while (one!.wire.accepts && bytes < 2 ** 24) {
+    one!.wire.send(Buffer.alloc(1000))
+    bytes += 1000
+    await nextTurn()
+  }
+  expect(bytes).toBeLessThan(2 * blockSize)
 })

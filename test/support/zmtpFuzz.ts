@@ -290,7 +290,6 @@ export const fuzz = (target: Target, random: Random): Outcome => {
   const { connection } = side
   let said = 0
   let longest = 0
-  let failedAt: number | undefined
   const begun = cpu()
   const timed = (call: () => void): void => {
     const events = side.count + side.log.length
@@ -318,13 +317,13 @@ export const fuzz = (target: Target, random: Random): Outcome => {
         side.room = 1 + random(3)
         timed(() => void side.progress.push(connection.resume()))
       }
-      if (side.failure !== undefined) failedAt ??= side.count + side.log.length
       // What a first place has, four times what came, and what it announced in small frames.
       if (heldBy(side) > 256 * 1024 + said * 4) throw new Error(`${heldBy(side)} bytes held for ${said}`)
       if (connection.pending > blockSize * 2 + said) throw new Error(`${connection.pending} bytes to write for ${said}`)
     }
   }
-  if (failedAt !== undefined && side.count + side.log.length !== failedAt) throw new Error("an event after the failure")
+  if (side.failure !== undefined && side.count + side.log.length !== side.eventsAtFailure)
+    throw new Error("an event after the failure")
   if (side.failure !== undefined && !/^[\x20-\x7e]{1,400}$/.test(side.failure.reason))
     throw new Error(`a reason that cannot be shown: ${JSON.stringify(side.failure.reason)}`)
   connection.end()

@@ -22,6 +22,8 @@ export class WiredPeer extends Duplex {
   /** How many messages are taken before they say to stop. */
   room = Number.POSITIVE_INFINITY
   isStopped = false
+  /** Whether it reads what is written to it. */
+  reads = true
   private reader: Reader | undefined
 
   constructor(type: "PULL" | "XPUB", times: Times = {}) {
@@ -29,7 +31,7 @@ export class WiredPeer extends Duplex {
       read: () => {},
       write: (bytes, _encoding, done) => {
         this.heard = Buffer.concat([this.heard, bytes])
-        done()
+        if (this.reads) done()
       }
     })
     const readable = {

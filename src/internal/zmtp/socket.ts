@@ -637,7 +637,8 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       clearTimeout(timer)
       this.context.leave()
       for (const one of connected) one.close()
-      microtask(() => done({ inTime: isInTime, unsent }))
+      // Whoever does not linger does not mind.
+      microtask(() => done({ inTime: isInTime && (unsent === 0 || linger <= 0), unsent }))
     }
     // One more, for itself.
     open++
@@ -654,8 +655,6 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
         for (const pipe of pipes) pipe.close(0, ignore)
       }, linger)
     }
-    // Whoever does not linger does not mind.
-    if (unsent > 0 && linger > 0) isInTime = false
     closeOne()
   }
 }

@@ -89,6 +89,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
 
   ended(failure: Failure | undefined, error: Error | undefined): void {
     const { endpoint, wasReady } = this
+    // What it has not read by now is lost with it.
+    const lost = this.wire?.unwritten ?? 0
     this.wire = undefined
     this.isRefused = !wasReady && failure !== undefined && failure.kind !== "timeout"
     this.mark = this.markWhile(false)
@@ -99,14 +101,14 @@ export class NetworkPipe extends Pipe implements WireOwner {
       else if (!this.isOver) this.host.tellTo(hungUp(endpoint, error), this.connectedTo)
     }
     this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.connectedTo)
-    if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish()
+    if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish(lost)
     // What was on its way makes room for the next connection.
     if (this.isConnecting && this.mark > 0) this.drained()
     this.onEnd(failure, wasReady)
   }
 
-  private finish(): void {
-    this.onClosed?.(this.outbox.length)
+  private finish(lost = 0): void {
+    this.onClosed?.(this.outbox.length + lost)
     this.onClosed = undefined
   }
 

@@ -6,6 +6,7 @@ import { Engine, Zmq } from "effect-zmq"
 import type { Delivery, EngineSocket } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { coreOf } from "../src/internal/socket/socket.ts"
+import type { ZmtpContext } from "../src/internal/zmtp/context.ts"
 import { encodeGreeting } from "../src/internal/zmtp/protocol/greeting.ts"
 import { encodeLocal } from "../src/internal/zmtp/protocol/peer.ts"
 import { boundTo, freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
@@ -367,5 +368,22 @@ live(
       expect(unsent).toBeGreaterThan(0)
       expect(unsent).toBeLessThanOrEqual(100)
     }
+  })
+)
+
+live(
+  "questions to an authenticator that does not answer have a bound",
+  Effect.gen(function* () {
+    const zap = yield* Zmq.rep({ bind: "inproc://zeromq.zap.01", linger: 0 })
+    const { context } = coreOf(zap)!.port as unknown as { readonly context: ZmtpContext }
+    const replies: Array<number> = []
+    const request = { mechanism: "NULL", credentials: [], identity: Buffer.alloc(0) } as const
+    for (let i = 0; i < 10_002; i++)
+      context.zap.ask("domain", "127.0.0.1", request, ({ status }) => void replies.push(status))
+    expect(replies).toEqual([300, 300])
+    const [, id] = yield* zap.recv
+    yield* zap.send(["1.0", id!, "200", "OK", "", ""])
+    yield* until(Effect.sync(() => replies.length === 3))
+    expect(replies[2]).toBe(200)
   })
 )

@@ -1,13 +1,16 @@
 /** Corners of this engine, where libzmq has it the same way. */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
 import { expect, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope } from "effect"
+import { Duration, Effect, Fiber, Option, type Scope, Stream } from "effect"
 import { Engine, Zmq } from "effect-zmq"
+import type { Delivery, EngineSocket } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { coreOf } from "../src/internal/socket/socket.ts"
+import type { ZmtpContext } from "../src/internal/zmtp/context.ts"
 import { encodeGreeting } from "../src/internal/zmtp/protocol/greeting.ts"
 import { encodeLocal } from "../src/internal/zmtp/protocol/peer.ts"
 import { boundTo, freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
+import { frame, greeting, property, ready } from "./support/zmtpSides.ts"
 
 const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
   it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
@@ -138,6 +141,81 @@ live(
   })
 )
 
+/** The next messages of a socket, of which nobody else asks for any. */
+const take = ({ port }: { readonly port: EngineSocket }, count: number): Effect.Effect<Array<Array<string>>> =>
+  Effect.forEach(Array(count), () => untilDefined(Effect.sync(() => (port.ready > 0 ? texts(port.take()) : undefined))))
+
+for (const transport of ["tcp", "inproc"] as const) {
+  live(
+    `what one peer said comes before what the next of its name says (${transport})`,
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint(transport) }, Buffer.from("farewell"))
+      const named = { connect: router.endpoints[0]!, routingId: "name" }
+      for (const one of ["a", "b", "c"]) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const dealer = yield* Zmq.dealer(named)
+            for (const i of [1, 2, 3]) yield* dealer.send(`${one}${i}`)
+          })
+        )
+        yield* until(Effect.sync(() => router.port.peers === 0))
+      }
+      const other = yield* Zmq.dealer({ connect: named.connect, routingId: "other" })
+      yield* other.send("other")
+      const taken = yield* take(router, 13)
+      expect(taken.filter(([name]) => name === "name").map(([, text]) => text)).toEqual(
+        ["a", "b", "c"].flatMap((one) => [`${one}1`, `${one}2`, `${one}3`, "farewell"])
+      )
+    })
+  )
+}
+
+/** Comes by a name over tcp, and says all at once, so that it is all read at once. */
+const comes = (
+  endpoint: string,
+  name: string,
+  ...texts: ReadonlyArray<string>
+): Effect.Effect<Socket, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const socket = connect(Number(endpoint.split(":")[2]), "127.0.0.1").on("error", () => {})
+      socket.write(
+        Buffer.concat([greeting(), ready("DEALER", property("Identity", name)), ...texts.map((text) => frame(0, text))])
+      )
+      return socket
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+live(
+  "who takes the name of another over comes after all that stands for the other",
+  Effect.gen(function* () {
+    const router = yield* openSocket(
+      "router",
+      { bind: freshEndpoint("tcp"), handover: true, sendHighWaterMark: 0, linger: 0 },
+      Buffer.from("farewell")
+    )
+    const at = router.endpoints[0]!
+    const first = yield* comes(at, "name", "first 1", "first 2")
+    yield* until(Effect.sync(() => router.port.ready === 2))
+    // It reads nothing, and there is much for it.
+    for (let i = 0; i < 100; i++) router.port.offer(["name", Buffer.alloc(2 ** 20)])
+    yield* comes(at, "name", "second 1", "second 2")
+    yield* until(Effect.sync(() => router.port.ready >= 3))
+    first.write(frame(0, "a ghost"))
+    expect((yield* take(router, 5)).map(([, text]) => text)).toEqual([
+      "first 1",
+      "first 2",
+      "farewell",
+      "second 1",
+      "second 2"
+    ])
+    expect(router.port.peers).toBe(1)
+    yield* Effect.callback<void>((resume) => void first.on("close", () => resume(Effect.void)).resume())
+    expect(router.port.ready).toBe(0)
+  })
+)
+
 live(
   "an XPUB hears of its subscribers in the order in which they begin and end",
   Effect.gen(function* () {
@@ -211,5 +289,101 @@ live(
     yield* until(Effect.sync(() => subscribers!.matching(Buffer.from("t199.")) === 1))
     yield* xpub.send("t199. news")
     expect(yield* sub.recvString).toBe("t199. news")
+  })
+)
+
+live(
+  "with conflate the newest message is sent to who comes late",
+  Effect.gen(function* () {
+    const at = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint("tcp") }), boundTo))
+    const push = yield* Zmq.push({ connect: at, conflate: true })
+    for (const text of ["1", "2", "3"]) yield* push.send(text)
+    const pull = yield* Zmq.pull({ bind: at })
+    expect(yield* pull.recvString).toBe("3")
+    yield* push.send("4")
+    expect(yield* pull.recvString).toBe("4")
+  })
+)
+
+live(
+  "tries again less and less often, up to a limit, and begins anew when it was connected",
+  Effect.gen(function* () {
+    const peers = new Set<Socket>()
+    const server = createServer((socket) => {
+      peers.add(socket.on("error", () => {}))
+      socket.write(Buffer.concat([greeting(), ready("PULL")]))
+    })
+    const listen = (port: number) =>
+      Effect.callback<number>(
+        (resume) =>
+          void server.listen(port, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+      )
+    const port = yield* listen(0)
+    yield* Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+    const push = yield* Zmq.push({ linger: 0, reconnectInterval: 10, reconnectMaxInterval: 80 })
+    const told = yield* Effect.forkChild(
+      push.events.pipe(
+        Stream.filter(Zmq.SocketEvent.$is("ConnectRetried")),
+        Stream.map(({ interval }) => Duration.toMillis(interval)),
+        Stream.take(6),
+        Stream.runCollect
+      ),
+      { startImmediately: true }
+    )
+    yield* push.connect(`tcp://127.0.0.1:${port}`)
+    expect(yield* Fiber.join(told)).toEqual([10, 20, 40, 80, 80, 80])
+    const anew = yield* Effect.forkChild(
+      push.events.pipe(
+        Stream.dropWhile(({ _tag }) => _tag !== "Disconnected"),
+        Stream.filter(Zmq.SocketEvent.$is("ConnectRetried")),
+        Stream.map(({ interval }) => Duration.toMillis(interval)),
+        Stream.runHead
+      ),
+      { startImmediately: true }
+    )
+    yield* listen(port)
+    yield* push.awaitConnected
+    server.close()
+    for (const peer of peers) peer.destroy()
+    expect(yield* Fiber.join(anew)).toEqual(Option.some(10))
+  })
+)
+
+live(
+  "what a peer has not read when it dies was not delivered, however long there was time",
+  Effect.gen(function* () {
+    for (const death of ["resetAndDestroy", "end"] as const) {
+      const router = yield* openSocket("router", { bind: freshEndpoint("tcp") })
+      const peer = yield* comes(router.endpoints[0]!, "name", "hello")
+      yield* take(router, 1)
+      // More than the kernel takes, and so much that some of it has to wait.
+      for (let i = 0; i < 100; i++) router.port.offer(["name", Buffer.alloc(2 ** 20)])
+      const closed = Effect.callback<Delivery>((resume) => {
+        router.port.close(3_600_000, (delivery) => resume(Effect.succeed(delivery)))
+        peer[death]()
+        if (death === "end") peer.destroy()
+      })
+      const { inTime, unsent } = yield* closed
+      expect(inTime).toBe(false)
+      expect(unsent).toBeGreaterThan(0)
+      expect(unsent).toBeLessThanOrEqual(100)
+    }
+  })
+)
+
+live(
+  "questions to an authenticator that does not answer have a bound",
+  Effect.gen(function* () {
+    const zap = yield* Zmq.rep({ bind: "inproc://zeromq.zap.01", linger: 0 })
+    const { context } = coreOf(zap)!.port as unknown as { readonly context: ZmtpContext }
+    const replies: Array<number> = []
+    const request = { mechanism: "NULL", credentials: [], identity: Buffer.alloc(0) } as const
+    for (let i = 0; i < 10_002; i++)
+      context.zap.ask("domain", "127.0.0.1", request, ({ status }) => void replies.push(status))
+    expect(replies).toEqual([300, 300])
+    const [, id] = yield* zap.recv
+    yield* zap.send(["1.0", id!, "200", "OK", "", ""])
+    yield* until(Effect.sync(() => replies.length === 3))
+    expect(replies[2]).toBe(200)
   })
 )

@@ -4,7 +4,7 @@ import { FrameDecoder } from "../src/internal/zmtp/protocol/decoder.ts"
 import { FrameEncoder } from "../src/internal/zmtp/protocol/encoder.ts"
 import { defaultLimits } from "../src/internal/zmtp/protocol/limits.ts"
 import { randomFrom } from "./support/sockets.ts"
-import { feed, frame, inTraffic, longFrame, nullSecurity, Side } from "./support/zmtpSides.ts"
+import { command, feed, frame, inTraffic, longFrame, nullSecurity, Side } from "./support/zmtpSides.ts"
 
 const sizes = [0, 1, 2, 24, 25, 64, 65, 255, 256, 257, 512, 513, 1024, 4096, 4097, 65_535, 65_536, 65_537, 300_000]
 
@@ -194,6 +194,24 @@ describe("memory", () => {
     expect(pull.messages[0]![0]!.buffer.byteLength).toBe(2_000_000)
   })
 
+  it("a place is neither so large that a read takes a turn, nor too small to be worth one", () => {
+    const pull = inTraffic({ type: "PULL" }, "PUSH")
+    pull.receive(longFrame(0, 20_000_000n))
+    const places: Array<number> = []
+    let left = 20_000_000
+    while (left > 0) {
+      const place = pull.connection.place() ?? Buffer.alloc(left)
+      places.push(place.length)
+      left -= place.length
+      pull.receive(place)
+    }
+    expect(pull.messages[0]![0]!.length).toBe(20_000_000)
+    expect(Math.max(...places)).toBe(256 * 1024)
+    const other = inTraffic({ type: "PULL" }, "PUSH")
+    other.receive(longFrame(0, 4000n, "abc"))
+    expect(other.connection.place()).toBeUndefined()
+  })
+
   it("a place that was given before is good even if it is used late", () => {
     const pull = inTraffic({ type: "PULL" }, "PUSH")
     pull.receive(longFrame(0, 200_000n))
@@ -250,6 +268,23 @@ describe("limits", () => {
     expect(side.log).toEqual(["ready", "failed protocol"])
     expect(side.progress.slice(1)).toEqual(["failed", "failed"])
     expect(side.connection.send("x")).toBe(false)
+  })
+
+  it("nor is what came behind it in one piece, and nothing is kept of that", () => {
+    const side = inTraffic({ type: "PULL" }, "PUSH")
+    side.receive(Buffer.concat([last, command("PING", "x".repeat(100)), last, command("PONG"), last]))
+    expect(side.texts()).toEqual([["aa"]])
+    expect(side.log).toEqual(["ready", "failed protocol"])
+    const stopped = inTraffic({ type: "PULL", room: 1 }, "PUSH")
+    stopped.receive(Buffer.concat([last, command("PING", "x".repeat(100)), last]))
+    stopped.receive(last)
+    const { held } = stopped.connection as unknown as { readonly held: ReadonlyArray<Uint8Array> }
+    expect(held.length).toBe(2)
+    expect(stopped.connection.resume()).toBe("failed")
+    expect(held.length).toBe(0)
+    stopped.receive(last)
+    expect(held.length).toBe(0)
+    expect(stopped.texts()).toEqual([["aa"]])
   })
 
   it("a frame for which there is no memory is a failure", () => {

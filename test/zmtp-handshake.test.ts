@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { Boxes } from "../src/internal/zmtp/protocol/boxes.ts"
 import { mayTalk, socketTypes } from "../src/internal/zmtp/protocol/connection.ts"
 import { hsalsa20 } from "../src/internal/zmtp/protocol/hsalsa.ts"
 import { encodeProperties } from "../src/internal/zmtp/protocol/metadata.ts"
@@ -504,6 +505,25 @@ describe("CURVE", () => {
     exchange(push, pull)
     expect(pull.failure!.reason).toContain("vouch")
     expect(pull.requests).toEqual([])
+  })
+
+  it("a vouch is for one connection, and one server", () => {
+    const client_ = client as typeof client & { readonly boxes: Boxes }
+    for (const at of [0, 32]) {
+      const boxes: Boxes = {
+        ...client_.boxes,
+        seal: (into, plain, nonce, key) => {
+          const said = Buffer.from(plain)
+          if (Buffer.from(nonce).toString("latin1", 0, 8) === "VOUCH---") said.set(nativeBoxes.keyPair().publicKey, at)
+          client_.boxes.seal(into, said, nonce, key)
+        }
+      }
+      const push = new Side({ type: "PUSH", security: { ...client, boxes } as typeof client })
+      const pull = new Side({ type: "PULL", security: server, zap: accepts })
+      exchange(push, pull)
+      expect(pull.failure?.reason).toBe("an INITIATE with a vouch for something else")
+      expect(pull.requests).toEqual([])
+    }
   })
 
   it("a cookie is good once, and on its connection alone", () => {

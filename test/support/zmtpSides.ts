@@ -42,6 +42,8 @@ export class Side {
   room: number
   peer: Introduced | undefined
   failure: Failure | undefined
+  /** How many events there were when it failed, with that. */
+  eventsAtFailure = 0
 
   constructor(options: SideOptions) {
     this.room = options.room ?? Number.POSITIVE_INFINITY
@@ -81,6 +83,7 @@ export class Side {
         failed: (failure) => {
           this.failure = failure
           this.log.push(`failed ${failure.kind}`)
+          this.eventsAtFailure = this.count + this.log.length
         }
       }
     )

@@ -23,7 +23,7 @@ export class Inbound {
 
   append(pipe: Pipe, message: Message): void {
     pipe.inbox.append(message)
-    if (pipe.isWaiting) return
+    if (pipe.isHeld) return
     this.length++
     if (!pipe.isActive || this.order === "arrival") this.activate(pipe)
   }
@@ -40,12 +40,12 @@ export class Inbound {
     pipe.inbox.append(message)
   }
 
-  /** A pipe that waited for its turn may give what it has. */
+  /** A pipe that was held may give what it has. */
   admit(pipe: Pipe): void {
-    pipe.isWaiting = false
-    if (pipe.inbox.length === 0) return
+    pipe.isHeld = false
     this.length += pipe.inbox.length
-    this.activate(pipe)
+    if (pipe.inbox.length > 0) this.activate(pipe)
+    else pipe.onEmpty?.()
   }
 
   /** Whose message is next. Only while there is one. */
@@ -63,6 +63,7 @@ export class Inbound {
     if (pipe.inbox.length === 0 || this.order === "arrival") {
       pipe.isActive = false
       this.current = this.waiting.length > 0 ? this.waiting.take() : undefined
+      if (pipe.onEmpty !== undefined && pipe.inbox.length === 0) pipe.onEmpty()
     } else if (this.order === "turns" && this.waiting.length > 0) {
       this.waiting.append(pipe)
       this.current = this.waiting.take()

@@ -43,6 +43,10 @@ export abstract class Pipe {
   isThere = false
   /** Whether it waits for another to go, with the same name. */
   isWaiting = false
+  /** Whether nothing is taken of what came of it, as that of another with its name comes first. */
+  isHeld = false
+  /** Called when all is taken that came of it, by whoever comes after it. */
+  onEmpty: (() => void) | undefined
   /** Nothing more is taken from it: the socket is done with it. */
   isOver = false
   /** What its peer is known by to who receives. */

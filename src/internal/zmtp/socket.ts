@@ -219,7 +219,10 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     if (!pipe.isWaiting) this.sayFarewell(pipe)
     this.#pattern.detached(pipe)
     // What came of it was for us.
-    if (pipe.isWaiting) this.#pattern.inbound.admit(pipe)
+    if (pipe.isWaiting) {
+      pipe.isWaiting = false
+      this.#pattern.inbound.admit(pipe)
+    }
     this.tellPeers()
     if (this.ready > 0) this.tell()
   }
@@ -634,7 +637,8 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       clearTimeout(timer)
       this.context.leave()
       for (const one of connected) one.close()
-      microtask(() => done({ inTime: isInTime, unsent }))
+      // Whoever does not linger does not mind.
+      microtask(() => done({ inTime: isInTime && (unsent === 0 || linger <= 0), unsent }))
     }
     // One more, for itself.
     open++
@@ -651,8 +655,6 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
         for (const pipe of pipes) pipe.close(0, ignore)
       }, linger)
     }
-    // Whoever does not linger does not mind.
-    if (unsent > 0 && linger > 0) isInTime = false
     closeOne()
   }
 }

@@ -11,6 +11,9 @@ export type ZapReply =
   | { readonly status: 200; readonly userId: string; readonly metadata: Properties }
   | { readonly status: 300 | 400 | 500 }
 
+/** Questions that are not answered yet. Whoever comes then may try again later. */
+const mostAsked = 10_000
+
 const failed: ZapReply = { status: 500 }
 const noProperties: Properties = new Map()
 
@@ -52,6 +55,7 @@ export class ZapClient implements Host {
     { credentials, identity, mechanism }: ZapRequest,
     done: (reply: ZapReply) => void
   ): void {
+    if (this.#asked.size >= mostAsked) return done({ status: 300 })
     const id = String(++this.last)
     this.#asked.set(id, done)
     if (this.#pipe === undefined) {

@@ -22,6 +22,8 @@ export interface Core {
   tellPeers(): void
   /** Calls when all is counted that has come by now, from the network too. */
   whenPolled(done: () => void): void
+  /** A peer is to be there no more. */
+  detached(pipe: Pipe): void
   /** Whether anybody has ever wanted to receive. */
   readonly isUsed: boolean
 }

@@ -23,6 +23,8 @@ export class Router extends Pattern {
   protected readonly names = new Names()
   /** Those that wait for another of their name to go. */
   private readonly waiting = new Map<Lane, Set<Pipe>>()
+  /** Who was the last of its name, and has gone, while something that came of it is here. */
+  private readonly former = new Map<Lane, Pipe>()
 
   override attached(pipe: Pipe, { routingId }: Introduction): Admission {
     pipe.routingId = routingId.length > 0 ? Buffer.from(routingId) : this.names.next()
@@ -33,11 +35,13 @@ export class Router extends Pattern {
       return "in"
     }
     if (this.core.settings.handover) {
-      this.peers.delete(pipe.lane)
       there.refuse("another peer has taken its routing id over")
+      // What stands for its end comes before the other.
+      this.core.detached(there)
       this.admit(pipe)
       return "in"
     }
+    pipe.isHeld = true
     const waiting = this.waiting.get(pipe.lane)
     if (waiting === undefined) this.waiting.set(pipe.lane, new Set([pipe]))
     else waiting.add(pipe)
@@ -46,8 +50,41 @@ export class Router extends Pattern {
 
   private admit(pipe: Pipe): void {
     this.peers.set(pipe.lane, pipe)
+    this.follow(pipe)
     if (this.core.settings.probeRouter) pipe.send("")
     this.core.tellRoom(pipe.lane)
+  }
+
+  /** Under one name, what came of one peer comes before what comes of the next. */
+  private follow(pipe: Pipe): void {
+    const { former, inbound } = this
+    const { lane } = pipe
+    const before = former.get(lane)
+    if (before === undefined) {
+      if (pipe.isHeld) inbound.admit(pipe)
+      return
+    }
+    // It may have been its own, or have something here from before the other.
+    if (before === pipe || (pipe.inbox.length > 0 && !pipe.isHeld)) return
+    pipe.isHeld = true
+    before.onEmpty = () => {
+      before.onEmpty = undefined
+      if (former.get(lane) === before) former.delete(lane)
+      inbound.admit(pipe)
+    }
+  }
+
+  /** It has gone. */
+  private leave(pipe: Pipe): void {
+    const { former } = this
+    const { lane } = pipe
+    this.peers.delete(lane)
+    if (pipe.inbox.length === 0 && !pipe.isHeld) return
+    former.set(lane, pipe)
+    pipe.onEmpty = () => {
+      pipe.onEmpty = undefined
+      if (former.get(lane) === pipe) former.delete(lane)
+    }
   }
 
   override detached(pipe: Pipe): void {
@@ -55,14 +92,14 @@ export class Router extends Pattern {
     waiting?.delete(pipe)
     if (waiting?.size === 0) this.waiting.delete(pipe.lane)
     if (this.peers.get(pipe.lane) !== pipe) return
-    this.peers.delete(pipe.lane)
+    this.leave(pipe)
     this.core.tellRoom(pipe.lane)
     const [next] = waiting ?? []
     if (next === undefined) return
     waiting!.delete(next)
     if (waiting!.size === 0) this.waiting.delete(next.lane)
+    next.isWaiting = false
     this.admit(next)
-    this.inbound.admit(next)
     this.core.tell()
     next.refill()
   }

@@ -107,12 +107,15 @@ export interface ConnectionOptions {
 export type Progress = "all" | "stopped" | "later" | "failed"
 
 /** How many frames are decoded in a turn: about half a millisecond's. */
-const framesOfTurn = 4096
-/** Of those that are sealed: by WebAssembly they cost 10 µs each. */
-const sealedOfTurn = 512
+export const framesOfTurn = 4096
+/** One that is sealed counts for so many: by WebAssembly it takes 10 µs. */
+const sealedCosts = 8
+/** A command of the handshake; and one of CURVE, for which keys are agreed on: a millisecond's, by WebAssembly. */
+const commandCosts = 64
+const agreementCosts = 2048
 
 /** A subscription counts for so many more. */
-const subscriptionCosts = 7
+const subscriptionCosts = 8
 
 const noProperties: Properties = new Map()
 const subscribePrefix = commandPrefix("SUBSCRIBE")
@@ -166,10 +169,7 @@ export class Connection implements FrameSink {
 
   /** Bytes came. They are yours again afterwards. */
   receive(bytes: Uint8Array): Progress {
-    if (this.progress !== "all") {
-      if (this.progress !== "failed") this.held.push(Uint8Array.prototype.slice.call(bytes))
-      return this.progress
-    }
+    if (this.progress !== "all") return this.hold(bytes)
     this.begin()
     if (this.decoder.isInPlace(bytes)) this.decoder.advance(bytes.length)
     else {
@@ -177,6 +177,19 @@ export class Connection implements FrameSink {
       if (at < bytes.length) this.held.push(Uint8Array.prototype.slice.call(bytes, at))
     }
     return this.pause()
+  }
+
+  /** Bytes came for which there is no time now: `resume` decodes them. They are yours again afterwards. */
+  hold(bytes: Uint8Array): Progress {
+    if (this.progress === "failed") return "failed"
+    this.held.push(Uint8Array.prototype.slice.call(bytes))
+    if (this.progress === "all") this.progress = "later"
+    return this.progress
+  }
+
+  /** What the last `receive` or `resume` took of `framesOfTurn`. */
+  get spent(): number {
+    return framesOfTurn - this.decoder.budget
   }
 
   /** Goes on after `"stopped"` or `"later"`. */
@@ -198,7 +211,7 @@ export class Connection implements FrameSink {
   private begin(): void {
     this.isRunning = true
     this.progress = "all"
-    this.decoder.budget = this.sealing === undefined ? framesOfTurn : sealedOfTurn
+    this.decoder.budget = framesOfTurn
   }
 
   private pause(): Progress {
@@ -236,10 +249,12 @@ export class Connection implements FrameSink {
   /** A frame was decoded. */
   frame(flags: number, body: Buffer): boolean {
     if (this.phase !== "traffic") {
+      this.decoder.budget -= this.mechanism.name === "CURVE" ? agreementCosts : commandCosts
       this.step(this.mechanism.command(body))
       return this.goesOn(!this.mechanism.waits)
     }
     if (this.sealing !== undefined) {
+      this.decoder.budget -= sealedCosts
       const opened = this.sealing.open(body, this.memory)
       if (opened === undefined) {
         this.fail(protocolFault(this.sealing.fault!))

@@ -7,7 +7,7 @@ import { Queue } from "../../queue.ts"
 import { type Host, keep, markOf, Pipe } from "../pipe.ts"
 import type { ConnectionOptions, Failure, Introduced, ZapRequest } from "../protocol/connection.ts"
 import type { Readable } from "./reading.ts"
-import { Wire, type WireOwner } from "./wire.ts"
+import { millisToEnd, Wire, type WireOwner } from "./wire.ts"
 
 /** The socket that has peers over a network. */
 export interface NetworkHost extends Host {
@@ -53,6 +53,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
   /** There is a connection. */
   establish(readable: Readable): void {
     this.wasReady = false
+    this.refusal = undefined
     this.wire = new Wire(readable, this.host.connectionOptions, this.host.settings, this)
   }
 
@@ -88,6 +89,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
 
   ended(failure: Failure | undefined, error: Error | undefined): void {
     const { endpoint, wasReady } = this
+    // What it has not read by now is lost with it.
+    const lost = this.wire?.unwritten ?? 0
     this.wire = undefined
     this.isRefused = !wasReady && failure !== undefined && failure.kind !== "timeout"
     this.mark = this.markWhile(false)
@@ -98,14 +101,14 @@ export class NetworkPipe extends Pipe implements WireOwner {
       else if (!this.isOver) this.host.tellTo(hungUp(endpoint, error), this.connectedTo)
     }
     this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.connectedTo)
-    if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish()
+    if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish(lost)
     // What was on its way makes room for the next connection.
     if (this.isConnecting && this.mark > 0) this.drained()
     this.onEnd(failure, wasReady)
   }
 
-  private finish(): void {
-    this.onClosed?.(this.outbox.length)
+  private finish(lost = 0): void {
+    this.onClosed?.(this.outbox.length + lost)
     this.onClosed = undefined
   }
 
@@ -120,8 +123,9 @@ export class NetworkPipe extends Pipe implements WireOwner {
     const { wire } = this
     // It may be in the middle of telling us something.
     setImmediate(() => {
-      this.refusal = undefined
       wire?.close()
+      // It may not read what there is for it.
+      setTimeout(() => wire?.destroy(), millisToEnd).unref()
     })
   }
 

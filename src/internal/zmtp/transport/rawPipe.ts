@@ -5,9 +5,7 @@ import { SocketEvent } from "../../../SocketEvent.ts"
 import { markOf, Pipe } from "../pipe.ts"
 import type { NetworkHost, OnEnd } from "./networkPipe.ts"
 import type { Readable, Reader } from "./reading.ts"
-
-// How long a peer may take to end a connection that we have ended, in milliseconds.
-const millisToEnd = 1000
+import { millisToEnd } from "./wire.ts"
 
 const nobody = { type: undefined, routingId: Buffer.alloc(0), userId: undefined }
 

@@ -3,7 +3,15 @@
  * It saves an allocation for each read, and for large frames a copy.
  */
 import { connect, type OnReadOpts, Socket } from "node:net"
+import { Turn } from "../../turn.ts"
 import type { ConnectTo } from "../addresses.ts"
+import { framesOfTurn } from "../protocol/connection.ts"
+
+/**
+ * What all connections together may decode in one turn of the event loop: or a
+ * thousand peers would have a thousand times as long a one. A KiB counts as a frame.
+ */
+export const decoding = new Turn(framesOfTurn)
 
 /** Takes what was read. */
 export interface Reader {
@@ -22,6 +30,8 @@ export interface Readable {
 // What is read is used up at once: one will do for all connections.
 let shared: Buffer | undefined
 const sharedBytes = 256 * 1024
+/** What is read where there is no time for it: it has to be kept. */
+const laterBytes = 4 * 1024
 
 class Onto implements Readable {
   readonly socket: Socket
@@ -33,7 +43,8 @@ class Onto implements Readable {
     this.place = shared
     this.socket = open({
       buffer: () => {
-        this.place = this.reader?.place() ?? shared!
+        const place = this.reader?.place() ?? shared!
+        this.place = decoding.isOver ? place.subarray(0, laterBytes) : place
         return this.place
       },
       callback: (count) => {

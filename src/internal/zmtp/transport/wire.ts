@@ -13,7 +13,7 @@ import {
   type ZapRequest
 } from "../protocol/connection.ts"
 import type { Settings } from "../settings.ts"
-import type { Readable, Reader } from "./reading.ts"
+import { decoding, type Readable, type Reader } from "./reading.ts"
 
 export interface WireOwner {
   /** The handshake is over. */
@@ -30,7 +30,7 @@ export interface WireOwner {
 }
 
 // How long a peer may take to end a connection that we have ended, in milliseconds.
-const millisToEnd = 1000
+export const millisToEnd = 1000
 
 export class Wire implements Events, Reader {
   readonly socket: Socket
@@ -42,7 +42,7 @@ export class Wire implements Events, Reader {
   private progress: Progress = "all"
   private isWriting = false
   private willFlush = false
-  private resuming: NodeJS.Immediate | undefined
+  private willResume = false
   /** The peer sends nothing more, or nothing more can be read. */
   private isEnded = false
   /** Nothing more is told. */
@@ -88,12 +88,20 @@ export class Wire implements Events, Reader {
     if (this.isOver) return
     this.heard = true
     if (this.lifetime > 0) this.life?.refresh()
-    this.goOn(this.connection.receive(bytes))
+    const { connection } = this
+    if (decoding.isOver) this.goOn(connection.hold(bytes))
+    else {
+      const progress = connection.receive(bytes)
+      decoding.spend(connection.spent + (bytes.length >> 10))
+      this.goOn(progress)
+    }
   }
 
   private goOn(progress: Progress): void {
     if (this.isOver) return
     const before = this.progress
+    // Nothing more is read in this turn.
+    if (progress === "all" && decoding.isOver && !this.isEnded) progress = "later"
     this.progress = progress
     if (this.connection.pending > 0) this.flushLater()
     if (progress === "failed") return this.fail()
@@ -103,17 +111,27 @@ export class Wire implements Events, Reader {
       return
     }
     if (before === "all" && !this.isEnded) this.socket.pause()
-    if (progress === "later") this.resuming ??= setImmediate(this.resume)
+    if (progress === "later") this.resumeLater()
+  }
+
+  private resumeLater(): void {
+    if (this.willResume) return
+    this.willResume = true
+    decoding.next(this.resume)
   }
 
   private readonly resume = (): void => {
-    this.resuming = undefined
-    if (!this.isOver) this.goOn(this.connection.resume())
+    this.willResume = false
+    if (this.isOver) return
+    if (decoding.isOver) return this.resumeLater()
+    const progress = this.connection.resume()
+    decoding.spend(this.connection.spent)
+    this.goOn(progress)
   }
 
   /** There is room for more messages. */
   refill(): void {
-    if (this.progress === "stopped" && !this.isOver) this.goOn(this.connection.resume())
+    if (this.progress === "stopped" && !this.isOver) this.resume()
   }
 
   // What is here of it already is not left behind, whatever room there is for it: less
@@ -164,7 +182,6 @@ export class Wire implements Events, Reader {
     clearTimeout(this.ping_)
     clearTimeout(this.silence)
     clearTimeout(this.life)
-    if (this.resuming !== undefined) clearImmediate(this.resuming)
   }
 
   // ------------------------------------------------------------- events

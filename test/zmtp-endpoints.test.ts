@@ -1,0 +1,120 @@
+/** What this engine does about places: paths that are in use or left over, who is let in, who is not there yet. */
+import { existsSync, renameSync } from "node:fs"
+import { createServer } from "node:net"
+import { dirname } from "node:path"
+import { expect, it } from "@effect/vitest"
+import { Effect, type Scope, Stream } from "effect"
+import { Engine, Zmq } from "effect-zmq"
+import { boundTo, freshEndpoint, until } from "./support/sockets.ts"
+
+const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
+  it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
+
+const pathOf = (endpoint: string): string => endpoint.slice("ipc://".length)
+
+const reaches = (pull: Zmq.Pull) =>
+  Effect.gen(function* () {
+    const push = yield* Zmq.push({ connect: boundTo(pull), linger: 0 })
+    yield* push.send("hello")
+    expect(yield* pull.recvString).toBe("hello")
+  })
+
+live(
+  "a path that is in use stays with who has it",
+  Effect.gen(function* () {
+    const bind = freshEndpoint("ipc")
+    const pull = yield* Zmq.pull({ bind })
+    expect(yield* Effect.flip(Zmq.pull({ bind }))).toMatchObject({ _tag: "BindError", reason: "AddressInUse" })
+    yield* reaches(pull)
+  })
+)
+
+live(
+  "of two that bind a path at the same time one has it",
+  Effect.gen(function* () {
+    const bind = freshEndpoint("ipc")
+    const both = yield* Effect.all(
+      [1, 2].map(() => Effect.exit(Zmq.pull({ bind }))),
+      { concurrency: 2 }
+    )
+    expect(both.map(({ _tag }) => _tag).sort()).toEqual(["Failure", "Success"])
+    for (const exit of both) if (exit._tag === "Success") yield* reaches(exit.value)
+  })
+)
+
+live(
+  "a path that somebody has left behind is in the way of nobody",
+  Effect.gen(function* () {
+    const bind = freshEndpoint("ipc")
+    const path = pathOf(bind)
+    yield* Effect.callback<void>((resume) => {
+      const server = createServer().listen(path, () => {
+        // Node would take it away.
+        renameSync(path, `${path}.left`)
+        server.close(() => {
+          renameSync(`${path}.left`, path)
+          resume(Effect.void)
+        })
+      })
+    })
+    expect(existsSync(path)).toBe(true)
+    yield* reaches(yield* Zmq.pull({ bind }))
+  })
+)
+
+live(
+  "a place that was made for a wildcard is gone when it is unbound",
+  Effect.gen(function* () {
+    const path = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const pull = yield* Zmq.pull({ bind: "ipc://*" })
+        const path = pathOf(boundTo(pull))
+        expect(existsSync(path)).toBe(true)
+        yield* reaches(pull)
+        return path
+      })
+    )
+    expect(existsSync(path)).toBe(false)
+    yield* until(Effect.sync(() => !existsSync(dirname(path))))
+  })
+)
+
+live(
+  "who is not let in by its address is not",
+  Effect.gen(function* () {
+    const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp"), tcpAcceptFilter: ["10.1.2.3/32"] })
+    const push = yield* Zmq.push({ connect: boundTo(pull), linger: 0, reconnectInterval: 10 })
+    yield* push.events.pipe(Stream.filter(Zmq.SocketEvent.$is("Disconnected")), Stream.take(2), Stream.runDrain)
+    expect((yield* pull.status).peers).toBe(0)
+  })
+)
+
+live(
+  "with immediate nothing is sent to who is not there",
+  Effect.gen(function* () {
+    const connect = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint("tcp") }), boundTo))
+    const push = yield* Zmq.push({ connect, immediate: true, linger: 0 })
+    expect(yield* push.trySend("nobody")).toBe(false)
+    const pull = yield* Zmq.pull({ bind: connect })
+    yield* push.send("somebody")
+    expect(yield* pull.recvString).toBe("somebody")
+  })
+)
+
+for (const transport of ["tcp", "inproc"] as const)
+  live(
+    `what is sent before anybody is there is what it was when it was sent (${transport})`,
+    Effect.gen(function* () {
+      const connect = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint(transport) }), boundTo))
+      const push = yield* Zmq.push({ connect, linger: 0 })
+      const one = Buffer.from("one")
+      const two = Buffer.from("two")
+      yield* push.send(one)
+      yield* push.send([one, two])
+      one.fill("x")
+      two.fill("x")
+      const pull = yield* Zmq.pull({ bind: connect })
+      expect(String(yield* pull.recvString)).toBe("one")
+      expect((yield* pull.recv).map(String)).toEqual(["one", "two"])
+    })
+  )

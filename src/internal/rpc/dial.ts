@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import type { SocketError } from "../../ZmqError.ts"
+import { lasting } from "../lasting.ts"
 import { openSocket } from "../socket/open.ts"
 import type { SocketCore } from "../socket/socket.ts"
 import { ConnectionError } from "./errors.ts"
@@ -86,7 +87,7 @@ const once = (
         { ...options, connect: endpoint, routingId: Wire.makeIdentity(), reconnectInterval: never },
         Wire.farewell
       )
-      const context = yield* Effect.context<never>()
+      const context = yield* lasting<never>()
       const scope = yield* Effect.scope
       return yield* Effect.callback<ConnectionError>((resume) => {
         const conversation = make(core, (error) => {

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { BrokerOptions, BrokerState } from "../../Rpc.ts"
 import { OptionError, type SocketError } from "../../ZmqError.ts"
+import { lasting } from "../lasting.ts"
 import { attempt, openSocket } from "../socket/open.ts"
 import { Warnings } from "../socket/warnings.ts"
 import { Broker } from "./broker.ts"
@@ -38,7 +39,7 @@ const lookEvery = 250
 export const makeBroker = (options: BrokerOptions): Effect.Effect<BrokerState, SocketError, Scope.Scope> =>
   Effect.gen(function* () {
     const { backend, frontend, mostPending } = yield* attempt(isOptionError, () => read(options))
-    const context = yield* Effect.context<never>()
+    const context = yield* lasting<never>()
     const fork = Effect.runForkWith(context)
     const warnings = new Warnings((count) =>
       fork(Effect.logWarning(`effect-zmq: a broker has dropped ${count} more times what nobody reads`))

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { ClientOptions } from "../../Rpc.ts"
 import { OptionError } from "../../ZmqError.ts"
+import { lasting } from "../lasting.ts"
 import { attempt } from "../socket/open.ts"
 import { Client } from "./client.ts"
 import { Connection, type ConnectionOwner } from "./connection.ts"
@@ -55,7 +56,7 @@ export const makeProtocolClient = (
       const { dealer, endpoints, retryPolicy, times, waits } = yield* attempt(isOptionError, () => read(options))
       const serialization = yield* RpcSerialization
       const hooks = yield* Effect.serviceOption(RpcClient.ConnectionHooks)
-      const context = yield* Effect.context<never>()
+      const context = yield* lasting<never>()
       const fork = Effect.runForkWith(context)
       const { codecFor } = serialization
       const decodeDefect = Schema.decodeSync(codecFor(Schema.Defect()) as Schema.Codec<unknown, unknown>)

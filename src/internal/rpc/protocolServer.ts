@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { ServerOptions, ServerState } from "../../Rpc.ts"
 import { OptionError, type SocketError } from "../../ZmqError.ts"
+import { lasting } from "../lasting.ts"
 import { attempt, openSocket } from "../socket/open.ts"
 import { inThePast, Warnings } from "../socket/warnings.ts"
 import { defaultRetryPolicy, dial, passing, stepFor } from "./dial.ts"
@@ -57,7 +58,7 @@ export const makeProtocolServer = (
   Effect.gen(function* () {
     const { binds, bounds, connects, pings, retryPolicy, socket } = yield* attempt(isOptionError, () => read(options))
     const serialization = yield* RpcSerialization
-    const context = yield* Effect.context<never>()
+    const context = yield* lasting<never>()
     const fork = Effect.runForkWith(context)
     const disconnects = yield* Queue.make<number>()
     const warnings = new Warnings((count, minutes) =>

@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import type { Frame, Message } from "../../Message.ts"
 import type * as ZmqRpc from "../../Rpc.ts"
 import { OptionError, type SocketError } from "../../ZmqError.ts"
+import { lasting } from "../lasting.ts"
 import { openSocket } from "../socket/open.ts"
 import { receivingOf, wholeMessage } from "../socket/receiver.ts"
 import type { SocketCore } from "../socket/socket.ts"
@@ -250,7 +251,7 @@ export const publish = (
       verbosity: "allSubsUnsubs"
     })
     const scope = yield* Effect.scope
-    const context: Context.Context<never> = yield* Effect.context<never>()
+    const context: Context.Context<never> = yield* lasting<never>()
     const runs = new Runs(core, feed, handler, most, (self) => Fiber.runIn(Effect.runForkWith(context)(self), scope))
     yield* Effect.addFinalizer(() => Effect.sync(() => runs.leave()))
     yield* Effect.map(receivingOf(core).receive("recv", wholeMessage), runs.heard).pipe(

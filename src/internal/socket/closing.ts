@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { Delivery } from "../engine.ts"
+import { lasting } from "../lasting.ts"
 import { within } from "../within.ts"
 import type { SocketCore } from "./socket.ts"
 
@@ -87,7 +88,7 @@ const countLeft = (core: SocketCore, endpoints: string): Effect.Effect<void> =>
       return Metric.update(leftAtClose, received)
     }
     // What a handler gives back later is left as well.
-    const context = yield* Effect.context<never>()
+    const context = yield* lasting<never>()
     mailbox.cameBack = () => Effect.runSyncWith(context)(count(1))
     const received = core.inbox.queued + core.port.left
     if (received === 0) return

@@ -7,6 +7,7 @@ import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { BindError, Closed, ConnectError, OpenError, OptionError, type SocketError } from "../../ZmqError.ts"
 import { CurrentEngine } from "../currentEngine.ts"
+import { lasting } from "../lasting.ts"
 import type { SocketType } from "../socketTypes.ts"
 import { startTimerWith } from "../timer.ts"
 import { closeWith } from "./closing.ts"
@@ -88,7 +89,7 @@ export const openSocket = (
     )
   })
 
-const surroundings: Effect.Effect<Surroundings> = Effect.map(Effect.context<never>(), (context): Surroundings => {
+const surroundings: Effect.Effect<Surroundings> = Effect.map(lasting<never>(), (context): Surroundings => {
   const least = EffectContext.get(context, References.MinimumLogLevel)
   const clock = EffectContext.get(context, Clock.Clock)
   return {

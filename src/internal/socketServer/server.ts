@@ -10,6 +10,7 @@ import * as Socket from "effect/socket/Socket"
 import * as EffectServer from "effect/socket/SocketServer"
 import type { Message, Outgoing } from "../../Message.ts"
 import type * as SocketServer from "../../SocketServer.ts"
+import { lasting } from "../lasting.ts"
 import { openSocket } from "../socket/open.ts"
 import { receivingOf, wholeMessage } from "../socket/receiver.ts"
 import type { SocketCore } from "../socket/socket.ts"
@@ -138,7 +139,7 @@ export const make = (
       openSocket("router", { ...socketDefaults, ...own, mandatory: true }, farewell),
       cannotOpen
     )
-    const services = yield* Effect.context<never>()
+    const services = yield* lasting<never>()
     let said = false
     const connections = new Connections(core, limits, () => {
       if (said) return

@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import type * as Take from "effect/Take"
 import type { Message, Outgoing } from "../../Message.ts"
 import type { Authenticator, DecidedPeer, Decision, Options, Reason, Request, Verdict, Zap } from "../../Zap.ts"
+import { lasting } from "../lasting.ts"
 import { CurrentContext } from "../socket/context.ts"
 import { inThePast, Warnings } from "../socket/warnings.ts"
 import { runHandler } from "./handler.ts"
@@ -31,7 +32,7 @@ type Denial = {
 export const makeZap = (options: Options): Effect.Effect<Zap["Service"], unknown, unknown> =>
   Effect.gen(function* () {
     const { concurrency, decisionTimeout, policies } = yield* check(options)
-    const services = yield* Effect.context<unknown>()
+    const services = yield* lasting<unknown>()
     const scope = yield* Effect.scope
     const decisions = yield* PubSub.sliding<Take.Take<Decision>>(mostBehind)
     yield* Effect.addFinalizer(() => PubSub.end(decisions, Exit.void))

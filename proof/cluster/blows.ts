@@ -74,12 +74,11 @@ export class Blows {
   }
 
   /** Strikes, and waits until each shard is with one runner again. */
-  strike(kind: Kind): Effect.Effect<void, NeverCame> {
+  strike(kind: Kind, runner = this.any()): Effect.Effect<void, NeverCame> {
     const blows = this
     const { cluster } = this
     return Effect.gen(function* () {
       blows.counts[kind] = (blows.counts[kind] ?? 0) + 1
-      const runner = blows.any()
       const { child } = runner.peer
       switch (kind) {
         case "killed":

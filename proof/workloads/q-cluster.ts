@@ -7,6 +7,7 @@ import { schema } from "../cluster/schema.ts"
 import { randomOf, seed } from "../moments.ts"
 import type { Outcome, Row, Size, Workload } from "../row.ts"
 import { progress, settle } from "../watch.ts"
+import { durable } from "./q-durable.ts"
 
 const entities = 60
 const shards = 32
@@ -101,15 +102,24 @@ const storm =
   }
 
 const rows: ReadonlyArray<Row> = (["advisory", "rows"] as const).flatMap((locks) =>
-  (["zmq", "node"] as const).map((transport) => ({
-    library: transport === "zmq" ? ("effect-zmq" as const) : ("NodeClusterSocket" as const),
-    variant: `${locks === "rows" ? "locks in rows" : "advisory locks"}`,
-    quick: 500,
-    full: 10_000,
-    limit: { quick: 300, full: 3000 },
-    run: storm({ transport, locks }),
-    skip: needsPostgres
-  }))
+  (["zmq", "node"] as const).flatMap((transport) => {
+    const common = {
+      library: transport === "zmq" ? ("effect-zmq" as const) : ("NodeClusterSocket" as const),
+      limit: { quick: 400, full: 3000 },
+      skip: needsPostgres
+    }
+    const how = locks === "rows" ? "locks in rows" : "advisory locks"
+    return [
+      { ...common, variant: `calls, ${how}`, quick: 500, full: 10_000, run: storm({ transport, locks }) },
+      {
+        ...common,
+        variant: `a workflow, a singleton and a job, ${how}`,
+        quick: 1,
+        full: 1,
+        run: durable({ transport, locks })
+      }
+    ]
+  })
 )
 
 export const workload: Workload = {

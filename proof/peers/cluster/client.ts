@@ -4,9 +4,10 @@
  * for each, and behind `stop` `done` when all have ended. Arguments: its config, and how many entities there are.
  */
 import { createInterface } from "node:readline"
-import { Cause, Effect, Exit, Layer } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import { writeLine } from "../line.ts"
-import { layerCluster, layerDatabase, layerLog, readConfig } from "./peer.ts"
+import { readConfig } from "./peer.ts"
+import { runClient } from "./run.ts"
 import { Account, Desk } from "./work.ts"
 
 const config = readConfig()
@@ -76,13 +77,6 @@ const program = Effect.gen(function* () {
     discard: true
   })
   writeLine(`done ${persisted} ${volatile}`)
-}).pipe(
-  Effect.provide(Layer.provide(layerCluster(config), layerDatabase(config))),
-  Effect.scoped,
-  Effect.provide(layerLog)
-)
-
-Effect.runFork(program).addObserver((exit) => {
-  if (Exit.isFailure(exit)) console.error(Cause.pretty(exit.cause))
-  process.exit(Exit.isFailure(exit) ? 1 : 0)
 })
+
+runClient(config, program)

@@ -1,5 +1,5 @@
 /** What a runner of a cluster and its client have in common: what they are told, and the layers of it. */
-import { NodeClusterSocket } from "@effect/platform-node"
+import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
 import { PgClient } from "@effect/sql-pg"
 import { Layer, Logger, Option, Redacted } from "effect"
 import { type MessageStorage, RunnerAddress, type Sharding, type ShardingConfig } from "effect/cluster"

@@ -2,7 +2,7 @@
 import { Effect, Layer, Schema } from "effect"
 import { ClusterSchema, Entity } from "effect/cluster"
 import { Rpc } from "effect/rpc"
-import { SqlClient } from "effect/sql"
+import { fenced } from "./fenced.ts"
 
 const Call = { payload: { id: Schema.String }, success: Schema.String }
 
@@ -17,26 +17,19 @@ export const Desk = Entity.make("Desk", [
   Rpc.make("ask", { payload: { id: Schema.String, account: Schema.String }, success: Schema.String })
 ])
 
-/** What a shard is worked for with: its token, and a way to write down an effect. */
-const fenced = (name: string) =>
+/** Writes down the effects on an account, with the token of its shard. */
+const fencedAccount = (name: string) =>
   Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
     const address = yield* Entity.CurrentAddress
-    const shard = address.shardId.toString()
-    // The database is away when this runner is cut off from it; in the end its shards are taken away, and this interrupted.
-    const persist = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      Effect.eventually(Effect.tapError(self, () => Effect.sleep(50)))
-    const [row] = yield* persist(sql<{ token: string }>`select enter(${shard}, ${name}) as token`)
-    const token = row!.token
-    return (id: string, kind: string) =>
-      persist(sql`select effect(${id}, ${kind}, ${address.entityId}, ${shard}, ${name}, ${token}::bigint)`)
+    const effect = yield* fenced(address.shardId.toString(), name)
+    return (id: string, kind: string) => effect(id, kind, address.entityId)
   })
 
 export const layerWork = (name: string) =>
   Layer.merge(
     Account.toLayer(
       Effect.gen(function* () {
-        const effect = yield* fenced(name)
+        const effect = yield* fencedAccount(name)
         return {
           book: ({ payload: { id } }) => Effect.as(effect(id, "book"), id),
           look: ({ payload: { id } }) => Effect.as(effect(id, "look"), id)

@@ -230,8 +230,8 @@ export interface Options<
   /** Only calls entities, and has none: it listens nowhere. Default: `false`. */
   readonly clientOnly?: ClientOnly | undefined
   /**
-   * Where messages, replies and the locks of shards are: `"sql"` in the database of the `SqlClient`, `"local"` nowhere,
-   * for a single runner with volatile messages, or `"byo"` in the `MessageStorage` and the `RunnerStorage` that are provided.
+   * Where messages, replies and the locks of shards are: `"sql"` in the database of the `SqlClient`, `"local"` in the memory of a
+   * single runner, to begin with: it is lost with its process, and grows with each persisted message. Or `"byo"`, in the `MessageStorage` and the `RunnerStorage` that are provided.
    * Default: `"sql"`.
    */
   readonly storage?: Storage | undefined
@@ -317,7 +317,7 @@ const compose = (options: Options) => {
 }
 
 const messageStorage = {
-  local: MessageStorage.layerNoop,
+  local: MessageStorage.layerMemory,
   byo: Layer.empty,
   sql: Layer.provide(SqlMessageStorage.layer, Digest.layerWebCrypto)
 }

@@ -39,6 +39,18 @@ export const durable =
       const runners = 3
       yield* Effect.forEach([1, 2, 3], (number) => cluster.start(number), { concurrency: "unbounded" })
       const client = yield* cluster.startClient("orders.ts")
+      // What becomes of a runner that has the singleton, besides that it is killed.
+      const blows = new Blows(cluster, random)
+      const holder = Effect.map(
+        cluster.sql<{ holder: string }>`select holder from fence where shard = 'ticker'`,
+        ([row]) => cluster.runners.find(({ name }) => name === row!.holder)!
+      )
+      for (const kind of ["frozen", "cut off", "ended"] as const) {
+        progress(() => `the singleton's runner is ${kind}`)
+        yield* until("each shard with one runner", cluster.isWhole)
+        yield* blows.strike(kind, yield* holder)
+      }
+
       const between = (place: string) => !place.startsWith("in ")
       const all = [
         ...places.forward.map((place) => ({ place, fails: false })),
@@ -61,17 +73,6 @@ export const durable =
         })
         yield* Fiber.join(started)
       }
-      // And what else becomes of a runner that has the singleton.
-      const blows = new Blows(cluster, random)
-      const holder = Effect.map(
-        cluster.sql<{ holder: string }>`select holder from fence where shard = 'ticker'`,
-        ([row]) => cluster.runners.find(({ name }) => name === row!.holder)!
-      )
-      for (const kind of ["frozen", "cut off", "ended"] as const) {
-        yield* until("each shard with one runner", cluster.isWhole)
-        yield* blows.strike(kind, yield* holder)
-      }
-
       // The books.
       const done = yield* cluster.sql<Done>`select call, kind, count(*)::int as times from effects group by 1, 2`
       const times = new Map(done.map((one) => [one.call, one.times]))

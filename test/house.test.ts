@@ -109,6 +109,7 @@ describe("the house", () => {
 
   // Each room with those that it may come into; beside them lies what is for all.
   const doors: { readonly [room: string]: ReadonlyArray<string> } = {
+    cluster: ["rpc"],
     codec: ["receive", "send"],
     draft: ["codec", "receive", "send", "socket"],
     proxy: ["receive", "send", "socket"],
@@ -152,6 +153,7 @@ describe("the house", () => {
   // The public modules whose types a room has, beside the models that all share.
   const models = ["Message.ts", "ZmqError.ts", "SocketEvent.ts"]
   const own: { readonly [room: string]: ReadonlyArray<string> } = {
+    cluster: ["Cluster.ts", "Curve.ts", "Rpc.ts"],
     codec: ["Codec.ts"],
     draft: ["Draft.ts", "Zmq.ts"],
     proxy: ["Proxy.ts"],

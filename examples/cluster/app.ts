@@ -22,7 +22,7 @@ export const Counter = Entity.make("Counter", [
   Rpc.make("runner", { success: Schema.String })
 ])
 
-const State = Schema.Struct({ value: Schema.Int, last: Schema.String })
+const State = Schema.Struct({ value: Schema.Int, done: Schema.Array(Schema.String) })
 
 export const Counters = Counter.toLayer(
   Effect.gen(function* () {
@@ -31,14 +31,16 @@ export const Counters = Counter.toLayer(
     const store = KeyValueStore.toSchemaStore(yield* KeyValueStore.KeyValueStore, State)
     // What a counter has is in the store: it may be on another runner next time.
     const found = yield* Effect.orDie(store.get(entityId))
-    const state = yield* SubscriptionRef.make(Option.getOrElse(found, () => ({ value: 0, last: "" })))
+    const state = yield* SubscriptionRef.make<typeof State.Type>(
+      Option.getOrElse(found, () => ({ value: 0, done: [] }))
+    )
     return Counter.of({
       add: ({ payload: { by, id } }) =>
         SubscriptionRef.updateAndGetEffect(state, (now) => {
           if (entityId === "closed") return Effect.fail(new Closed({ counter: entityId }))
-          // It comes again if its runner died between the store and the reply.
-          if (now.last === id) return Effect.succeed(now)
-          const next = { value: now.value + by, last: id }
+          // It comes again if its runner, or its shard, was gone before the reply was kept: here, not long after.
+          if (now.done.includes(id)) return Effect.succeed(now)
+          const next = { value: now.value + by, done: [...now.done, id].slice(-100) }
           return Effect.as(Effect.orDie(store.set(entityId, next)), next)
         }).pipe(Effect.map(({ value }) => value)),
       value: () => Effect.map(SubscriptionRef.get(state), ({ value }) => value),

@@ -1,7 +1,8 @@
 /** From one process to a cluster: npx tsx examples/cluster/run.ts 1, and 2, 3, 4. */
+// First: the environment is read where effect/cluster is loaded.
+import "./environment.ts"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
@@ -13,27 +14,7 @@ import { machines, oneProcess, secured, workers } from "./layers.ts"
 import { postgres } from "./postgres.ts"
 import { addAll, runners, visit } from "./visit.ts"
 
-// What a night is here, and how long a shard may be away.
-Object.assign(process.env, {
-  NIGHTLY: "* * * * * *",
-  SHARDS_PER_GROUP: "30",
-  SHARD_LOCK_EXPIRATION: "5 seconds",
-  SHARD_LOCK_REFRESH_INTERVAL: "1 second",
-  REFRESH_ASSIGNMENTS_INTERVAL: "500 millis",
-  ENTITY_MESSAGE_POLL_INTERVAL: "500 millis"
-})
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
-
-const inOneProcess = Effect.gen(function* () {
-  process.env.PORT = `${yield* freePort}`
-  yield* visit.pipe(Effect.provide(App), Effect.provide(oneProcess))
-})
+const inOneProcess = visit.pipe(Effect.provide(App), Effect.provide(oneProcess))
 
 /** A process, until the scope closes: then it is told to end, and does so in order. */
 const start = (step: number, env: NodeJS.ProcessEnv) =>
@@ -41,7 +22,10 @@ const start = (step: number, env: NodeJS.ProcessEnv) =>
     Effect.sync(() => {
       const script = new URL("./runner.ts", import.meta.url).pathname
       const args = [...process.execArgv, script, `${step}`]
-      return spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "inherit"] })
+      return spawn(process.execPath, args, {
+        env: { ...process.env, ...env },
+        stdio: ["ignore", process.env.LOG ? "inherit" : "ignore", "inherit"]
+      })
     }),
     (child) => end(child, "SIGTERM")
   )
@@ -76,10 +60,9 @@ const inACluster = (step: 2 | 3 | 4) =>
     )
     process.env.SOCKETS = folder
     process.env.DATABASE_URL = yield* postgres
-    const port = yield* freePort
     // Workers differ by their ports, and machines by their hosts.
     const places = [0, 1, 2].map((i) =>
-      step === 2 ? { HOST: "worker", PORT: `${1 + i}` } : { HOST: `127.0.0.${11 + i}`, PORT: `${port}` }
+      step === 2 ? { HOST: "worker", PORT: `${1 + i}` } : { HOST: `127.0.0.${11 + i}`, PORT: process.env.PORT }
     )
     const addresses = places.map(({ HOST, PORT }) => `${HOST}:${PORT}`)
     if (step === 4) yield* writeKeys(folder, addresses)
@@ -106,4 +89,9 @@ const inACluster = (step: 2 | 3 | 4) =>
 
 const step = Number(process.argv[2] ?? 1)
 const program = step === 1 ? inOneProcess : inACluster(step as 2 | 3 | 4)
-NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Error")))
+NodeRuntime.runMain(
+  program.pipe(
+    Effect.scoped,
+    Effect.provideService(References.MinimumLogLevel, (process.env.LOG ?? "Error") as "Error")
+  )
+)

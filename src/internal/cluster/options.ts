@@ -32,13 +32,23 @@ const checkNames = (options: object, names: ReadonlyArray<string>, within = ""):
   }
 }
 
+// As a socket checks it, and with the name that it has here. What was given may be a secret.
+const checkKey = (option: string, value: unknown, client: object): void => {
+  try {
+    Rpc.check("dealer", { security: { ...client, _tag: "CurveClient" } })
+  } catch (error) {
+    if (error instanceof OptionError) refuse(option, value, error.expected)
+    throw error
+  }
+}
+
 const checkSecurity = (security: LinkOptions["security"]): void => {
   if (security === undefined) return
   if (!isObject(security)) refuse("security", security, "{ keys, runners, trusted }")
   checkNames(security, ["keys", "runners", "trusted"], "security.")
   const { keys, runners, trusted } = security
   if (!isObject(keys)) refuse("security.keys", keys, "a pair of keys, as Curve.generate makes")
-  Rpc.check("dealer", { security: { ...keys, _tag: "CurveClient", serverKey: keys.publicKey } })
+  checkKey("security.keys", keys, { ...keys, serverKey: keys.publicKey })
   if (typeof runners === "function") {
     if (trusted === undefined) {
       refuse(
@@ -51,12 +61,7 @@ const checkSecurity = (security: LinkOptions["security"]): void => {
     refuse("security.runners", runners, 'the public keys of runners by "host:port", or a function of an address')
   } else {
     for (const [address, serverKey] of Object.entries(runners)) {
-      try {
-        Rpc.check("dealer", { security: { ...keys, _tag: "CurveClient", serverKey } })
-      } catch (error) {
-        const { expected } = error as OptionError
-        refuse(`security.runners[${JSON.stringify(address)}]`, serverKey, expected)
-      }
+      checkKey(`security.runners[${JSON.stringify(address)}]`, serverKey, { ...keys, serverKey })
     }
   }
   if (trusted !== undefined && typeof trusted !== "function" && !Array.isArray(trusted)) {

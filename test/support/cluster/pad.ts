@@ -71,6 +71,7 @@ export const padOf = (name: string, seen: Seen, pause: Effect.Effect<void>) => {
         }),
       steps: ({ payload: { to } }) => Stream.range(1, to).pipe(Stream.rechunk(1))
     },
-    { concurrency: "unbounded" }
+    // Otherwise an entity that has died begins anew, with the call that it died of.
+    { concurrency: "unbounded", disableFatalDefects: true }
   )
 }

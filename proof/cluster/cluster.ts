@@ -30,6 +30,7 @@ export interface Runner {
   readonly shards: Shards
 }
 
+/** Did not come, however busy the machine. */
 export class NeverCame extends Data.TaggedError("NeverCame")<{ readonly what: string }> {
   override get message(): string {
     return `${this.what}: not within ${patience / 1000} s`
@@ -102,9 +103,13 @@ export const startCluster = Effect.fnUntraced(function* (options: ClusterOptions
   })
 
   /** Starts a client, and waits until it is ready. */
-  const startClient = Effect.fnUntraced(function* (file: string, ...args: ReadonlyArray<string>) {
+  const startClient = Effect.fnUntraced(function* (
+    file: string,
+    more: Partial<PeerConfig>,
+    ...args: ReadonlyArray<string>
+  ) {
     const place = yield* placeOf(0)
-    const peer = yield* run(place, file, configOf("client", place), args)
+    const peer = yield* run(place, file, { ...configOf("client", place), ...more }, args)
     yield* until("the start of the client", () => isOver(peer) || peer.lines.includes("ready"))
     return peer
   })
@@ -115,5 +120,5 @@ export const startCluster = Effect.fnUntraced(function* (options: ClusterOptions
     const all = live().flatMap(({ shards }) => [...shards.now()])
     return all.length === options.shards && new Set(all).size === options.shards
   }
-  return { sql, runners, live, isWhole, start, startClient, cuts: net.cuts, options }
+  return { sql, runners, live, isWhole, place: placeOf, start, startClient, cuts: net.cuts, options }
 })

@@ -7,6 +7,7 @@ import { schema } from "../cluster/schema.ts"
 import { randomOf, seed } from "../moments.ts"
 import type { Outcome, Row, Size, Workload } from "../row.ts"
 import { progress, settle } from "../watch.ts"
+import { strangers } from "./q-curve.ts"
 import { durable } from "./q-durable.ts"
 
 const entities = 60
@@ -27,7 +28,7 @@ const storm =
         { concurrency: "unbounded" }
       )
       yield* until("each shard with one runner", cluster.isWhole)
-      const client = yield* cluster.startClient("client.ts", String(entities))
+      const client = yield* cluster.startClient("client.ts", {}, String(entities))
       const blows = new Blows(cluster, random)
       const plan = size.quick
         ? (["killed", "frozen", "cut off", "killed", "ended"] as const)
@@ -101,6 +102,16 @@ const storm =
     return { sent: 0, delivered: 0, lost: 0, duplicated: 0, ...none, faults: [...faults, String(exit.cause)] }
   }
 
+const curve: Row = {
+  library: "effect-zmq",
+  variant: "CURVE, beside runners without a key",
+  quick: 100,
+  full: 1000,
+  limit: { quick: 300, full: 900 },
+  run: strangers,
+  skip: needsPostgres
+}
+
 const rows: ReadonlyArray<Row> = (["advisory", "rows"] as const).flatMap((locks) =>
   (["zmq", "node"] as const).flatMap((transport) => {
     const common = {
@@ -127,5 +138,5 @@ export const workload: Workload = {
   title: "A cluster whose runners are killed, frozen, ended, cut off the network, and joined by others",
   counting:
     "Sent are calls of entities, persisted ones and volatile ones, and delivered is a call that has ended. How often they were executed is below.",
-  rows
+  rows: [...rows, curve]
 }

@@ -38,7 +38,7 @@ export const durable =
       })
       const runners = 3
       yield* Effect.forEach([1, 2, 3], (number) => cluster.start(number), { concurrency: "unbounded" })
-      const client = yield* cluster.startClient("orders.ts")
+      const client = yield* cluster.startClient("orders.ts", {})
       // What becomes of a runner that has the singleton, besides that it is killed.
       const blows = new Blows(cluster, random)
       const holder = Effect.map(

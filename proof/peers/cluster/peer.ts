@@ -4,10 +4,24 @@ import { PgClient } from "@effect/sql-pg"
 import { Layer, Logger, Option, Redacted } from "effect"
 import { type MessageStorage, RunnerAddress, type Sharding, type ShardingConfig } from "effect/cluster"
 import type { SqlClient } from "effect/sql"
+import type { Curve } from "effect-zmq"
 import * as Cluster from "effect-zmq/Cluster"
 import type { Address } from "../../cluster/network.ts"
 
 export type Transport = "node" | "zmq"
+
+export interface SecurityConfig {
+  readonly publicKey: Curve.PublicKey
+  readonly secretKey: Curve.SecretText
+  readonly runners: Readonly<Record<string, Curve.PublicKey>>
+  readonly trusted: ReadonlyArray<Curve.PublicKey>
+}
+
+const securityOf = ({ security }: PeerConfig): Cluster.SecurityOptions | undefined => {
+  if (security === undefined) return undefined
+  const { publicKey, runners, secretKey, trusted } = security
+  return { keys: { publicKey, secretKey: Redacted.make(secretKey) }, runners, trusted }
+}
 
 export interface PeerConfig {
   /** Of this process: another each time that it is started. */
@@ -20,6 +34,7 @@ export interface PeerConfig {
   /** Seconds until the lock of a shard expires. */
   readonly expiry: number
   readonly shards: number
+  readonly security?: SecurityConfig
 }
 
 export const readConfig = (): PeerConfig => JSON.parse(process.argv[2]!)
@@ -56,7 +71,9 @@ export const layerCluster = (
     case "node":
       return isClient ? NodeClusterSocket.layer({ ...options, clientOnly: true }) : NodeClusterSocket.layer(options)
     case "zmq":
-      return isClient ? Cluster.layer({ ...options, clientOnly: true }) : Cluster.layer(options)
+      return isClient
+        ? Cluster.layer({ ...options, security: securityOf(config), clientOnly: true })
+        : Cluster.layer({ ...options, security: securityOf(config) })
   }
 }
 

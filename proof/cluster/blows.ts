@@ -68,7 +68,7 @@ export class Blows {
       const to = Date.now()
       blows.aways.push({ runner: runner.name, from, to })
       yield* comeBack
-      yield* until(`${runner.name} without the shards that it had`, blows.cluster.isWhole)
+      yield* blows.cluster.whole
       blows.lags.push(Math.max(0, ...runner.shards.went.filter(([, at]) => at >= from).map(([, at]) => at - to)))
     })
   }
@@ -109,7 +109,7 @@ export class Blows {
           break
         }
       }
-      yield* until("each shard with one runner", cluster.isWhole)
+      yield* cluster.whole
     })
   }
 }

@@ -39,11 +39,13 @@ export class NeverCame extends Data.TaggedError("NeverCame")<{ readonly what: st
 
 const patience = 120_000
 
-export const until = (what: string, condition: () => boolean): Effect.Effect<void, NeverCame> =>
+export const until = (what: string | (() => string), condition: () => boolean): Effect.Effect<void, NeverCame> =>
   Effect.gen(function* () {
     const start = performance.now()
     while (!condition()) {
-      if (performance.now() - start > patience) return yield* new NeverCame({ what })
+      if (performance.now() - start > patience) {
+        return yield* new NeverCame({ what: typeof what === "string" ? what : what() })
+      }
       yield* Effect.sleep(10)
     }
   })
@@ -104,12 +106,13 @@ export const startCluster = Effect.fnUntraced(function* (options: ClusterOptions
 
   /** Starts a client, and waits until it is ready. */
   const startClient = Effect.fnUntraced(function* (
+    number: number,
     file: string,
     more: Partial<PeerConfig>,
     ...args: ReadonlyArray<string>
   ) {
-    const place = yield* placeOf(0)
-    const peer = yield* run(place, file, { ...configOf("client", place), ...more }, args)
+    const place = yield* placeOf(number)
+    const peer = yield* run(place, file, { ...configOf(`c${number}`, place), ...more }, args)
     yield* until("the start of the client", () => isOver(peer) || peer.lines.includes("ready"))
     return peer
   })
@@ -120,5 +123,7 @@ export const startCluster = Effect.fnUntraced(function* (options: ClusterOptions
     const all = live().flatMap(({ shards }) => [...shards.now()])
     return all.length === options.shards && new Set(all).size === options.shards
   }
-  return { sql, runners, live, isWhole, place: placeOf, start, startClient, cuts: net.cuts, options }
+  const told = () => live().map(({ name, shards }) => `${name} has ${[...shards.now()].sort((a, b) => a - b)}`)
+  const whole = until(() => `each shard with one runner (${told().join("; ")})`, isWhole)
+  return { sql, runners, live, isWhole, whole, place: placeOf, start, startClient, cuts: net.cuts, options }
 })

@@ -27,8 +27,8 @@ const storm =
         (number) => cluster.start(number),
         { concurrency: "unbounded" }
       )
-      yield* until("each shard with one runner", cluster.isWhole)
-      const client = yield* cluster.startClient("client.ts", {}, String(entities))
+      yield* cluster.whole
+      const client = yield* cluster.startClient(0, "client.ts", {}, String(entities))
       const blows = new Blows(cluster, random)
       const plan = size.quick
         ? (["killed", "frozen", "cut off", "killed", "ended"] as const)

@@ -38,7 +38,7 @@ export const durable =
       })
       const runners = 3
       yield* Effect.forEach([1, 2, 3], (number) => cluster.start(number), { concurrency: "unbounded" })
-      const client = yield* cluster.startClient("orders.ts", {})
+      const client = yield* cluster.startClient(0, "orders.ts", {})
       // What becomes of a runner that has the singleton, besides that it is killed.
       const blows = new Blows(cluster, random)
       const holder = Effect.map(
@@ -47,7 +47,7 @@ export const durable =
       )
       for (const kind of ["frozen", "cut off", "ended"] as const) {
         progress(() => `the singleton's runner is ${kind}`)
-        yield* until("each shard with one runner", cluster.isWhole)
+        yield* cluster.whole
         yield* blows.strike(kind, yield* holder)
       }
 
@@ -73,6 +73,8 @@ export const durable =
         })
         yield* Fiber.join(started)
       }
+      yield* cluster.whole
+
       // The books.
       const done = yield* cluster.sql<Done>`select call, kind, count(*)::int as times from effects group by 1, 2`
       const times = new Map(done.map((one) => [one.call, one.times]))

@@ -52,7 +52,7 @@ const program = Effect.gen(function* () {
         continue
       }
       const number = persisted++
-      const id = `p${number}`
+      const id = `p${number}@${config.name}`
       yield* ended(id, accounts(entity("a", number)).book({ id }))
     }
   })
@@ -60,7 +60,7 @@ const program = Effect.gen(function* () {
   const look = Effect.gen(function* () {
     while (!stopped) {
       const number = volatile++
-      const id = `v${number}`
+      const id = `v${number}@${config.name}`
       const account = entity("a", number)
       yield* ended(
         id,

@@ -12,10 +12,10 @@ import { hasPostgres, missingPostgres, postgres } from "./support/postgres.ts"
 
 const folder = new URL("../examples/", import.meta.url).pathname
 
-const run = async (file: string, env: NodeJS.ProcessEnv = {}): Promise<Array<string>> => {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [...nodeOptions, folder + file], {
+const run = async (file: string, env: NodeJS.ProcessEnv = {}, ...args: Array<string>): Promise<Array<string>> => {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [...nodeOptions, folder + file, ...args], {
     cwd: new URL("..", import.meta.url).pathname,
-    timeout: 60_000,
+    timeout: 280_000,
     env: { ...process.env, NODE_OPTIONS: "", ...env }
   })
   expect(stderr).toBe("")
@@ -174,6 +174,29 @@ for (const [file, lines] of Object.entries(expected)) {
         else expect(printed[i]).toMatch(line)
       })
     }
+  )
+}
+
+// The same app in each: how often it runs, and where, is all that differs.
+const visited = [
+  "first: the sum is 100",
+  "ann: 0, 50, 100",
+  "bob has 40",
+  "Closed: bob has 40 again",
+  "a night has passed"
+]
+const killed = ["3 runners", "a runner was killed: the sum is 200"]
+const steps: ReadonlyArray<ReadonlyArray<string>> = [
+  visited,
+  [...visited, ...killed],
+  [...visited, ...killed],
+  [...visited, ...killed, "a stranger got nothing"]
+]
+for (const [i, lines] of steps.entries()) {
+  it.skipIf(i > 0 && !hasPostgres)(
+    `examples/cluster/run.ts ${i + 1}${i > 0 && !hasPostgres ? ` (${missingPostgres})` : ""}`,
+    { timeout: 300_000, retry: 0 },
+    async () => expect(await run("cluster/run.ts", {}, `${i + 1}`)).toEqual(lines)
   )
 }
 

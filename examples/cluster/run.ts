@@ -24,7 +24,7 @@ const start = (step: number, env: NodeJS.ProcessEnv) =>
       const args = [...process.execArgv, script, `${step}`]
       return spawn(process.execPath, args, {
         env: { ...process.env, ...env },
-        stdio: ["ignore", process.env.LOG ? "inherit" : "ignore", "inherit"]
+        stdio: ["ignore", "ignore", "inherit"]
       })
     }),
     (child) => end(child, "SIGTERM")
@@ -89,9 +89,4 @@ const inACluster = (step: 2 | 3 | 4) =>
 
 const step = Number(process.argv[2] ?? 1)
 const program = step === 1 ? inOneProcess : inACluster(step as 2 | 3 | 4)
-NodeRuntime.runMain(
-  program.pipe(
-    Effect.scoped,
-    Effect.provideService(References.MinimumLogLevel, (process.env.LOG ?? "Error") as "Error")
-  )
-)
+NodeRuntime.runMain(program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Error")))

@@ -21,7 +21,9 @@ export const addAll = (round: string) =>
 
 export const runners = Effect.gen(function* () {
   const counter = yield* Counter.client
-  const served = yield* Effect.forEach(names, (name) => counter(name).runner(), { concurrency: 10 })
+  // So many that each runner has some of them.
+  const many = Array.from({ length: 50 }, (_, i) => `page ${i}`)
+  const served = yield* Effect.forEach(many, (name) => counter(name).runner(), { concurrency: 10 })
   return new Set(served)
 })
 

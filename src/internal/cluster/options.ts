@@ -48,7 +48,9 @@ const checkSecurity = (security: LinkOptions["security"]): void => {
   checkNames(security, ["keys", "runners", "trusted"], "security.")
   const { keys, runners, trusted } = security
   if (!isObject(keys)) refuse("security.keys", keys, "a pair of keys, as Curve.generate makes")
-  checkKey("security.keys", keys, { ...keys, serverKey: keys.publicKey })
+  // A certificate is a pair of keys, and more.
+  const { publicKey, secretKey } = keys
+  checkKey("security.keys", keys, { publicKey, secretKey, serverKey: publicKey })
   if (typeof runners === "function") {
     if (trusted === undefined) {
       refuse(
@@ -61,7 +63,7 @@ const checkSecurity = (security: LinkOptions["security"]): void => {
     refuse("security.runners", runners, 'the public keys of runners by "host:port", or a function of an address')
   } else {
     for (const [address, serverKey] of Object.entries(runners)) {
-      checkKey(`security.runners[${JSON.stringify(address)}]`, serverKey, { ...keys, serverKey })
+      checkKey(`security.runners[${JSON.stringify(address)}]`, serverKey, { publicKey, secretKey, serverKey })
     }
   }
   if (trusted !== undefined && typeof trusted !== "function" && !Array.isArray(trusted)) {

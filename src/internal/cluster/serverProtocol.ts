@@ -5,7 +5,8 @@ import * as Option from "effect/Option"
 import type { RpcSerialization } from "effect/rpc/RpcSerialization"
 import type * as RpcServer from "effect/rpc/RpcServer"
 import type * as Scope from "effect/Scope"
-import type { LinkOptions } from "../../Cluster.ts"
+import type { LinkOptions, SecurityOptions } from "../../Cluster.ts"
+import type { Server } from "../../Curve.ts"
 import type { ServerState } from "../../Rpc.ts"
 import { OptionError, type SocketError } from "../../ZmqError.ts"
 import { makeProtocolServer } from "../rpc/protocolServer.ts"
@@ -13,6 +14,13 @@ import { placeToBind } from "./links.ts"
 
 /** Whom the authenticator is asked about. */
 export const domain = "cluster"
+
+const curveServer = ({ keys: { publicKey, secretKey } }: SecurityOptions): Server => ({
+  _tag: "CurveServer",
+  publicKey,
+  secretKey,
+  domain
+})
 
 export const makeServerProtocol = (
   options: LinkOptions
@@ -35,7 +43,7 @@ export const makeServerProtocol = (
     const { security } = options
     const server = yield* makeProtocolServer({
       ...(ipv6 === undefined ? {} : { ipv6 }),
-      ...(security === undefined ? {} : { security: { ...security.keys, _tag: "CurveServer", domain } }),
+      ...(security === undefined ? {} : { security: curveServer(security) }),
       bind: endpoint,
       maxMessageSize: options.maxMessageSize,
       // Another runner is one client, however many of its entities call.

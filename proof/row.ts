@@ -21,6 +21,7 @@ export interface Size {
 export interface Row {
   readonly library: Library
   readonly variant: string
+  /** With `--quick`. 0: not then. */
   readonly quick: number
   readonly full: number
   /** Seconds after which the process is killed and the row has failed. */

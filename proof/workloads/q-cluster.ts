@@ -69,6 +69,7 @@ const storm =
         if (sort === "wrong" || (sort !== "value" && id.startsWith("p"))) faults.push(`${id}: ${kind}`)
         slowest = Math.max(slowest, Number(millis))
       }
+      const again = client.lines.filter((line) => line.startsWith("again ")).length
       const effects = yield* readEffects(cluster.sql, blows.aways)
       const without = [...ends].filter(([id, kind]) => kind === "value" && !effects.times.has(id))
       if (without.length > 0) faults.push(`${without.length} calls replied to and not executed, as ${without[0]![0]}`)
@@ -86,7 +87,7 @@ const storm =
         lost: persisted + volatile - ends.size + without.length,
         duplicated,
         notes: [
-          `persisted: ${told(ofKind.p)}, ${twice("p")} executed twice; volatile: ${told(ofKind.v)}, ${twice("v")} executed twice; the slowest took ${slowest} ms`,
+          `persisted: ${told(ofKind.p)}, ${twice("p")} executed twice, ${again} asked again, as who waited was interrupted when the runner ended; volatile: ${told(ofKind.v)}, ${twice("v")} executed twice; the slowest took ${slowest} ms`,
           Object.entries(blows.counts)
             .map(([name, count]) => `${count} ${name}`)
             .join(", ") + (cluster.cuts === "relays" ? " (cut by relays, and not by links)" : ""),

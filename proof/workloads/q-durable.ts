@@ -71,7 +71,11 @@ export const durable =
         yield* until(`the end of an order whose runner ended ${place}`, () => {
           return client.lines.some((line) => line.startsWith(`end ${id} `)) || isOver(client)
         })
-        yield* Fiber.join(started)
+        // Until it has its part: the compensation of a workflow whose shard moves meanwhile waits for ever (effect 4.1.0),
+        // as its activity is read by nobody while the shard waits for it to end.
+        const { shards } = yield* Fiber.join(started)
+        yield* until("shards for who joined", () => shards.now().size > 0)
+        yield* cluster.whole
       }
       yield* cluster.whole
 

@@ -10,6 +10,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { arch, cpus, platform } from "node:os"
 import { chart } from "./chart.ts"
+import { cluster } from "./cluster.ts"
 import { engineWorkloads as engines } from "./engines.ts"
 import { measure, quick, type Row, ratio, rounds, spreadOf, type Workload, warmUps } from "./harness.ts"
 import { lifecycle } from "./lifecycle.ts"
@@ -27,6 +28,7 @@ const groups: Readonly<Record<string, () => Array<Workload>>> = {
   send,
   request,
   rpc,
+  cluster,
   proxy,
   many,
   lifecycle,

@@ -148,6 +148,12 @@ const targets: ReadonlyArray<Comparison> = [
     metric: "p99",
     atMost: 1.5
   })),
+  ...(["64 calls of entities in flight"] as const).flatMap((workload) => [
+    fast(workload, workload, "effect-zmq", "NodeClusterSocket", 1),
+    fast(`${workload}, on ZMTP`, workload, "effect-zmq on ZMTP", "NodeClusterSocket", 1.3),
+    { ...fast(`${workload}, p99`, workload, "effect-zmq", "NodeClusterSocket", 1), metric: "p99" },
+    { ...fast(`${workload}, p99, on ZMTP`, workload, "effect-zmq on ZMTP", "NodeClusterSocket", 1.3), metric: "p99" }
+  ]),
   fast("`Proxy.make`, a backlog of 16 B", "a proxy with a backlog of 16 B", "Proxy.make", "for await, send()", 1.3),
   {
     what: "a round trip through `Proxy.queue`, against for await, send()",

@@ -1,7 +1,7 @@
 /** What a workload is made of: rows, each of which runs in a process of its own. */
 import type { Books } from "./ledger.ts"
 
-export type Library = "effect-zmq" | "wrapper" | "PyZMQ"
+export type Library = "effect-zmq" | "wrapper" | "PyZMQ" | "NodeClusterSocket"
 
 /** What a row's process reports when it is through. */
 export interface Outcome extends Books {
@@ -21,6 +21,7 @@ export interface Size {
 export interface Row {
   readonly library: Library
   readonly variant: string
+  /** With `--quick`. 0: not then. */
   readonly quick: number
   readonly full: number
   /** Seconds after which the process is killed and the row has failed. */

@@ -173,6 +173,7 @@ for (const id of only ?? ids) {
   console.log(`\n(${id}) ${workload.title}`)
   for (let index = 0; index < workload.rows.length; index++) {
     if ((values.ours || alone) && workload.rows[index]!.library !== "effect-zmq") continue
+    if (quick && workload.rows[index]!.quick === 0) continue
     results.push(await runRow(workload, index))
   }
 }

@@ -17,7 +17,8 @@ const load: Record<string, () => Promise<{ readonly workload: Workload }>> = {
   m: () => import("./workloads/m-others.ts"),
   n: () => import("./workloads/n-ends.ts"),
   o: () => import("./workloads/o-effects.ts"),
-  p: () => import("./workloads/p-rpc.ts")
+  p: () => import("./workloads/p-rpc.ts"),
+  q: () => import("./workloads/q-cluster.ts")
 }
 
 export const ids = Object.keys(load)

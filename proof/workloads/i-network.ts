@@ -1,38 +1,9 @@
 /** The network between two network namespaces is cut and restored. */
-import { execFileSync } from "node:child_process"
 import { randomOf, seed } from "../moments.ts"
+import { ip, needsNamespaces, quietly } from "../namespaces.ts"
 import { nodePeer, startPeer } from "../processes.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { progress } from "../watch.ts"
-
-const ip = (...args: ReadonlyArray<string>): void => {
-  execFileSync("ip", args, { stdio: ["ignore", "ignore", "pipe"] })
-}
-
-const quietly = (run: () => void): void => {
-  try {
-    run()
-  } catch {
-    // it was not there
-  }
-}
-
-let permitted: string | undefined | null = null
-
-const needsNamespaces = (): string | undefined => {
-  if (permitted !== null) return permitted
-  const name = `ezmq-probe-${process.pid}`
-  try {
-    ip("netns", "add", name)
-    ip("-n", name, "link", "add", "ezmq0", "type", "veth", "peer", "name", "ezmq1")
-    permitted = undefined
-  } catch (error) {
-    const { message } = error as Error
-    permitted = `network namespaces are not permitted here (${message.trim().split("\n").at(-1)}): run as root with CAP_NET_ADMIN`
-  }
-  quietly(() => ip("netns", "del", name))
-  return permitted
-}
 
 const sleep = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis))
 

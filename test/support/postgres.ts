@@ -1,6 +1,6 @@
-/** A Postgres for a test: its own, in a temporary folder, and reached by a unix socket alone. */
+/** A Postgres for a test: its own, in a temporary folder. */
 import { execFileSync, spawn } from "node:child_process"
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { appendFileSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -25,8 +25,17 @@ const user = (): { readonly uid: number; readonly gid: number } | undefined => {
   return { uid: id("-u"), gid: id("-g") }
 }
 
+export interface PostgresOptions {
+  /** Where it listens besides, and who may come there: nowhere, unless given. */
+  readonly listen?: { readonly host: string; readonly port: number; readonly from: string }
+  /** A command that runs it, as in a network namespace. */
+  readonly inside?: ReadonlyArray<string>
+  /** More of its own settings. */
+  readonly settings?: ReadonlyArray<string>
+}
+
 /** Starts one, and gives the URL of its database. At the end of the scope it is stopped, and its folder removed. */
-export const postgres = Effect.gen(function* () {
+export const startPostgres = Effect.fnUntraced(function* (own: PostgresOptions) {
   const as = user()
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-zmq-"))),
@@ -40,15 +49,32 @@ export const postgres = Effect.gen(function* () {
     stdio: ["ignore", "ignore", "pipe"]
   })
   // The port is part of the socket's name, and belongs to this folder alone.
-  const port = 5432
+  const port = own.listen?.port ?? 5432
+  if (own.listen !== undefined) {
+    appendFileSync(join(data, "pg_hba.conf"), `host all all ${own.listen.from} trust\n`)
+  }
+  const settings = [`listen_addresses=${own.listen?.host ?? ""}`, "log_destination=stderr", ...(own.settings ?? [])]
+  const command = [
+    join(bin!, "postgres"),
+    ...["-D", data, "-k", folder, "-p", `${port}`],
+    ...settings.flatMap((setting) => ["-c", setting])
+  ]
+  // Whoever comes into a namespace is root until then.
+  const [program = "", ...args] =
+    own.inside === undefined
+      ? command
+      : [
+          ...own.inside,
+          ...(as === undefined ? [] : ["setpriv", "--reuid", `${as.uid}`, "--regid", `${as.gid}`, "--clear-groups"]),
+          ...command
+        ]
   const self = { said: "", code: undefined as number | null | undefined }
   yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(
-        join(bin!, "postgres"),
-        ["-D", data, "-k", folder, "-p", `${port}`, "-c", "listen_addresses=", "-c", "log_destination=stderr"],
-        { ...options, stdio: ["ignore", "ignore", "pipe"] }
-      )
+      const child = spawn(program, args, {
+        ...(own.inside === undefined ? options : { cwd: folder }),
+        stdio: ["ignore", "ignore", "pipe"]
+      })
       child.stderr.setEncoding("utf8").on("data", (text: string) => {
         self.said += text
       })
@@ -72,3 +98,6 @@ export const postgres = Effect.gen(function* () {
   )
   return `postgres:///postgres?host=${folder}&port=${port}&user=test`
 })
+
+/** One that is reached by a unix socket alone. */
+export const postgres = startPostgres({})

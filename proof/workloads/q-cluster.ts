@@ -1,0 +1,149 @@
+/** A cluster whose runners are killed, frozen, ended, cut off the network, and joined by others. */
+import { Effect } from "effect"
+import { Blows, kinds } from "../cluster/blows.ts"
+import { type ClusterOptions, isOver, needsPostgres, startCluster, until } from "../cluster/cluster.ts"
+import { readEffects } from "../cluster/effects.ts"
+import { schema } from "../cluster/schema.ts"
+import { randomOf, seed } from "../moments.ts"
+import type { Outcome, Row, Size, Workload } from "../row.ts"
+import { progress, settle } from "../watch.ts"
+import { strangers } from "./q-curve.ts"
+import { durable } from "./q-durable.ts"
+
+const entities = 60
+const shards = 32
+
+const storm =
+  (how: Pick<ClusterOptions, "transport" | "locks">) =>
+  async (size: Size): Promise<Outcome> => {
+    const random = randomOf()
+    const faults: Array<string> = []
+    const expiry = 3
+    const program = Effect.gen(function* () {
+      const cluster = yield* startCluster({ ...how, expiry, shards, schema, runner: "runner.ts" })
+      const runners = size.quick ? 3 : 4
+      yield* Effect.forEach(
+        Array.from({ length: runners }, (_, at) => at + 1),
+        (number) => cluster.start(number),
+        { concurrency: "unbounded" }
+      )
+      yield* cluster.whole
+      const client = yield* cluster.startClient(0, "client.ts", {}, String(entities))
+      const blows = new Blows(cluster, random)
+      const plan = size.quick
+        ? (["killed", "frozen", "cut off", "killed", "ended"] as const)
+        : Array.from({ length: 20 }, (_, at) => kinds[at % kinds.length]!)
+      const shuffled = plan.map((kind) => [random(1 << 20), kind] as const).sort(([a], [b]) => a - b)
+      const portion = Math.ceil(size.count / shuffled.length)
+
+      const replied = (): number => client.lines.filter((line) => line.startsWith("end p")).length
+      const tell = (line: string) => Effect.sync(() => void client.child.stdin!.write(`${line}\n`))
+      for (const [at, [, kind]] of shuffled.entries()) {
+        progress(() => `${replied()} of ${size.count} persisted calls, ${at} of ${shuffled.length} blows`)
+        yield* tell(`go ${portion}`)
+        // In the midst of them.
+        const done = portion * at
+        yield* until("some persisted calls replied", () => replied() >= done + Math.floor(portion / 4))
+        yield* blows.strike(kind)
+        yield* until("all persisted calls replied", () => replied() >= done + portion || isOver(client))
+      }
+      yield* tell("stop")
+      yield* until("the end of all calls", () => isOver(client))
+
+      // The books.
+      const last = client.lines.at(-1)?.split(" ") ?? []
+      if (last[0] !== "done") faults.push(`the client ended early: ${client.stderr().slice(-2000)}`)
+      const [persisted, volatile] = [Number(last[1]), Number(last[2])]
+      const ends = new Map<string, string>()
+      const ofKind = { p: new Map<string, number>(), v: new Map<string, number>() }
+      let duplicated = 0
+      let slowest = 0
+      for (const line of client.lines) {
+        const [what, id = "", kind = "", millis] = line.split(" ")
+        if (what !== "end") continue
+        if (ends.has(id)) duplicated++
+        ends.set(id, kind)
+        const of = ofKind[id.startsWith("p") ? "p" : "v"]
+        const [sort = ""] = kind.split(":")
+        of.set(sort, (of.get(sort) ?? 0) + 1)
+        if (sort === "wrong" || (sort !== "value" && id.startsWith("p"))) faults.push(`${id}: ${kind}`)
+        slowest = Math.max(slowest, Number(millis))
+      }
+      const again = client.lines.filter((line) => line.startsWith("again ")).length
+      const effects = yield* readEffects(cluster.sql, blows.aways)
+      const without = [...ends].filter(([id, kind]) => kind === "value" && !effects.times.has(id))
+      if (without.length > 0) faults.push(`${without.length} calls replied to and not executed, as ${without[0]![0]}`)
+      if (effects.overlaps.length > 0) {
+        faults.push(`${effects.overlaps.length} effects while the shard was with another: ${effects.overlaps[0]}`)
+      }
+      const limit = (expiry + 1) * 1000
+      const late = blows.moves.filter((millis) => millis > limit)
+      const told = (kind: Map<string, number>) => [...kind].map(([name, count]) => `${count} ${name}`).join(", ")
+      const twice = (prefix: string) =>
+        [...effects.times].filter(([id, times]) => id.startsWith(prefix) && times > 1).length
+      return {
+        sent: persisted + volatile,
+        delivered: ends.size,
+        lost: persisted + volatile - ends.size + without.length,
+        duplicated,
+        notes: [
+          `persisted: ${told(ofKind.p)}, ${twice("p")} executed twice, ${again} asked again, as who waited was interrupted when the runner ended; volatile: ${told(ofKind.v)}, ${twice("v")} executed twice; the slowest took ${slowest} ms`,
+          Object.entries(blows.counts)
+            .map(([name, count]) => `${count} ${name}`)
+            .join(", ") + (cluster.cuts === "relays" ? " (cut by relays, and not by links)" : ""),
+          `${blows.moves.length} shards moved, ${late.length} of them later than the locks' ${expiry} s and one more, the last after ${Math.max(0, ...blows.moves)} ms`,
+          `${effects.count} effects, ${effects.late} of them by a runner that had been away and did not know that its shard was with another (${blows.aways.length} times away; it took up to ${Math.max(0, ...blows.lags)} ms to know)`,
+          `seed ${seed}`
+        ]
+      }
+    })
+    const exit = await Effect.runPromise(settle(Effect.scoped(program)))
+    const none = { redelivered: 0, receivable: 0, outOfOrder: null }
+    if (exit._tag === "Success") return { ...exit.value, ...none, faults }
+    return { sent: 0, delivered: 0, lost: 0, duplicated: 0, ...none, faults: [...faults, String(exit.cause)] }
+  }
+
+const curve: Row = {
+  library: "effect-zmq",
+  variant: "CURVE, beside runners without a key",
+  quick: 100,
+  full: 1000,
+  limit: { quick: 300, full: 900 },
+  run: strangers,
+  skip: needsPostgres
+}
+
+const rows: ReadonlyArray<Row> = (["advisory", "rows"] as const).flatMap((locks) =>
+  (["zmq", "node"] as const).flatMap((transport) => {
+    const common = {
+      library: transport === "zmq" ? ("effect-zmq" as const) : ("NodeClusterSocket" as const),
+      limit: { quick: 400, full: 3000 },
+      skip: needsPostgres
+    }
+    const how = locks === "rows" ? "locks in rows" : "advisory locks"
+    return [
+      {
+        ...common,
+        variant: `calls, ${how}`,
+        quick: transport === "zmq" ? 500 : 0,
+        full: 10_000,
+        run: storm({ transport, locks })
+      },
+      {
+        ...common,
+        variant: `a workflow, a singleton and a job, ${how}`,
+        quick: transport === "zmq" && locks === "advisory" ? 1 : 0,
+        full: 1,
+        run: durable({ transport, locks })
+      }
+    ]
+  })
+)
+
+export const workload: Workload = {
+  id: "q",
+  title: "A cluster whose runners are killed, frozen, ended, cut off the network, and joined by others",
+  counting:
+    "Sent are calls of entities, persisted ones and volatile ones, and delivered is a call that has ended. How often they were executed is below.",
+  rows: [...rows, curve]
+}

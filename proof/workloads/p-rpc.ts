@@ -276,7 +276,7 @@ const row = (how: "servers" | "broker", variant: string) =>
   ({
     library: "effect-zmq",
     variant,
-    quick: 20_000,
+    quick: 4000,
     full: 100_000,
     limit: { quick: 300, full: 1800 },
     run: storm(how)

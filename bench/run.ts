@@ -5,6 +5,8 @@
  *     npm run bench -- --quick          fewer messages, about a minute
  *     npm run bench -- --only receive   some groups, or workloads whose name contains the word
  *
+ *     npm run bench -- --only rpc --add these, in the results of the last run of all
+ *
  * A full run rewrites `results.json`, `chart.svg` and the tables in `README.md`.
  */
 import { readFileSync, writeFileSync } from "node:fs"
@@ -93,6 +95,12 @@ const rewrite = (name: string, text: string): void => {
   )
 }
 
+interface Results {
+  readonly how: string
+  readonly targets: ReadonlyArray<Verdict>
+  readonly rows: ReadonlyArray<Row>
+}
+
 const start = performance.now()
 const rows: Array<Row> = []
 for (const workload of chosen) {
@@ -108,11 +116,20 @@ const machine = `${cpus().length} x ${cpus()[0]?.model}, ${platform()} ${arch()}
 const how = `${rounds} rounds after ${warmUps} to warm up, ${seconds} s, ${machine}`
 console.log(`\n${how}`)
 
-if (at < 0 && !quick) {
-  writeFileSync(file("results.json"), `${JSON.stringify({ how, targets: verdicts, rows }, null, 1)}\n`)
-  writeFileSync(file("chart.svg"), chart(rows))
-  rewrite("targets", targetsOf(verdicts))
-  rewrite("table", `${tableOf(rows)}\n\n${how}.`)
+const isAdded = process.argv.includes("--add")
+if (!quick && (at < 0 || isAdded)) {
+  const before = JSON.parse(readFileSync(file("results.json"), "utf8")) as Results
+  const isNew = ({ workload }: Row): boolean => chosen.some(({ name }) => name === workload)
+  const all = isAdded ? [...before.rows.filter((row) => !isNew(row)), ...rows] : rows
+  const results: Results = {
+    how: isAdded ? `${before.how}. Later, ${only.join(", ")}: ${how}` : how,
+    targets: judge(all),
+    rows: all
+  }
+  writeFileSync(file("results.json"), `${JSON.stringify(results, null, 1)}\n`)
+  writeFileSync(file("chart.svg"), chart(results.rows))
+  rewrite("targets", targetsOf(results.targets))
+  rewrite("table", `${tableOf(results.rows)}\n\n${results.how}.`)
 }
 // Sockets of zeromq.js that were left to the garbage collector must not keep the process.
 process.exit(0)

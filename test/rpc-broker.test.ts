@@ -41,6 +41,18 @@ describe("a broker", () => {
       )
     }
 
+    it.live(`keeps a server that nobody asks anything: over ${transport}`, () =>
+      Effect.gen(function* () {
+        const { backend, broker } = yield* startBroker(transport)
+        yield* startServer({ connect: backend, pingInterval: "400 millis", pingTimeout: "2 seconds" })
+        yield* until(Effect.sync(() => broker.stats.servers === 1))
+        for (let i = 0; i < 50; i++) {
+          yield* Effect.sleep("100 millis")
+          expect(broker.stats.servers).toBe(1)
+        }
+      }).pipe(Effect.scoped, ndjson)
+    )
+
     it.live(`has servers that are found by themselves, and share the calls: over ${transport}`, () =>
       Effect.gen(function* () {
         const { backend, broker, frontend } = yield* startBroker(transport)

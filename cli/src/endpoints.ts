@@ -29,6 +29,8 @@ export const splitWords = (
   if (bind.length > 0 || connect.length > 0) return Effect.succeed({ bind, connect, rest })
   const near = rest[0] === undefined ? "" : `${JSON.stringify(rest[0])} is no endpoint. `
   return Effect.fail(
-    new Usage({ message: `${near}Name one to connect to, like ezmq ${command} tcp://127.0.0.1:5555, or one to --bind` })
+    new Usage({
+      message: `${near}Name an endpoint to connect to, like ezmq ${command} tcp://127.0.0.1:5555, or one to --bind`
+    })
   )
 }

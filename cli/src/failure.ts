@@ -2,6 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Exit from "effect/Exit"
+import { PlatformError } from "effect/PlatformError"
 
 /** The exit codes, which `--help`, the README and `docs/command.md` list. */
 export const codes = { fine: 0, failed: 1, usage: 2, timeLimit: 124, signal: 130 } as const
@@ -21,7 +22,13 @@ export class OutputClosed extends Data.TaggedError("OutputClosed") {}
 const tagOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : ""
 
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const textOf = (error: unknown): string => {
+  if (error instanceof PlatformError && error.reason._tag === "NotFound") {
+    const { pathOrDescriptor } = error.reason
+    if (pathOrDescriptor !== undefined) return `${pathOrDescriptor}: there is no such file or folder`
+  }
+  return error instanceof Error ? error.message : String(error)
+}
 
 /** The exit code of a run, and the line for the terminal if there is one to write. */
 export const outcome = (exit: Exit.Exit<unknown, unknown>): { readonly code: number; readonly line?: string } => {

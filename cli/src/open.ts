@@ -100,13 +100,25 @@ const watch = (socket: Zmq.Socket, flags: Endpoints & Loudness): Effect.Effect<v
       })
     )
     yield* Effect.forkScoped(refusals)
+    // Whoever was there, and is not connected, has hung up.
+    const seen = new Set<string>()
+    const seeing = Stream.runForEach(socket.events, (event) =>
+      Effect.sync(() => {
+        if (event._tag === "Connected") seen.add(event.endpoint)
+        if (event._tag === "HandshakeSucceeded") seen.delete(event.endpoint)
+      })
+    )
     const absent = Effect.gen(function* () {
       yield* Effect.sleep("2 seconds")
       for (const { endpoint, state } of (yield* socket.status).endpoints) {
-        if (state === "connecting") say(`nobody is there yet at ${endpoint}`)
+        if (state !== "connecting") continue
+        if (!seen.has(endpoint)) say(`nobody is there yet at ${endpoint}`)
+        else say(`${endpoint} hangs up on us: see whether our type of socket and our keys go with its own`)
       }
     })
-    if (flags.connect.length > 0) yield* Effect.forkScoped(absent)
+    if (flags.connect.length === 0) return
+    yield* Effect.forkScoped(Effect.ignore(seeing), { startImmediately: true })
+    yield* Effect.forkScoped(absent)
   })
 
 /**

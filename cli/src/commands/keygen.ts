@@ -1,3 +1,4 @@
+import { dirname } from "node:path"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -40,8 +41,8 @@ export const keygen = Command.make(
           }
         }
       }
-      yield* fs.makeDirectory(folder, { recursive: true })
       for (const path of paths) {
+        yield* fs.makeDirectory(dirname(path), { recursive: true })
         const keys = yield* Curve.generate
         yield* Curve.writeCertificate(path, { ...keys, metadata })
         yield* write(`${keys.publicKey}\t${path}\n`)

@@ -8,7 +8,7 @@ import { constPing } from "effect/rpc/RpcMessage"
 import type { RpcSerialization } from "effect/rpc/RpcSerialization"
 import type { Message } from "../../Message.ts"
 import type { SocketCore } from "../socket/socket.ts"
-import { ConnectionError } from "./errors.ts"
+import { ConnectionError, reasons } from "./errors.ts"
 import { Intake } from "./intake.ts"
 import { Link } from "./link.ts"
 import { Out } from "./out.ts"
@@ -97,7 +97,7 @@ export class Connection {
   }
 
   /** Milliseconds have passed. */
-  pass(millis: number): void {
+  pass(millis: number, all: number): void {
     if (this.isOver) return
     const { openTimeout, pingInterval, pingTimeout } = this.times
     if (this.lostFor !== undefined) this.lostFor += millis
@@ -113,7 +113,7 @@ export class Connection {
     }
     if (this.isBroker) {
       this.idle += millis
-      this.sinceAsked += millis
+      this.sinceAsked += all
       if (this.idle > pingInterval + pingTimeout) return this.end("Silent", `nothing for ${Math.round(this.idle)} ms`)
       if (this.sinceAsked >= pingInterval) {
         this.sinceAsked = 0
@@ -122,7 +122,7 @@ export class Connection {
     }
     for (const link of open) {
       link.idle += millis
-      link.sincePing += millis
+      link.sincePing += all
       if (link.idle > pingInterval + pingTimeout) {
         this.endLink(link, "Silent", `nothing for ${Math.round(link.idle)} ms`)
       } else if (link.sincePing >= pingInterval) {
@@ -231,11 +231,3 @@ export class Connection {
 const millisToReadOn = 1000
 
 const nameOf = (tag: Buffer | undefined): string => (tag === undefined ? "" : `=${tag.toString("latin1")}`)
-
-const reasons: { readonly [Why in Wire.Goodbye["why"]]: ConnectionError["reason"] } = {
-  lost: "Lost",
-  closing: "Closing",
-  silent: "Silent",
-  rejected: "Rejected",
-  behind: "Behind"
-}

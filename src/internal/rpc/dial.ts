@@ -14,8 +14,8 @@ import * as Wire from "./wire.ts"
 /** What is done with a socket that connects, until it ends. */
 export interface Conversation {
   readonly begin: () => void
-  /** Milliseconds have passed. */
-  readonly pass: (millis: number) => void
+  /** Milliseconds have passed: those of `passing`, and all of them. */
+  readonly pass: (millis: number, all: number) => void
   /** The connection could not be made. */
   readonly failed: (reason: "Unreachable" | "Refused", detail: string) => void
   /** The connection is gone; what had come may not be read yet. */
@@ -35,15 +35,18 @@ export const defaultRetryPolicy: Schedule.Schedule<unknown> = Schedule.min([
   Schedule.spaced(5000)
 ])
 
-/** Tells how much time has passed, as often as that is of interest; of a turn of the event loop that took long, not all. */
-export const passing = (step: number, pass: (millis: number) => void): Effect.Effect<never> =>
+/**
+ * Tells how much time has passed, as often as that is of interest; of a turn of the event loop that took long, not all,
+ * as others could not be heard meanwhile. They could not hear us either: for what we owe them, all of it is told, too.
+ */
+export const passing = (step: number, pass: (millis: number, all: number) => void): Effect.Effect<never> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     let last = clock.currentTimeMillisUnsafe()
     while (true) {
       yield* Effect.sleep(step)
       const now = clock.currentTimeMillisUnsafe()
-      pass(Math.min(2 * step, now - last))
+      pass(Math.min(2 * step, now - last), now - last)
       last = now
     }
   })
@@ -98,7 +101,7 @@ const once = (
         conversation.begin()
         // They end with the scope, however the conversation has ended.
         const side = (self: Effect.Effect<void>) => Fiber.runIn(Effect.runForkWith(context)(self), scope)
-        side(passing(step, conversation.pass))
+        side(passing(step, (millis, all) => conversation.pass(millis, all)))
         side(watch(core, conversation))
         return Effect.sync(() => conversation.close())
       })

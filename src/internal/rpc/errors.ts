@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import { RpcClientError } from "effect/rpc/RpcClientError"
 import * as Socket from "effect/socket/Socket"
+import type { Goodbye } from "./wire.ts"
 
 /**
  * Why there is no server, or no longer the one that had a call. It is the `cause` of
@@ -55,11 +56,20 @@ const advice: { readonly [Reason in ConnectionError["reason"]]: string } = {
   NoServer: "Start a server that connects to the backend of the broker",
   Closing: "The call may have been executed. The connection is made again",
   Lost: "The call may have been executed. The connection is made again",
-  Silent: "Its event loop is blocked, or the network is cut. The connection is made again",
+  Silent: "An event loop is blocked, or the network is cut. The connection is made again",
   Rejected: "Give both sides the same serialization, and messages of at most maxMessageSize",
   Behind: "Ask for less at once, or raise maxPendingPerClient of the server",
   SeveralServers: "Put Rpc.layerBroker in place of the forwarder, or give connect all servers",
   Closed: "Make calls within the scope of the client's layer"
+}
+
+/** The reason of an end that the other side has told. */
+export const reasons: { readonly [Why in Goodbye["why"]]: ConnectionError["reason"] } = {
+  lost: "Lost",
+  closing: "Closing",
+  silent: "Silent",
+  rejected: "Rejected",
+  behind: "Behind"
 }
 
 /** As the client of RPC has it. */

@@ -101,7 +101,7 @@ export const makeProtocolClient = (
           const connection = new Connection(endpoint, core, times, owner, ended)
           return {
             begin: () => connection.begin(),
-            pass: (millis: number) => connection.pass(millis),
+            pass: (millis: number, all: number) => connection.pass(millis, all),
             failed: (reason: "Unreachable" | "Refused", detail: string) => connection.end(reason, detail),
             lost: () => connection.lost(),
             close: () => connection.close()

@@ -1,6 +1,6 @@
 import type { SocketCore } from "../socket/socket.ts"
 import type { Conversation } from "./dial.ts"
-import { ConnectionError } from "./errors.ts"
+import { ConnectionError, reasons } from "./errors.ts"
 import type { Server, Source } from "./server.ts"
 import * as Wire from "./wire.ts"
 
@@ -39,11 +39,11 @@ export class Registration implements Conversation {
     if (this.server.isServing) this.announce(true)
   }
 
-  pass(millis: number): void {
+  pass(millis: number, all: number): void {
     const { interval, timeout } = this.pings
     if (this.isOver || !this.server.isServing) return
     this.idle += millis
-    this.sinceSaid += millis
+    this.sinceSaid += all
     if (this.idle > interval + timeout) return this.end("Silent", "the broker says nothing")
     if (this.sinceSaid >= interval) this.announce(true)
   }
@@ -75,7 +75,7 @@ export class Registration implements Conversation {
     this.isAnswered = true
     if (word?.kind !== "bye") return
     const { text, why } = Wire.goodbyeOf(word.text)
-    this.end(why === "closing" ? "Closing" : why === "lost" ? "Lost" : "Rejected", text)
+    this.end(reasons[why], text)
   }
 
   private end(reason: ConnectionError["reason"], detail: string): void {

@@ -23,7 +23,13 @@ const domain = "ezmq"
 /** A key as it is written, or that of a certificate. */
 export const publicKeyOf = (keyOrFile: string) =>
   Effect.catchTag(Curve.publicKeyFrom(keyOrFile), "KeyError", () =>
-    Effect.map(Curve.readCertificate(keyOrFile), ({ publicKey }) => publicKey)
+    Effect.map(Curve.readCertificate(keyOrFile), ({ publicKey }) => publicKey).pipe(
+      Effect.catchTag("PlatformError", (error) =>
+        error.reason._tag === "NotFound"
+          ? Effect.fail(new Failed({ message: `${keyOrFile}: neither a public key of 40 characters nor a file` }))
+          : Effect.fail(error)
+      )
+    )
   )
 
 const curve = (flags: SecurityFlags) =>

@@ -58,7 +58,7 @@ const advice: { readonly [Reason in ConnectionError["reason"]]: string } = {
   Lost: "The call may have been executed. The connection is made again",
   Silent: "An event loop is blocked, or the network is cut. The connection is made again",
   Rejected: "Give both sides the same serialization, and messages of at most maxMessageSize",
-  Behind: "Ask for less at once, or raise maxPendingPerClient of the server",
+  Behind: "Ask for less at once, or raise maxPendingPerClient of the server, or of the broker",
   SeveralServers: "Put Rpc.layerBroker in place of the forwarder, or give connect all servers",
   Closed: "Make calls within the scope of the client's layer"
 }

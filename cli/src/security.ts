@@ -24,10 +24,10 @@ const domain = "ezmq"
 export const publicKeyOf = (keyOrFile: string) =>
   Effect.catchTag(Curve.publicKeyFrom(keyOrFile), "KeyError", () =>
     Effect.map(Curve.readCertificate(keyOrFile), ({ publicKey }) => publicKey).pipe(
-      Effect.catchTag("PlatformError", (error) =>
-        error.reason._tag === "NotFound"
-          ? Effect.fail(new Failed({ message: `${keyOrFile}: neither a public key of 40 characters nor a file` }))
-          : Effect.fail(error)
+      Effect.mapError((error) =>
+        error._tag === "PlatformError" && error.reason._tag === "NotFound"
+          ? new Failed({ message: `${keyOrFile}: neither a public key of 40 characters nor a file` })
+          : error
       )
     )
   )

@@ -1,15 +1,15 @@
 /** What the engine owes the rooms above it, where only a look at its port tells: what is left, who comes late, marks. */
-import { connect, Server, type Socket } from "node:net"
+import { connect, createServer, Server, type Socket } from "node:net"
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, type Scope } from "effect"
 import { Engine, Zmq } from "effect-zmq"
 import { vi } from "vitest"
-import type { Delivery, EngineSocket } from "../src/internal/engine.ts"
+import type { Delivery, EngineSocket, Source } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { coreOf } from "../src/internal/socket/socket.ts"
-import { ZmtpContext } from "../src/internal/zmtp/context.ts"
+import { turn } from "../src/internal/turn.ts"
 import { boundTo, freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
-import { frame, greeting, property, ready } from "./support/zmtpSides.ts"
+import { command, frame, greeting, property, ready } from "./support/zmtpSides.ts"
 
 const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
   it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
@@ -349,11 +349,118 @@ live(
   })
 )
 
-it("a context has so many sockets at most, and those that are closed do not count", async () => {
-  const context = new ZmtpContext({ maxSockets: 2 })
-  context.enter()
-  context.enter()
-  expect(() => context.enter()).toThrow(expect.objectContaining({ code: "EMFILE" }))
-  context.leave()
-  context.enter()
-})
+it.live("a context has so many sockets at most, and those that are closed do not count", () =>
+  Effect.gen(function* () {
+    for (let i = 0; i < 5; i++) {
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          for (let j = 0; j < 2; j++) yield* Zmq.push({ connect: "tcp://127.0.0.1:1", linger: 0 })
+          expect(yield* Effect.flip(Zmq.pull({ bind: freshEndpoint("tcp") }))).toMatchObject({
+            _tag: "OpenError",
+            reason: "TooManySockets"
+          })
+        })
+      )
+    }
+  }).pipe(Effect.provide(Zmq.Context.layer({ maxSockets: 2 })), Effect.provide(Engine.layerZmtp))
+)
+
+live(
+  "a relaxed REQ takes nothing of a server that comes again for what it asked the one before",
+  Effect.gen(function* () {
+    const envelope = Buffer.concat([frame(1, ""), frame(0, "reply")])
+    const at = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint("tcp") }), boundTo))
+    const servers: Array<Socket> = []
+    const server = createServer((socket) => {
+      servers.push(socket.on("error", () => {}).resume())
+      socket.write(Buffer.concat([greeting(), ready("ROUTER")]))
+    }).listen(Number(at.split(":")[2]), "127.0.0.1")
+    yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+    const { port } = yield* openSocket("req", { connect: at, relaxed: true, linger: 0, reconnectInterval: 10 })
+    yield* until(Effect.sync(() => port.peers === 1))
+    port.offer("question")
+    servers[0]!.destroy()
+    yield* until(Effect.sync(() => port.peers === 1 && servers.length === 2))
+    // What it does not bear comes behind it: so we know that it has been read.
+    servers[1]!.write(Buffer.concat([envelope, frame(0, "no envelope")]))
+    yield* until(Effect.sync(() => servers[1]!.destroyed))
+    expect(port.ready).toBe(0)
+    for (const socket of servers) socket.destroy()
+  })
+)
+
+live(
+  "an XPUB that receives, and is behind, reads no more subscriptions than it may keep",
+  Effect.gen(function* () {
+    const { endpoints, port } = yield* openSocket("xpub", { bind: freshEndpoint("tcp") })
+    const { owner } = port as unknown as { readonly owner: { onMessages: () => void } }
+    owner.onMessages = () => {}
+    port.listen()
+    const topics = Array.from({ length: 100_500 }, (_, i) => command("SUBSCRIBE", String(i)))
+    yield* peer(endpoints[0]!, greeting(), ready("SUB"), ...topics)
+    yield* until(Effect.sync(() => port.ready >= 100_000))
+    yield* turns(10)
+    expect(port.ready).toBe(100_000)
+    let taken = 0
+    const all = Effect.sync(() => {
+      for (; port.ready > 0; taken++) port.take()
+      return taken === 100_500
+    })
+    yield* until(all)
+    expect(port.dropped).toBe(0)
+  })
+)
+
+live(
+  "of topics that lie in one another, each message comes once",
+  Effect.gen(function* () {
+    const pub = yield* openSocket("pub", { bind: freshEndpoint("inproc") })
+    const sub = yield* openSocket("sub", { connect: pub.endpoints[0]!, subscribe: ["", "a", "ab"] })
+    expect(pub.port.subscribers!.matching(Buffer.from("abc"))).toBe(1)
+    for (const text of ["abc", "b"]) pub.port.offer(text)
+    expect(sub.port.ready).toBe(2)
+  })
+)
+
+live(
+  "a PAIR has one peer, whichever side the others come from",
+  Effect.gen(function* () {
+    const pair = yield* openSocket("pair", { bind: freshEndpoint("tcp") })
+    const at = pair.endpoints[0]!
+    const first = yield* peer(at, greeting(), ready("PAIR"), frame(0, "first"))
+    yield* until(Effect.sync(() => pair.port.ready === 1))
+    const second = yield* peer(at, greeting(), ready("PAIR"), frame(0, "second"))
+    second.resume()
+    yield* Effect.callback<void>((resume) => void second.on("close", () => resume(Effect.void)))
+    expect([pair.port.peers, pair.port.ready]).toEqual([1, 1])
+    first.write(frame(0, "again"))
+    expect([yield* nextOf(pair.port), yield* nextOf(pair.port)]).toEqual([["first"], ["again"]])
+  })
+)
+
+live(
+  "what is taken and what is sent counts for the turn, and when it is over the rest waits for the next",
+  Effect.gen(function* () {
+    const pull = yield* openSocket("pull", { bind: freshEndpoint("inproc"), receiveHighWaterMark: 0 })
+    const push = yield* openSocket("push", { connect: pull.endpoints[0]!, sendHighWaterMark: 0 })
+    yield* nextTurn
+    let sent = 0
+    const offered = push.port.offerAll({
+      peek: () => (sent < 2000 ? "message" : undefined),
+      sent: () => void sent++
+    } as unknown as Source)
+    expect(sent).toBeLessThanOrEqual(512)
+    expect(yield* Effect.promise(() => offered)).toBe("sent")
+    expect(sent).toBe(2000)
+    yield* turns(2)
+    let told = 0
+    const { owner } = pull.port as unknown as { readonly owner: { onMessages: () => void } }
+    owner.onMessages = () => void told++
+    for (let i = 0; i < 600; i++) pull.port.take()
+    expect(turn.isOver).toBe(true)
+    pull.port.listen()
+    for (let i = 0; i < 10; i++) yield* Effect.promise(() => Promise.resolve())
+    expect(told).toBe(0)
+    yield* until(Effect.sync(() => told === 1))
+  })
+)

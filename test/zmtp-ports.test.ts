@@ -288,6 +288,15 @@ live(
 )
 
 live(
+  "a probe over inproc comes of who has a name already",
+  Effect.gen(function* () {
+    const bound = yield* openSocket("router", { bind: freshEndpoint("inproc"), routingId: "bound", probeRouter: true })
+    const { port } = yield* openSocket("router", { connect: bound.endpoints[0]! })
+    expect(yield* nextOf(port)).toEqual(["bound", ""])
+  })
+)
+
+live(
   "a REP has one request at a time, is told of the next one, and says nothing to who asks it badly",
   Effect.gen(function* () {
     const rep = yield* openSocket("rep", { bind: freshEndpoint("tcp") })

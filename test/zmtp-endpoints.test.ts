@@ -1,11 +1,12 @@
 /** What this engine does about places: paths that are in use or left over, who is let in, who is not there yet. */
-import { existsSync, renameSync } from "node:fs"
+import { existsSync, renameSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { dirname } from "node:path"
 import { expect, it } from "@effect/vitest"
-import { Effect, type Scope, Stream } from "effect"
+import { Effect, Scope, Stream } from "effect"
 import { Engine, Zmq } from "effect-zmq"
-import { boundTo, freshEndpoint, until } from "./support/sockets.ts"
+import { nodeArguments, runCommand } from "./support/child.ts"
+import { boundTo, freshEndpoint, openFiles, until } from "./support/sockets.ts"
 
 const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
   it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
@@ -118,3 +119,58 @@ for (const transport of ["tcp", "inproc"] as const)
       expect((yield* pull.recv).map(String)).toEqual(["one", "two"])
     })
   )
+
+it.live(
+  "without file descriptors nothing is bound, nobody loses a path, and connections come when there are some",
+  () =>
+    Effect.gen(function* () {
+      const node = [process.execPath, ...nodeArguments("zmtpDescriptors.ts")]
+      const { stdout, ...ended } = yield* runCommand("/bin/sh", ["-c", 'ulimit -n 200 && exec "$@"', "sh", ...node])
+      expect(ended).toEqual({ code: 0, signal: null, stderr: "" })
+      expect(stdout.split("\n")).toEqual([
+        "tcp TooManySockets TooManySockets hello",
+        "ipc TooManySockets TooManySockets hello",
+        "done",
+        ""
+      ])
+    })
+)
+
+live(
+  "a path that is taken away from who listens there may be bound by another, who keeps it when the first closes",
+  Effect.gen(function* () {
+    const bind = freshEndpoint("ipc")
+    const outer = yield* Effect.scope
+    const second = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const first = yield* Zmq.pull({ bind })
+        const there = yield* Zmq.push({ connect: bind, linger: 0 })
+        yield* there.awaitConnected
+        rmSync(pathOf(bind))
+        const second = yield* Scope.provide(Zmq.pull({ bind }), outer)
+        // Who was there stays.
+        yield* there.send("hello")
+        expect(yield* first.recvString).toBe("hello")
+        return second
+      })
+    )
+    yield* reaches(second)
+  })
+)
+
+live(
+  "contexts, and sockets in them, leave nothing behind: 1,000 of them",
+  Effect.gen(function* () {
+    const one = Effect.gen(function* () {
+      const pull = yield* Zmq.pull({ bind: freshEndpoint("tcp") })
+      yield* reaches(pull)
+    }).pipe(Effect.scoped, Effect.provide(Zmq.Context.layer(), { local: true }))
+    const handles = (): number =>
+      process.getActiveResourcesInfo().filter((name) => /TCP|Pipe|Timeout/.test(name)).length
+    yield* one
+    const files = openFiles()
+    const before = handles()
+    for (let i = 0; i < 1000; i++) yield* one
+    yield* until(Effect.sync(() => openFiles() <= files && handles() <= before))
+  })
+)

@@ -12,7 +12,7 @@ it("PyZMQ is there to talk to, or this is not CI", () => {
   expect(hasPeer || process.env.CI !== "true").toBe(true)
 })
 
-// All 2,148 cases are tried by `tsx proof/interop/run.ts`.
+// All 2,220 cases are tried by `tsx proof/interop/run.ts`.
 describe.skipIf(!hasPeer)("each two of all kinds of sides, types, roles, transports, mechanisms and marks", () => {
   let peer: Python
   beforeAll(() => {

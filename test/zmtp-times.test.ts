@@ -1,6 +1,11 @@
 /** What has to come in time: the handshake, and signs of life. By a clock that is moved by hand. */
+import type { Socket } from "node:net"
+import { Duplex } from "node:stream"
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import { command, frame, greeting, ready } from "./support/zmtpSides.ts"
+import { Settings } from "../src/internal/zmtp/settings.ts"
+import { type NetworkHost, NetworkPipe } from "../src/internal/zmtp/transport/networkPipe.ts"
+import type { Reader } from "../src/internal/zmtp/transport/reading.ts"
+import { command, frame, greeting, nullSecurity, ready } from "./support/zmtpSides.ts"
 import { nextTurn, WiredPeer, wired } from "./support/zmtpWire.ts"
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }))
@@ -127,4 +132,56 @@ it("a peer that does not end a connection that we have ended is cut off", async 
   expect(one!.destroyed).toBe(false)
   await pass(1)
   expect(one!.destroyed).toBe(true)
+})
+
+/** What Wire and a pipe take for a socket of node:net, of which nothing is read. */
+class Unread extends Duplex {
+  readonly setNoDelay = (): void => {}
+
+  constructor() {
+    super({ read: () => {}, write: () => {} })
+  }
+}
+
+it("a peer that we refuse, and that reads nothing of what there is for it, is cut off", async () => {
+  const socket = new Unread()
+  let reader: Reader | undefined
+  const host: NetworkHost = {
+    settings: new Settings("router", false, -1),
+    introduction: { type: "ROUTER", routingId: Buffer.alloc(0), address: undefined, userId: undefined },
+    connectionOptions: { local: { socketType: "ROUTER" }, security: nullSecurity },
+    attached: () => true,
+    detached: () => {},
+    arrived: () => true,
+    subscribed: () => true,
+    hasRoom: () => {},
+    tellTo: () => {},
+    ask: () => {}
+  }
+  const pipe = new NetworkPipe(host, "tcp://127.0.0.1:1", false, () => {})
+  pipe.establish({
+    socket: socket as unknown as Socket,
+    attach: (given) => {
+      reader = given
+    }
+  })
+  reader!.read(Buffer.concat([greeting(), ready("DEALER")]))
+  pipe.send("for nobody")
+  pipe.refuse("another has its name")
+  await nextTurn()
+  await pass(999)
+  expect(socket.destroyed).toBe(false)
+  await pass(1)
+  expect(socket.destroyed).toBe(true)
+})
+
+it("nothing of a connection that is over keeps the process", async () => {
+  vi.useRealTimers()
+  const waiting = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
+  const [one] = await wired(1, "PULL", "PUSH")
+  await nextTurn()
+  const before = waiting()
+  one!.wire.close()
+  expect(one!.ended).toBe("it hung up")
+  expect(waiting()).toBe(before)
 })

@@ -1,6 +1,10 @@
 /** Topics in a radix tree, held against a list of them. */
-import { describe, expect, it } from "vitest"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Engine } from "effect-zmq"
+import { openSocket } from "../src/internal/socket/open.ts"
 import { Topics } from "../src/internal/zmtp/topics.ts"
+import { freshEndpoint, nextTurn, numbers } from "./support/sockets.ts"
 
 /** Numbers that look random, the same in each run. */
 const randomly = (seed: number) => (most: number) => {
@@ -29,9 +33,9 @@ describe("topics", () => {
         let more = true
         while (more) {
           let removed = 0
-          more = topics.removeSome(owner, most, (topic, wasLast) => {
-            removed++
+          more = topics.removeSome(owner, (topic, wasLast) => {
             if (wasLast) gone.push(topic.toString("latin1"))
+            return ++removed < most
           })
           expect(removed).toBeLessThanOrEqual(most)
         }
@@ -64,12 +68,73 @@ describe("topics", () => {
     const longest = Buffer.alloc(4000, "x")
     for (let length = 0; length <= longest.length; length++) topics.add(longest.subarray(0, length), "deep")
     let gone = 0
-    // Not in one turn.
-    let turns = 1
-    while (topics.removeSome("deep", 2000, () => gone++)) turns++
-    expect(turns).toBeGreaterThan(10)
+    const isGone = (): boolean => {
+      gone++
+      return true
+    }
+    expect(topics.removeSome("deep", isGone)).toBe(false)
     expect(gone).toBe(4001)
     expect(topics.matches(longest)).toBe(false)
     expect(topics.sizeOf("deep")).toEqual({ count: 0, bytes: 0 })
   })
+})
+
+describe("the topics of subscribers that have left", () => {
+  type Opened = Effect.Success<ReturnType<typeof openSocket>>
+
+  /** How many ends of topics an XPUB hears of in each turn, until it has heard of so many. */
+  const heardIn = (xpub: Opened, most: number): Effect.Effect<Array<number>> =>
+    Effect.gen(function* () {
+      const turns: Array<number> = []
+      for (let heard = 0; heard < most; ) {
+        let ends = 0
+        while (xpub.port.ready > 0) if (xpub.port.take()[0][0] === 0) ends++
+        turns.push(ends)
+        heard += ends
+        yield* nextTurn
+      }
+      return turns
+    })
+
+  const topics = (from: number, count: number): Array<string> => numbers(from, from + count).map((i) => `topic ${i}`)
+
+  it.live("are forgotten in turns, however many leave at the same time", () =>
+    Effect.gen(function* () {
+      const xpub = yield* openSocket("xpub", { bind: freshEndpoint("inproc"), receiveHighWaterMark: 0 })
+      const subscribers = yield* Effect.forEach(numbers(0, 20), (i) =>
+        openSocket("sub", { connect: xpub.endpoints[0]!, subscribe: topics(i * 1000, 1000) })
+      )
+      while (xpub.port.ready > 0) xpub.port.take()
+      for (const { port } of subscribers) port.close(0, () => {})
+      const turns = yield* heardIn(xpub, 20_000)
+      for (const ends of turns) expect(ends).toBeLessThanOrEqual(2000)
+    }).pipe(Effect.provide(Engine.layerZmtp))
+  )
+
+  it.live("are forgotten in turns when the subscriber comes back, and those that it has then are not", () =>
+    Effect.gen(function* () {
+      const at = freshEndpoint("inproc")
+      const xpub = yield* openSocket("xpub", { connect: at, receiveHighWaterMark: 0 })
+      const first = yield* openSocket("sub", { bind: at, subscribe: topics(0, 10_000) })
+      while (xpub.port.ready > 0) xpub.port.take()
+      first.port.close(0, () => {})
+      yield* openSocket("sub", { bind: at, subscribe: ["topic 7", "topic 9999"] })
+      const turns = yield* heardIn(xpub, 9_998)
+      for (const ends of turns) expect(ends).toBeLessThanOrEqual(2000)
+      const matching = (topic: string) => xpub.port.subscribers!.matching(Buffer.from(topic))
+      expect(["topic 6", "topic 7", "topic 9999"].map(matching)).toEqual([0, 1, 1])
+    }).pipe(Effect.provide(Engine.layerZmtp))
+  )
+
+  it.live("are fewer in a turn where they are long", () =>
+    Effect.gen(function* () {
+      const xpub = yield* openSocket("xpub", { bind: freshEndpoint("inproc"), receiveHighWaterMark: 0 })
+      const subscribe = numbers(0, 1000).map((length) => "x".repeat(length))
+      const { port } = yield* openSocket("sub", { connect: xpub.endpoints[0]!, subscribe })
+      while (xpub.port.ready > 0) xpub.port.take()
+      port.close(0, () => {})
+      const turns = yield* heardIn(xpub, 1000)
+      for (const ends of turns) expect(ends).toBeLessThanOrEqual(600)
+    }).pipe(Effect.provide(Engine.layerZmtp))
+  )
 })

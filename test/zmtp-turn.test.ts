@@ -1,7 +1,10 @@
 /** What peers send is worked on in turns of the event loop: how much in one has a bound, however many they are. */
+import { once } from "node:events"
+import { type AddressInfo, createServer, type Socket } from "node:net"
 import { expect, it } from "vitest"
 import { blockSize, framesOfTurn } from "../src/internal/zmtp/protocol/connection.ts"
-import { command, frame, longFrame } from "./support/zmtpSides.ts"
+import { decoding, dial } from "../src/internal/zmtp/transport/reading.ts"
+import { accepts, command, frame, greeting, longFrame, ready, Side, securities } from "./support/zmtpSides.ts"
 import { nextTurn, wired } from "./support/zmtpWire.ts"
 
 /** How many there are more in each turn, until there are as many as that. */
@@ -91,4 +94,61 @@ it("what is put together before it can be written is a block or so: the rest may
     await nextTurn()
   }
   expect(bytes).toBeLessThan(2 * blockSize)
+})
+
+it("a frame that is sealed, and a command of a handshake, take more of a turn, and agreeing on keys takes most of it", () => {
+  const [client, server] = (["PUSH", "PULL"] as const).map(
+    (type, i) => new Side({ type, security: securities["CURVE, native"]![i]!, zap: accepts })
+  ) as [Side, Side]
+  const costs: Array<number> = []
+  while (client.connection.pending > 0 || server.connection.pending > 0) {
+    for (const [from, to] of [
+      [client, server],
+      [server, client]
+    ] as const) {
+      const bytes = from.said()
+      if (bytes.length === 0) continue
+      to.receive(bytes)
+      costs.push(to.connection.spent)
+      while (to.progress.at(-1) === "later") to.progress.push(to.connection.resume())
+    }
+  }
+  // HELLO, WELCOME, INITIATE and READY.
+  expect(costs.filter((cost) => cost > framesOfTurn / 2).length).toBe(4)
+  for (let i = 0; i < 1000; i++) client.connection.send("hello")
+  expect(server.receive(client.said())).toBe("later")
+  expect(server.count).toBeLessThanOrEqual(512)
+  while (server.connection.resume() === "later");
+  expect(server.count).toBe(1000)
+  const plain = new Side({ type: "PULL" })
+  plain.receive(Buffer.concat([greeting(), ready("PUSH")]))
+  expect(plain.connection.spent).toBeGreaterThanOrEqual(framesOfTurn / 64)
+})
+
+it("what is read when the turn is over is little, as it has to be kept", async () => {
+  const server = createServer()
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve))
+  const readable = dial({ host: "127.0.0.1", port: (server.address() as AddressInfo).port })
+  const sizes: Array<number> = []
+  const small = Buffer.alloc(1024)
+  const large = Buffer.alloc(64 * 1024)
+  readable.attach({
+    // Where the next bytes go is asked for after each read.
+    place: () => (sizes.length < 2 ? small : large),
+    read: ({ length }) => {
+      sizes.push(length)
+      if (sizes.length === 2) decoding.spend(framesOfTurn)
+    }
+  })
+  const [other] = (await once(server, "connection")) as [Socket]
+  const total = (): number => sizes.reduce((sum, size) => sum + size, 0)
+  other.write("x")
+  while (total() < 1) await nextTurn()
+  // It is all in the memory of the kernel before anything of it is read.
+  other.write(Buffer.alloc(32 * 1024))
+  while (total() < 1 + 32 * 1024) await nextTurn()
+  expect(sizes.slice(0, 3)).toEqual([1, 1024, 4096])
+  readable.socket.destroy()
+  other.destroy()
+  server.close()
 })

@@ -76,7 +76,9 @@ export class SocketCore implements Owner {
     const highWaterMark = options.receiveHighWaterMark
     const capacity = highWaterMark > 0 ? Math.min(highWaterMark, mailboxCapacity) : mailboxCapacity
     const { conflate, monitor, noDrop } = options
-    this.onDropped = this.warnOnce(`a ${type} socket drops messages that subscribers send it`)
+    this.onDropped = this.warnOnce(
+      `a ${type} socket drops messages that ${type.endsWith("pub") ? "subscribers" : "peers"} send it`
+    )
     this.port = openEngine(engine, context, { type, prefetch: capacity, conflate, monitor, noDrop, farewell }, this)
     this.connections = new Connections(
       this.warnOnce("whoever reads the events of a socket is behind, and misses the oldest")

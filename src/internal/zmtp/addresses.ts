@@ -113,13 +113,18 @@ export const resolve = (host: string, ipv6: boolean, done: (error: unknown) => v
   }
 }
 
-/** Whether anybody listens at the file of an ipc endpoint. */
-export const isInUse = (path: string, done: (inUse: boolean) => void): void => {
+/** Calls with why a file of an ipc endpoint cannot be replaced, or with nothing if nobody listens there. */
+export const whyNotReplace = (path: string, done: (error: Error | undefined) => void): void => {
   const probe = connect({ path })
-  const end = (inUse: boolean): void => {
+  const end = (error: Error | undefined): void => {
     probe.destroy()
-    done(inUse)
+    done(error)
   }
-  probe.once("connect", () => end(true))
-  probe.once("error", (error: NodeJS.ErrnoException) => end(error.code === "EAGAIN" || error.code === "EACCES"))
+  const inUse = (): void => end(errorOf("EADDRINUSE", "somebody listens there"))
+  probe.once("connect", inUse)
+  probe.once("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EAGAIN" || error.code === "EACCES") inUse()
+    // It is not known.
+    else end(error.code === "EMFILE" || error.code === "ENFILE" ? error : undefined)
+  })
 }

@@ -74,8 +74,8 @@ export abstract class Pipe {
   }
 
   /** There may be room again, of which is told when it is worth it. */
-  protected drained(): void {
-    if (!this.wasFull || this.isOver || this.queued > this.mark >> 1) return
+  protected drained(most = this.mark >> 1): void {
+    if (!this.wasFull || this.isOver || this.queued > most) return
     this.wasFull = false
     this.host.hasRoom(this)
   }

@@ -58,22 +58,18 @@ export class Topics<A> {
   }
 
   /**
-   * Removes about so many topics of an owner. Calls with each, and with whether nobody has it
-   * any more. Says whether there are more: hundreds of thousands are too many for one turn.
+   * Removes topics of an owner. Calls with each, and with whether nobody has it any more, which says whether there
+   * may be more at once: hundreds of thousands are too many for one turn. Says whether there are more.
    */
-  removeSome(owner: A, most: number, gone: (topic: Buffer, wasLast: boolean) => void): boolean {
+  removeSome(owner: A, gone: (topic: Buffer, wasLast: boolean) => boolean): boolean {
     const owned = this.owned.get(owner)
     if (owned === undefined) return false
-    let left = most
     for (const node of owned.nodes) {
-      if (left <= 0) return true
       owned.nodes.delete(node)
       node.owners!.delete(owner)
       const topic = topicOf(node)
       owned.bytes -= topic.length
-      // Those that are long may lie deep.
-      left -= 1 + (topic.length >> 6)
-      gone(topic, free(node))
+      if (!gone(topic, free(node)) && owned.nodes.size > 0) return true
     }
     this.owned.delete(owner)
     return false

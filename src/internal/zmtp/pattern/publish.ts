@@ -2,6 +2,7 @@
 import type { Message, Outgoing } from "../../../Message.ts"
 import type { EngineSubscribers, Offer } from "../../engine.ts"
 import { isSubscription } from "../../subscription.ts"
+import { Turn } from "../../turn.ts"
 import type { Pipe } from "../pipe.ts"
 import { part } from "../protocol/bytes.ts"
 import { Counts, Topics } from "../topics.ts"
@@ -10,8 +11,8 @@ import { type Admission, type Core, neverSent, Pattern } from "./pattern.ts"
 /** What a peer's topics may be together, in bytes: each counts for some more than it has. */
 const mostTopics = 64 * 1024 * 1024
 const perTopic = 256
-/** How many topics are forgotten in a turn: some milliseconds' worth. */
-const perTurn = 2000
+/** How many topics are forgotten in a turn, of all that have left: some milliseconds' worth. */
+const forgetting = new Turn(2000)
 
 /** What an XPUB may hold that nobody has received. */
 const mostMessages = 1000
@@ -24,13 +25,25 @@ const first = (message: Outgoing): Uint8Array => {
   return typeof frame === "string" ? Buffer.from(frame) : frame
 }
 
+/** A peer from when it comes until it leaves: one that comes again is another. */
+class Subscriber {
+  readonly pipe: Pipe
+  isThere = true
+  /** The last message that it is to get. */
+  round = 0
+
+  constructor(pipe: Pipe) {
+    this.pipe = pipe
+  }
+}
+
 export class Pub extends Pattern {
-  protected readonly topics = new Topics<Pipe>()
+  protected readonly topics = new Topics<Subscriber>()
+  private readonly present = new Map<Pipe, Subscriber>()
   private listeners = 0
   /** Whom the message goes to that is being sent. */
   private matched: Array<Pipe> = []
   private round = 0
-  private readonly rounds = new WeakMap<Pipe, number>()
   /** With `noDrop`, who the next message waits for. */
   private behind: Pipe | undefined
 
@@ -46,34 +59,42 @@ export class Pub extends Pattern {
   }
 
   override attached(pipe: Pipe): Admission {
-    // It comes again, and begins anew.
-    this.forget(pipe, Number.MAX_SAFE_INTEGER)
+    this.present.set(pipe, new Subscriber(pipe))
     const { welcomeMessage } = this.core.settings
     if (welcomeMessage !== undefined) pipe.send(welcomeMessage)
     return "in"
   }
 
   override detached(pipe: Pipe): void {
-    this.forget(pipe, perTurn)
+    const subscriber = this.present.get(pipe)
+    if (subscriber !== undefined) {
+      this.present.delete(pipe)
+      subscriber.isThere = false
+      this.forget(subscriber)
+    }
     this.core.tellPeers()
     if (this.behind === pipe) this.hasRoom(pipe)
   }
 
-  /** A peer's topics are no more. Not all at once, if they are many. */
-  private forget(pipe: Pipe, most: number): void {
-    const gone = (topic: Buffer, wasLast: boolean): void => {
-      if (this.isNews(false, wasLast)) this.news(pipe, topic, false)
+  /** The topics of who has left are no more. Not all at once, if they are many. */
+  private forget(subscriber: Subscriber): void {
+    if (forgetting.isOver) return forgetting.next(() => this.forget(subscriber))
+    const gone = (topic: Buffer, wasLast: boolean): boolean => {
+      if (this.isNews(false, wasLast)) this.news(subscriber.pipe, topic, false)
+      // Those that are long may lie deep.
+      forgetting.spend(1 + (topic.length >> 6))
+      return !forgetting.isOver
     }
-    if (this.topics.removeSome(pipe, most, gone))
-      setImmediate(() => {
-        if (!pipe.isThere) this.forget(pipe, most)
-      })
+    if (this.topics.removeSome(subscriber, gone)) forgetting.next(() => this.forget(subscriber))
   }
 
   override subscribed(pipe: Pipe, topic: Buffer, begins: boolean): boolean {
-    const changed = begins ? this.topics.add(topic, pipe) : this.topics.remove(topic, pipe)
+    const subscriber = this.present.get(pipe)
+    // We have left it, and only what was sent is still on its way.
+    if (subscriber === undefined) return true
+    const changed = begins ? this.topics.add(topic, subscriber) : this.topics.remove(topic, subscriber)
     if (begins && changed !== undefined) {
-      const { bytes, count } = this.topics.sizeOf(pipe)
+      const { bytes, count } = this.topics.sizeOf(subscriber)
       if (bytes + count * perTopic > mostTopics) {
         pipe.refuse("it subscribes to more than it may")
         return false
@@ -110,12 +131,11 @@ export class Pub extends Pattern {
     return "sent"
   }
 
-  private readonly found = (pipe: Pipe): void => {
+  private readonly found = (subscriber: Subscriber): void => {
     // It has left, and is not forgotten yet.
-    if (!pipe.isThere) return
-    if (this.rounds.get(pipe) === this.round) return
-    this.rounds.set(pipe, this.round)
-    this.matched.push(pipe)
+    if (!subscriber.isThere || subscriber.round === this.round) return
+    subscriber.round = this.round
+    this.matched.push(subscriber.pipe)
   }
 
   private matchedBy(subject: Uint8Array): Array<Pipe> {

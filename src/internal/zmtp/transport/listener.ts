@@ -1,9 +1,9 @@
 /** Listens at an endpoint of tcp or ipc. */
-import { rmdir, unlink } from "node:fs"
+import { renameSync, rmdir, statSync, unlink } from "node:fs"
 import { createServer, type Server, type Socket } from "node:net"
 import { SocketEvent } from "../../../SocketEvent.ts"
 import type { Done, GiveUp } from "../../engine.ts"
-import { type BindTo, bindTo, errorOf, isInUse, pathError } from "../addresses.ts"
+import { type BindTo, bindTo, errorOf, pathError, whyNotReplace } from "../addresses.ts"
 import type { Settings } from "../settings.ts"
 import { accepted, type Readable } from "./reading.ts"
 
@@ -21,6 +21,8 @@ export class Listener {
   private isOver = false
   private to: BindTo | undefined
   private path: string | undefined
+  /** The file that it made, by its number. */
+  private file: number | undefined
 
   constructor(options: Listening) {
     this.options = options
@@ -45,6 +47,7 @@ export class Listener {
       this.options.tell(SocketEvent.BindFailed({ endpoint, error }), undefined)
       done(error)
     }
+    const { path } = to
     const bind = (): void => {
       if (this.isOver) return
       this.server.once("error", failed)
@@ -55,19 +58,19 @@ export class Listener {
         )
         this.begun()
         this.endpoint = to.resolved(this.server.address())
+        if (path !== undefined) this.file = fileAt(path)
         if (this.isOver) return
         this.options.tell(SocketEvent.Listening({ endpoint: this.endpoint }), undefined)
         done(undefined, this.endpoint)
       })
     }
-    const { path } = to
     if (path === undefined) bind()
     else if (binding.has(path)) failed(errorOf("EADDRINUSE", "somebody is about to listen there"))
     else {
       binding.add(path)
       this.path = path
-      isInUse(path, (inUse) => {
-        if (inUse) failed(errorOf("EADDRINUSE", "somebody listens there"))
+      whyNotReplace(path, (error) => {
+        if (error !== undefined) failed(error)
         // What is left of one that has ended is in the way.
         else if (!this.isOver) unlink(path, bind)
       })
@@ -100,15 +103,49 @@ export class Listener {
     }
   }
 
+  /** Those who are there stay. */
+  private closeServer(): void {
+    const { file } = this
+    const path = this.to?.path
+    const there = path === undefined || file === undefined ? file : fileAt(path)
+    if (path === undefined || there === file || there === undefined) {
+      this.server.close()
+      return
+    }
+    // Another has the path by now, and Node would take away what is there.
+    const aside = `${path}.${process.pid}`
+    const isAside = renamed(path, aside)
+    this.server.close()
+    if (isAside) renamed(aside, path)
+  }
+
   /** Calls back when the endpoint is free. */
   close(done: () => void): void {
     this.isOver = true
     this.begun()
-    // Those who are there stay.
-    this.server.close()
+    this.closeServer()
     if (this.to?.folder !== undefined) rmdir(this.to.folder, ignore)
     if (this.endpoint !== "") this.options.tell(SocketEvent.Closed({ endpoint: this.endpoint }), undefined)
     done()
+  }
+}
+
+/** The number of the file at a path, if there is one that we may see. */
+const fileAt = (path: string): number | undefined => {
+  try {
+    return statSync(path).ino
+  } catch {
+    return undefined
+  }
+}
+
+/** Says whether it could be. */
+const renamed = (from: string, to: string): boolean => {
+  try {
+    renameSync(from, to)
+    return true
+  } catch {
+    return false
   }
 }
 

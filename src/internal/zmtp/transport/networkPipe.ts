@@ -102,8 +102,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
     }
     this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.connectedTo)
     if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish(lost)
-    // What was on its way makes room for the next connection.
-    if (this.isConnecting && this.mark > 0) this.drained()
+    // What was on its way makes room for the next connection, however little: nothing else does for now.
+    if (this.isConnecting && this.mark > 0) this.drained(this.mark - 1)
     this.onEnd(failure, wasReady)
   }
 

@@ -298,8 +298,9 @@ export class Wire implements Events, Reader {
 
   private readonly wrote = (error?: Error | null): void => {
     this.isWriting = false
+    // What is lost counts as not written, to the end. Node has no error for it when the connection is gone.
+    if (error || this.socket.destroyed) return
     this.connection.written()
-    if (error) return
     this.owner.written()
     this.flush()
     if (this.isClosing && this.isIdle) this.finish()

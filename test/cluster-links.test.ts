@@ -165,18 +165,19 @@ describe("security", () => {
 
   it.live("who has the keys of a runner is let in as it is, and nobody else", () =>
     Effect.gen(function* () {
-      const [one, stranger] = [yield* Curve.generate, yield* Curve.generate]
-      const port = yield* freePort
-      const runners = { [`127.0.0.1:${port}`]: one.publicKey }
+      const [one, two, stranger] = [yield* Curve.generate, yield* Curve.generate, yield* Curve.generate]
+      const [port, other] = [yield* freePort, yield* freePort]
+      const runners = { [`127.0.0.1:${port}`]: one.publicKey, [`127.0.0.1:${other}`]: two.publicKey }
       const { layer } = yield* sharedStorage
-      // No list of its own: the keys of the runners are trusted.
+      // No list of its own: the keys of the runners are trusted. An empty one: itself alone.
       yield* runnerAt(address(port), { security: { keys: one, runners } }, layer)
+      yield* runnerAt(address(other), { security: { keys: two, runners, trusted: [] } }, (yield* sharedStorage).layer)
       const ends = []
-      for (const keys of [one, stranger]) {
+      for (const keys of [one, two, stranger]) {
         const { runners: client } = yield* clientOf({ security: { keys, runners } }, layer)
-        ends.push((yield* Effect.exit(client.ping(address(port))))._tag)
+        for (const at of [port, other]) ends.push((yield* Effect.exit(client.ping(address(at))))._tag)
       }
-      expect(ends).toEqual(["Success", "Failure"])
+      expect(ends).toEqual(["Success", "Failure", "Success", "Success", "Failure", "Failure"])
     }).pipe(Effect.scoped)
   )
 

@@ -59,7 +59,7 @@ const main = Layer.mergeAll(Handlers, Orders, Bell).pipe(
   Layer.provide(
     Cluster.layer({
       pingInterval: "500 millis",
-      shardingConfig: { ...quick(Number(port)), refreshAssignmentsInterval: 500, ...JSON.parse(config) }
+      shardingConfig: { ...quick(Number(port)), ...JSON.parse(config) }
     })
   ),
   Layer.provide(PgClient.layer({ url: Redacted.make(url) })),

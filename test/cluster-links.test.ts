@@ -194,6 +194,28 @@ describe("security", () => {
   )
 })
 
+it.live("who has more calls under way than maxPendingPerRunner is ended alone, and goes on with fewer", () =>
+  Effect.gen(function* () {
+    const { layer } = yield* sharedStorage
+    const port = yield* freePort
+    const log = logged()
+    yield* runnerAt(address(port), { maxPendingPerRunner: 10 }, layer, log.layer)
+    const [greedy, other] = [yield* clientOf({}, layer), yield* clientOf({}, layer)]
+    expect(yield* other.pad("a").where()).toBe("one")
+    const calls = yield* Effect.forkChild(
+      Effect.forEach(numbers(0, 11), (id) => greedy.pad(`${id}`).forever({ name: `${id}` }), {
+        concurrency: "unbounded"
+      })
+    )
+    yield* untilSo(() => log.lines.some((line) => line.includes("(behind): 10 of its calls are not done")))
+    for (const id of numbers(0, 20)) expect(yield* other.pad(`${id}`).where()).toBe("one")
+    yield* Fiber.interrupt(calls)
+    // Short ones get through, as each is made again.
+    const wheres = Effect.forEach(numbers(0, 30), (id) => greedy.pad(`${id}`).where(), { concurrency: "unbounded" })
+    expect(new Set(yield* wheres)).toEqual(new Set(["one"]))
+  }).pipe(Effect.scoped)
+)
+
 describe("whoever comes to the port of a runner", () => {
   const write = (port: number, bytes: Buffer | string) =>
     Effect.callback<void>((resume) => {

@@ -24,7 +24,8 @@ const start = (step: number, env: NodeJS.ProcessEnv) =>
       const args = [...process.execArgv, script, `${step}`]
       return spawn(process.execPath, args, {
         env: { ...process.env, ...env },
-        stdio: ["ignore", "ignore", "inherit"]
+        // By the last it knows when this process is gone, however that has ended.
+        stdio: ["ignore", "ignore", "inherit", "ipc"]
       })
     }),
     (child) => end(child, "SIGTERM")

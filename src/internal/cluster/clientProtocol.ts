@@ -1,15 +1,17 @@
 /** How a runner calls the others: a client of RPC for each. */
 import type * as RunnerAddress from "effect/cluster/RunnerAddress"
-import type * as Runners from "effect/cluster/Runners"
+import * as Runners from "effect/cluster/Runners"
 import * as Effect from "effect/Effect"
 import * as RpcClient from "effect/rpc/RpcClient"
+import type { FromClientEncoded } from "effect/rpc/RpcMessage"
 import { RpcSerialization } from "effect/rpc/RpcSerialization"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { LinkOptions, SecurityOptions } from "../../Cluster.ts"
 import type { Client, PublicKey } from "../../Curve.ts"
 import type { OptionError } from "../../ZmqError.ts"
-import { ConnectionError, toClientError } from "../rpc/errors.ts"
+import { ConnectionError, connectionErrorOf, toClientError } from "../rpc/errors.ts"
 import { makeProtocolClient } from "../rpc/protocolClient.ts"
 import { keyOf, placeToConnect } from "./links.ts"
 
@@ -30,6 +32,32 @@ const securityFor = (
   return { security: { _tag: "CurveClient", publicKey, secretKey, serverKey } }
 }
 
+const Notify = Runners.Rpcs.requests.get("Notify")!
+
+/**
+ * effect/cluster makes a call again that has failed, and of a call that is too large there is no end to that. So it is a
+ * defect: a persisted call is found in the storage by the runner that it is for, and a volatile one ends with it. To be told
+ * of a persisted message need not succeed.
+ */
+const endTooLarge = (protocol: RpcClient.Protocol["Service"]): RpcClient.Protocol["Service"] => {
+  const decode = Schema.decodeUnknownEffect(protocol.codecFor(Notify.payloadSchema))
+  const isPersisted = (message: FromClientEncoded) =>
+    message._tag === "Request" && message.tag === Notify._tag
+      ? Effect.map(decode(message.payload), (payload) => payload instanceof Object && payload.persisted)
+      : Effect.succeed(false)
+  return {
+    ...protocol,
+    send: (clientId, message, transferables) =>
+      Effect.catch(protocol.send(clientId, message, transferables), (error) => {
+        const known = connectionErrorOf(error)
+        if (known?.reason !== "TooLarge") return Effect.fail(error)
+        return Effect.flatMap(Effect.orDie(isPersisted(message)), (persisted) =>
+          persisted ? Effect.fail(error) : Effect.die(known)
+        )
+      })
+  }
+}
+
 /** A runner that cannot be called. */
 const unreachable = (error: ConnectionError): Effect.Effect<RpcClient.Protocol["Service"], never, RpcSerialization> =>
   Effect.gen(function* () {
@@ -38,7 +66,7 @@ const unreachable = (error: ConnectionError): Effect.Effect<RpcClient.Protocol["
     return yield* RpcClient.Protocol.make(() =>
       Effect.succeed({
         send: (_clientId, message) =>
-          message._tag === "Request" ? Effect.fail(toClientError(error, false)) : Effect.void,
+          message._tag === "Request" ? Effect.fail(toClientError(error, "open")) : Effect.void,
         supportsAck: true,
         supportsTransferables: false,
         codecFor
@@ -67,6 +95,7 @@ const make = (
       pingTimeout: options.pingTimeout,
       retryPolicy
     }).pipe(
+      Effect.map(endTooLarge),
       Effect.catch((cause: OptionError) =>
         unreachable(new ConnectionError({ endpoint, reason: "Unreachable", detail: cause.message, cause }))
       )

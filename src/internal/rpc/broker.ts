@@ -38,12 +38,19 @@ class Peer {
   }
 }
 
+/** The bytes that each side takes in one message, or Infinity. */
+interface Most {
+  readonly front: number
+  readonly back: number
+}
+
 const keyOf = (id: Buffer): string => id.toString("latin1")
 
 export class Broker {
   private readonly front: SocketCore
   private readonly back: SocketCore
   private readonly mostPending: number
+  private readonly most: Most
   private readonly onDropped: (why: string) => void
   private readonly onServers: (servers: number) => void
   private readonly fromClients: Intake
@@ -58,12 +65,14 @@ export class Broker {
     front: SocketCore,
     back: SocketCore,
     mostPending: number,
+    most: Most,
     onServers: (servers: number) => void,
     onDropped: (why: string) => void
   ) {
     this.front = front
     this.back = back
     this.mostPending = mostPending
+    this.most = most
     this.onServers = onServers
     this.onDropped = onDropped
     this.fromClients = new Intake(front, (message) => this.onClient(message))
@@ -151,7 +160,7 @@ export class Broker {
     if (hello === undefined) return
     client.isGreeted = true
     client.limit = hello.limit
-    client.out.send([client.id, "", Wire.broker])
+    client.out.send([client.id, "", Wire.broker(this.most.front)])
     for (const server of this.servers.values()) client.out.send([client.id, server.id, isReady])
     if (this.bereft >= millisToReturn) client.out.send([client.id, "", Wire.none])
   }
@@ -234,7 +243,7 @@ export class Broker {
     const limit = Wire.helloOf(text)?.limit ?? 0
     const server: Peer = known ?? new Peer(id, this.back, () => this.serverLeft(server, { why: "lost", text: "" }))
     server.limit = limit
-    server.out.send([id, Wire.broker])
+    server.out.send([id, Wire.broker(this.most.back)])
     if (known !== undefined) return
     this.servers.set(keyOf(id), server)
     this.bereft = 0

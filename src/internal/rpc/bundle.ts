@@ -1,4 +1,5 @@
 import { microtask } from "../microtask.ts"
+import { boundOf } from "./size.ts"
 
 // So much is worth one message: enough that what a message costs is not seen, and
 // little enough that a peer that does not read has not much more to wait for it.
@@ -26,6 +27,9 @@ export class Bundle {
   private readonly transmit: (frame: Uint8Array | string) => void
   private values: Array<Uint8Array | string> = []
   private bytes = 0
+  private bound = 0
+  /** What the other side takes in one message. No value alone is to have more. */
+  most = Number.POSITIVE_INFINITY
 
   constructor(joins: boolean, transmit: (frame: Uint8Array | string) => void) {
     this.joins = joins
@@ -39,12 +43,15 @@ export class Bundle {
 
   add(value: Uint8Array | string): void {
     if (!this.joins) return this.transmit(value)
+    const bound = boundOf(value)
+    if (this.bound + bound > this.most) this.flush()
     if (this.values.length === 0) {
       if (due.length === 0) microtask(flushAll)
       due.push(this)
     }
     this.values.push(value)
     this.bytes += value.length
+    this.bound += bound
     if (this.bytes >= mostBytes) this.flush()
   }
 
@@ -58,6 +65,7 @@ export class Bundle {
   clear(): void {
     this.values = []
     this.bytes = 0
+    this.bound = 0
   }
 }
 

@@ -5,6 +5,7 @@ import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effec
 import { Call, type Deliver, type Resume } from "./call.ts"
 import { ConnectionError, toClientError } from "./errors.ts"
 import type { Link } from "./link.ts"
+import { TooLarge } from "./size.ts"
 
 // How many responses of a call may wait until its reader takes them. A server of ours sends a window of them.
 const mostWaiting = 10_000
@@ -96,7 +97,7 @@ export class Client {
       link.send(call.request)
     } catch (error) {
       this.forget(call)
-      return call.fail(Effect.die(error))
+      return call.fail(failureOf(error, link))
     }
     // Nothing is said to it.
     if (call.request.isNotification !== true) return
@@ -182,7 +183,7 @@ export class Client {
   linkEnd(link: Link, error: ConnectionError): void {
     const at = this.links.indexOf(link)
     if (at >= 0) this.links.splice(at, 1)
-    const failure = Effect.fail(toClientError(error, true))
+    const failure = Effect.fail(toClientError(error, "read"))
     for (const call of [...link.calls]) {
       this.forget(call)
       call.fail(failure)
@@ -194,7 +195,7 @@ export class Client {
   down(endpoint: string, error: ConnectionError, wasOpen: boolean, state: "down" | "over" = "down"): void {
     const place = this.at(endpoint)
     place.state = state
-    place.error = toClientError(error, wasOpen)
+    place.error = toClientError(error, wasOpen ? "read" : "open")
     const reason = this.reasonNotToWait
     if (reason === undefined) return
     for (const call of [...this.waiting]) {
@@ -211,7 +212,7 @@ export class Client {
   close(): void {
     this.closed = toClientError(
       new ConnectionError({ endpoint: [...this.places.keys()].join(" "), reason: "Closed", detail: "" }),
-      false
+      "open"
     )
     for (const call of [...this.waiting]) {
       this.forget(call)
@@ -219,5 +220,15 @@ export class Client {
     }
   }
 }
+
+const failureOf = (error: unknown, { endpoint }: Link): Effect.Effect<never, RpcClientError> =>
+  error instanceof TooLarge
+    ? Effect.fail(
+        toClientError(
+          new ConnectionError({ endpoint, reason: "TooLarge", detail: error.message, cause: error }),
+          "write"
+        )
+      )
+    : Effect.die(error)
 
 const ignore = (): void => {}

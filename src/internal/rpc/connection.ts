@@ -12,6 +12,7 @@ import { ConnectionError, reasons } from "./errors.ts"
 import { Intake } from "./intake.ts"
 import { Link } from "./link.ts"
 import { Out } from "./out.ts"
+import { mostOfText } from "./size.ts"
 import { Values } from "./values.ts"
 import * as Wire from "./wire.ts"
 
@@ -32,6 +33,11 @@ export interface ConnectionOwner {
   readonly onEnd: (error: ConnectionError) => void
 }
 
+/** Of a side: how long it waits, and the bytes that it takes in one message. */
+export interface Terms extends Times {
+  readonly most: number
+}
+
 // A broker names servers: not more than it can have.
 const mostLinks = 10_000
 
@@ -46,6 +52,8 @@ export class Connection {
   private readonly onEnd: (error: ConnectionError) => void
   private readonly hello: Buffer
   private isBroker = false
+  /** What a broker between takes in one message. */
+  private mostBetween = Number.POSITIVE_INFINITY
   private isOver = false
   private waited = 0
   private idle = 0
@@ -57,7 +65,7 @@ export class Connection {
   constructor(
     endpoint: string,
     core: SocketCore,
-    times: Times,
+    times: Terms,
     owner: ConnectionOwner,
     onEnd: (error: ConnectionError) => void
   ) {
@@ -70,7 +78,7 @@ export class Connection {
     this.intake = new Intake(core, this.onMessage)
     const limit = times.pingInterval + times.pingTimeout
     const { contentType } = owner.serialization
-    this.hello = Wire.hello({ limit: Number.isFinite(limit) ? limit : 0, contentType })
+    this.hello = Wire.hello({ limit: Number.isFinite(limit) ? limit : 0, contentType, most: times.most })
   }
 
   begin(): void {
@@ -188,9 +196,10 @@ export class Connection {
   private onWord(tag: Buffer | undefined, link: Link | undefined, word: Wire.Word | undefined): void {
     switch (word?.kind) {
       case "welcome":
-        return this.openLink(link ?? (tag === undefined ? this.addLink(tag) : undefined))
+        return this.openLink(link ?? (tag === undefined ? this.addLink(tag) : undefined), mostOfText(word.text))
       case "broker":
         this.isBroker = true
+        this.mostBetween = mostOfText(word.text)
         return
       case "none":
         if (this.isBroker && this.links.size === 0) this.owner.onEnd(this.error("NoServer", ""))
@@ -212,16 +221,16 @@ export class Connection {
   }
 
   private addLink(tag: Buffer | undefined): Link {
-    const link = new Link(tag, new Values(this.owner.serialization), (frame) =>
+    const link = new Link(this.endpoint, tag, new Values(this.owner.serialization), (frame) =>
       this.out.send(tag === undefined ? frame : [tag, frame])
     )
     this.links.set(nameOf(tag), link)
     return link
   }
 
-  private openLink(link: Link | undefined): void {
+  private openLink(link: Link | undefined, most: number): void {
     if (link === undefined || link.isOpen) return
-    link.isOpen = true
+    link.open(Math.min(most, this.mostBetween))
     this.waited = 0
     this.owner.onOpen(link)
   }

@@ -81,7 +81,8 @@ const once = (
   endpoint: string,
   options: object,
   step: number,
-  make: (core: SocketCore, ended: (error: ConnectionError) => void) => Conversation
+  make: (core: SocketCore, ended: (error: ConnectionError) => void) => Conversation,
+  tell: (error: ConnectionError) => void
 ): Effect.Effect<ConnectionError> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -95,7 +96,10 @@ const once = (
       return yield* Effect.callback<ConnectionError>((resume) => {
         const conversation = make(core, (error) => {
           // What was not sent by now is not to arrive any more, but for a goodbye.
-          if (error.reason !== "Closed") core.deliversNothing = true
+          if (error.reason !== "Closed") {
+            core.deliversNothing = true
+            tell(error)
+          }
           resume(Effect.succeed(error))
         })
         conversation.begin()
@@ -108,7 +112,11 @@ const once = (
     })
   ).pipe(
     Effect.catch((cause: SocketError) =>
-      Effect.succeed(new ConnectionError({ endpoint, reason: "Unreachable", detail: cause.message, cause }))
+      Effect.sync(() => {
+        const error = new ConnectionError({ endpoint, reason: "Unreachable", detail: cause.message, cause })
+        tell(error)
+        return error
+      })
     )
   )
 
@@ -123,16 +131,21 @@ export const dial = (
 ): Effect.Effect<ConnectionError> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
+    const fork = Effect.runForkWith(yield* Effect.context<never>())
     let failures = 0
     const attempt = Effect.suspend(() => {
       const began = clock.currentTimeMillisUnsafe()
-      return Effect.flatMap(once(endpoint, options, step, make), (error) => {
-        onFailed(error)
-        const stood = clock.currentTimeMillisUnsafe() - began > millisToStand && error.reason !== "Unreachable"
+      let stood = false
+      // At once: those whose calls fail by it may end us.
+      const tell = (error: ConnectionError): void => {
+        stood = clock.currentTimeMillisUnsafe() - began > millisToStand && error.reason !== "Unreachable"
         failures = stood ? 0 : failures + 1
         const log = failures <= 1 ? Effect.logInfo : Effect.logDebug
-        const told = Effect.annotateLogs(log(`effect-zmq: ${error.message}`), { endpoint, reason: error.reason })
-        return Effect.andThen(told, stood ? Effect.void : Effect.fail(error))
+        fork(Effect.annotateLogs(log(`effect-zmq: ${error.message}`), { endpoint, reason: error.reason }))
+      }
+      return Effect.flatMap(once(endpoint, options, step, make, tell), (error) => {
+        onFailed(error)
+        return stood ? Effect.void : Effect.fail(error)
       })
     })
     return yield* Effect.flip(Effect.forever(Effect.retry(attempt, retryPolicy)))

@@ -8,7 +8,8 @@ import type { Goodbye } from "./wire.ts"
  * Why there is no server, or no longer the one that had a call. It is the `cause` of
  * the `reason` of an `RpcClientError`: of a `SocketOpenError` where there was no
  * connection yet, of the kind `Timeout` if all that is known is that nobody answered
- * within `openTimeout`, and of a `SocketReadError` where it has ended. See `connectionErrorOf`.
+ * within `openTimeout`, of a `SocketReadError` where it has ended, and of a `SocketWriteError` if only this call could not
+ * be sent. See `connectionErrorOf`.
  *
  * **Details**
  *
@@ -19,6 +20,8 @@ import type { Goodbye } from "./wire.ts"
  * - `Lost`: the connection has ended.
  * - `Silent`: the server has said nothing for too long (`pingTimeout`), or heard nothing of us.
  * - `Rejected`: the server does not take what we send, or we not what it sends.
+ * - `TooLarge`: the call has more bytes than the server, or a broker before it, takes (`maxMessageSize`). It was not sent, and
+ *   other calls go on.
  * - `Behind`: more replies wait for us than the server keeps, or more calls are under way (`maxPendingPerClient`).
  * - `SeveralServers`: a forwarder that knows nothing of RPC deals out our messages to more than one server.
  *   Use a broker, or connect to all of them.
@@ -37,6 +40,7 @@ export class ConnectionError extends Data.TaggedError("ConnectionError")<{
     | "Lost"
     | "Silent"
     | "Rejected"
+    | "TooLarge"
     | "Behind"
     | "SeveralServers"
     | "Closed"
@@ -58,6 +62,7 @@ const advice: { readonly [Reason in ConnectionError["reason"]]: string } = {
   Lost: "The call may have been executed. The connection is made again",
   Silent: "An event loop is blocked, or the network is cut. The connection is made again",
   Rejected: "Give both sides the same serialization, and messages of at most maxMessageSize",
+  TooLarge: "Ask for it in parts, or raise maxMessageSize of the server, and the largest frame of the serialization",
   Behind: "Ask for less at once, or raise maxPendingPerClient of the server, or of the broker",
   SeveralServers: "Put Rpc.layerBroker in place of the forwarder, or give connect all servers",
   Closed: "Make calls within the scope of the client's layer"
@@ -73,12 +78,15 @@ export const reasons: { readonly [Why in Goodbye["why"]]: ConnectionError["reaso
 }
 
 /** As the client of RPC has it. */
-export const toClientError = (error: ConnectionError, wasOpen: boolean): RpcClientError =>
-  new RpcClientError({
-    reason: wasOpen
-      ? new Socket.SocketReadError({ cause: error })
-      : new Socket.SocketOpenError({ kind: Cause.isTimeoutError(error.cause) ? "Timeout" : "Unknown", cause: error })
-  })
+export const toClientError = (error: ConnectionError, when: "open" | "read" | "write"): RpcClientError =>
+  new RpcClientError({ reason: socketErrors[when](error) })
+
+const socketErrors = {
+  open: (cause: ConnectionError) =>
+    new Socket.SocketOpenError({ kind: Cause.isTimeoutError(cause.cause) ? "Timeout" : "Unknown", cause }),
+  read: (cause: ConnectionError) => new Socket.SocketReadError({ cause }),
+  write: (cause: ConnectionError) => new Socket.SocketWriteError({ cause })
+}
 
 /**
  * Why a call has lost its server, or found none: the `ConnectionError` in an `RpcClientError`, whose own message does

@@ -8,6 +8,7 @@ import { Warnings } from "../socket/warnings.ts"
 import { Broker } from "./broker.ts"
 import { passing } from "./dial.ts"
 import * as Options from "./options.ts"
+import { mostOf } from "./size.ts"
 import * as Wire from "./wire.ts"
 
 const isOptionError = (error: unknown): error is OptionError => error instanceof OptionError
@@ -53,6 +54,7 @@ export const makeBroker = (options: BrokerOptions): Effect.Effect<BrokerState, S
             front,
             back,
             mostPending,
+            { front: mostOf(frontend), back: mostOf(backend) },
             (servers) => fork(Effect.logDebug(`effect-zmq: ${servers} servers are behind a broker`)),
             (why) => {
               if (warnings.isNew(why)) fork(Effect.logWarning(`effect-zmq: ${why}`))

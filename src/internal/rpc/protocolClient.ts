@@ -16,6 +16,7 @@ import { defaultRetryPolicy, dial, stepFor } from "./dial.ts"
 import type { ConnectionError } from "./errors.ts"
 import type { Link } from "./link.ts"
 import * as Options from "./options.ts"
+import { mostOf } from "./size.ts"
 
 const isOptionError = (error: unknown): error is OptionError => error instanceof OptionError
 
@@ -39,6 +40,7 @@ const read = (options: ClientOptions) => {
     retryPolicy: (retryPolicy ?? defaultRetryPolicy) as Schedule.Schedule<unknown, ConnectionError>,
     waits: Options.oneOf("whileDisconnected", whileDisconnected, ["fail", "wait"]) === "wait",
     times: {
+      most: mostOf(dealer),
       openTimeout: Options.millisOf("openTimeout", openTimeout, 5000),
       pingInterval: interval,
       pingTimeout: Options.millisOf("pingTimeout", pingTimeout, interval)

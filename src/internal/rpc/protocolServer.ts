@@ -15,6 +15,7 @@ import type { ConnectionError } from "./errors.ts"
 import * as Options from "./options.ts"
 import { Registration } from "./registration.ts"
 import { Server } from "./server.ts"
+import { mostOf } from "./size.ts"
 import * as Wire from "./wire.ts"
 
 const isOptionError = (error: unknown): error is OptionError => error instanceof OptionError
@@ -40,7 +41,8 @@ const read = (options: ServerOptions) => {
     bounds: {
       window: Options.countOf("window", window, 16),
       maxPendingPerClient: Options.countOf("maxPendingPerClient", maxPendingPerClient, 10_000),
-      maxMessageSize: sizes.maxMessageSize
+      maxMessageSize: sizes.maxMessageSize,
+      most: mostOf(sizes)
     }
   }
 }

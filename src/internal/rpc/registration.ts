@@ -2,6 +2,7 @@ import type { SocketCore } from "../socket/socket.ts"
 import type { Conversation } from "./dial.ts"
 import { ConnectionError, reasons } from "./errors.ts"
 import type { Server, Source } from "./server.ts"
+import { mostOfText } from "./size.ts"
 import * as Wire from "./wire.ts"
 
 /** A server at a broker: it says that it is there, as long as it serves, and its clients come by the same connection. */
@@ -30,7 +31,7 @@ export class Registration implements Conversation {
     this.pings = pings
     this.ended = ended
     const limit = pings.interval + pings.timeout
-    this.word = Wire.ready({ limit: Number.isFinite(limit) ? limit : 0, contentType })
+    this.word = Wire.ready({ limit: Number.isFinite(limit) ? limit : 0, contentType, most: Number.POSITIVE_INFINITY })
     this.source = server.add(core, (word) => this.onWord(word))
   }
 
@@ -73,6 +74,7 @@ export class Registration implements Conversation {
   private onWord(word: Wire.Word | undefined): void {
     this.idle = 0
     this.isAnswered = true
+    if (word?.kind === "broker") this.source.most = mostOfText(word.text)
     if (word?.kind !== "bye") return
     const { text, why } = Wire.goodbyeOf(word.text)
     this.end(reasons[why], text)

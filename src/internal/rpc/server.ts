@@ -18,6 +18,7 @@ import { Bundle } from "./bundle.ts"
 import { Intake } from "./intake.ts"
 import { Out } from "./out.ts"
 import { faultOf, messageOf } from "./requests.ts"
+import { excessOf } from "./size.ts"
 import { Values } from "./values.ts"
 import * as Wire from "./wire.ts"
 
@@ -28,6 +29,8 @@ export interface Bounds {
   readonly maxPendingPerClient: number
   /** Bytes, or -1. */
   readonly maxMessageSize: number
+  /** The bytes of a value that it takes, or Infinity. */
+  readonly most: number
 }
 
 export interface Surroundings {
@@ -71,6 +74,8 @@ class Client {
   readonly out: Out
   /** What is sent to it in this turn, once it is known to be one of ours. */
   private bundle: Bundle | undefined
+  /** What it takes in one message, of what is known. */
+  most = Number.POSITIVE_INFINITY
   /** Its calls that are not done, and of streams how far they are. */
   readonly calls = new Map<string | number, Stream | undefined>()
   /** Messages that came while the server of RPC was not done with the last. */
@@ -110,9 +115,11 @@ class Client {
     return this.out.pending + (this.bundle?.length ?? 0)
   }
 
-  /** It has said hello, and takes several values in one message. */
-  greet(): void {
+  /** It has said hello, and takes several values in one message, of so many bytes. */
+  greet(most: number): void {
     this.bundle ??= new Bundle(this.values.joins, this.transmit)
+    this.bundle.most = most
+    this.most = most
   }
 
   clear(): void {
@@ -131,6 +138,8 @@ export class Source {
   readonly core: SocketCore
   readonly intake: Intake
   readonly peerOf: (message: Message) => Peer
+  /** What a broker takes in one message. */
+  most = Number.POSITIVE_INFINITY
   /** The clients that come by one connection with others, by that connection. */
   readonly behind = new Map<string, Set<Client>>()
   /** Ended clients that are still connected, and what is to be said to each if it speaks again. */
@@ -245,6 +254,8 @@ export class Server {
       const client = this.clients.get(clientId)
       if (client === undefined) return Effect.void
       const frame = client.values.encode(response)
+      const excess = frame === undefined ? undefined : excessOf("the reply", frame, client.most)
+      if (excess !== undefined) return this.refuse(client, response, excess)
       // The last of a batch goes first: what it came with is not to wait for the rest.
       if (response._tag === "Exit") client.calls.delete(response.requestId)
       if (frame !== undefined) client.send(frame)
@@ -255,6 +266,15 @@ export class Server {
       if (client.isOnce && response._tag === "Exit" && client.calls.size + client.pending === 0) this.leave(client)
       return response._tag === "Chunk" ? this.mayGoOn(client, response.requestId) : Effect.void
     })
+  }
+
+  // What a client does not take ends its call, with a defect in its place: the server of RPC sees to that.
+  private refuse(client: Client, response: FromServerEncoded, excess: Error): Effect.Effect<void> {
+    const isOfCall = response._tag === "Exit" || response._tag === "Chunk"
+    if (isOfCall && client.calls.delete(response.requestId)) return Effect.die(excess)
+    // Not even the defect.
+    this.end(client, { why: "rejected", text: excess.message })
+    return Effect.void
   }
 
   /** The server of RPC has done with a client, which had said that it would ask no more; or with all, as it ends itself. */
@@ -367,8 +387,8 @@ export class Server {
       admitted.limit = hello.limit
       const { contentType } = this.around.serialization
       if (hello.contentType === contentType) {
-        admitted.greet()
-        return admitted.say(Wire.welcome)
+        admitted.greet(Math.min(hello.most, source.most))
+        return admitted.say(Wire.welcome(this.bounds.most))
       }
       this.end(admitted, { why: "rejected", text: `it speaks ${hello.contentType}, and this server ${contentType}` })
     }

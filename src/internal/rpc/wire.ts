@@ -7,11 +7,12 @@
  * than ours needs none of them.
  */
 import { randomBytes } from "node:crypto"
+import { mostOfText, textOfMost } from "./size.ts"
 
 const letters = {
-  /** From a client: I am here. It says how long it may be silent, and which serialization it uses. */
+  /** From a client: I am here. It says how long it may be silent, how much it takes, and which serialization it uses. */
   hello: "H",
-  /** From a server: I serve you. */
+  /** From a server: I serve you, and take so much in one message. */
   welcome: "W",
   /** The last word of either side, with the reason. Without one, the engine says so of a peer that has left. */
   bye: "B",
@@ -19,7 +20,7 @@ const letters = {
   stranger: "S",
   /** From a server to a broker, and on to its clients: a server is here. */
   ready: "R",
-  /** From a broker: servers are behind me, and I name them. */
+  /** From a broker: servers are behind me, and I name them; or to a server: I know you. I take so much in one message. */
   broker: "K",
   /** From a broker: no server has been behind me for a while. */
   none: "N"
@@ -49,10 +50,12 @@ export const wordOf = (frame: Buffer): Word | undefined => {
 const longestText = 1000
 
 export const farewell = say("bye")
-export const welcome = say("welcome")
 export const stranger = say("stranger")
-export const broker = say("broker")
 export const none = say("none")
+
+/** With the bytes that whoever says it takes in one message. */
+export const welcome = (most: number): Buffer => say("welcome", textOfMost(most))
+export const broker = (most: number): Buffer => say("broker", textOfMost(most))
 
 /** Why the other side says goodbye, in a word and a text. */
 export interface Goodbye {
@@ -82,9 +85,12 @@ export interface Hello {
   /** Milliseconds without a word after which it is gone, or 0: it may be silent for ever. */
   readonly limit: number
   readonly contentType: string
+  /** The bytes that it takes in one message, or Infinity. */
+  readonly most: number
 }
 
-const textOf = ({ contentType, limit }: Hello): string => `${Math.ceil(limit)} ${contentType}`
+const textOf = ({ contentType, limit, most }: Hello): string =>
+  [`${Math.ceil(limit)}`, textOfMost(most), contentType].filter((text) => text !== "").join(" ")
 
 export const hello = (one: Hello): Buffer => say("hello", textOf(one))
 
@@ -93,8 +99,9 @@ export const ready = (one: Hello): Buffer => say("ready", textOf(one))
 
 /** Undefined if it says nothing of the kind. */
 export const helloOf = (text: string): Hello | undefined => {
-  const [, limit, contentType] = /^(\d{1,12}) (.+)$/s.exec(text) ?? []
-  return limit === undefined || contentType === undefined ? undefined : { limit: Number(limit), contentType }
+  const [, limit, most, contentType] = /^(\d{1,12})(?: (\d{1,16}))? (.+)$/s.exec(text) ?? []
+  if (limit === undefined || contentType === undefined) return undefined
+  return { limit: Number(limit), most: mostOfText(most), contentType }
 }
 
 // The first byte of a routing id that libzmq makes up is 0.

@@ -4,9 +4,10 @@
  * not permitted, by relays on this machine, which stop to carry what comes to it and
  * what goes to the database; what it dials itself to others they cannot see.
  */
-import { connect, createServer, type Socket } from "node:net"
+import { createServer } from "node:net"
 import { Effect, type Scope } from "effect"
 import { ip, needsNamespaces, quietly } from "../namespaces.ts"
+import { relayTo } from "../relay.ts"
 
 export interface Address {
   readonly host: string
@@ -92,59 +93,6 @@ const freePort = Effect.callback<number>((resume) => {
   })
 })
 
-/** Carries bytes to a port, until it is stopped, and goes on where it was. */
-const relayTo = (port: number) =>
-  Effect.gen(function* () {
-    const pairs = new Set<readonly [Socket, Socket]>()
-    let stopped = false
-    const carry = ([near, far]: readonly [Socket, Socket]): void => {
-      near.pipe(far)
-      far.pipe(near)
-    }
-    const hold = ([near, far]: readonly [Socket, Socket]): void => {
-      near.unpipe(far)
-      far.unpipe(near)
-      near.pause()
-      far.pause()
-    }
-    const server = createServer((near) => {
-      const far = connect(port, "127.0.0.1")
-      const pair = [near, far] as const
-      pairs.add(pair)
-      const end = (): void => {
-        pairs.delete(pair)
-        near.destroy()
-        far.destroy()
-      }
-      for (const side of pair) side.on("error", end).on("close", end)
-      if (!stopped) carry(pair)
-    })
-    const own = yield* Effect.acquireRelease(
-      Effect.callback<number>((resume) => {
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as { port: number }).port)))
-      }),
-      () =>
-        Effect.sync(() => {
-          server.close()
-          for (const [near, far] of pairs) {
-            near.destroy()
-            far.destroy()
-          }
-        })
-    )
-    return {
-      port: own,
-      stop: () => {
-        stopped = true
-        for (const pair of pairs) hold(pair)
-      },
-      start: () => {
-        stopped = false
-        for (const pair of pairs) carry(pair)
-      }
-    }
-  })
-
 const relays = (): Effect.Effect<Network, never, Scope.Scope> =>
   Effect.gen(function* () {
     const host = "127.0.0.1"
@@ -155,9 +103,9 @@ const relays = (): Effect.Effect<Network, never, Scope.Scope> =>
       place: () =>
         Effect.gen(function* () {
           const listen = { host, port: yield* freePort }
-          const toRunner = yield* relayTo(listen.port)
-          const toDatabase = yield* relayTo(database.port)
-          const both = (how: "stop" | "start") =>
+          const toRunner = yield* relayTo(listen)
+          const toDatabase = yield* relayTo(database)
+          const both = (how: "pull" | "mend") =>
             Effect.sync(() => {
               toRunner[how]()
               toDatabase[how]()
@@ -167,8 +115,8 @@ const relays = (): Effect.Effect<Network, never, Scope.Scope> =>
             listen,
             database: { host, port: toDatabase.port },
             inside: [],
-            cut: both("stop"),
-            mend: both("start")
+            cut: both("pull"),
+            mend: both("mend")
           }
         })
     }

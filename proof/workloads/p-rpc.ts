@@ -1,8 +1,8 @@
 /** RPC while servers are killed, stopped and started again, connections are cut, and clients die. */
-import { connect, createServer, type Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 import { randomOf, seed } from "../moments.ts"
 import { nodePeer, type Peer, startPeer } from "../processes.ts"
+import { relayTo } from "../relay.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { ipc } from "../wait.ts"
 import { progress, settle } from "../watch.ts"
@@ -18,70 +18,6 @@ const start = (script: string, ...args: ReadonlyArray<string>): Peer =>
   startPeer(process.execPath, nodePeer(script, ...args))
 
 const isOver = ({ child }: Peer): boolean => child.exitCode !== null || child.signalCode !== null
-
-interface Cable {
-  readonly endpoint: string
-  /** Ends its connections. */
-  readonly cut: () => void
-  /** It carries nothing, and says nothing of it, until it is mended. */
-  readonly pull: () => void
-  readonly mend: () => void
-}
-
-/** A network between clients and a server. */
-const cable = (to: string): Effect.Effect<Cable, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const pairs = new Set<readonly [Socket, Socket]>()
-    let isPulled = false
-    const carry = (near: Socket, far: Socket): void => {
-      near.pipe(far)
-      far.pipe(near)
-    }
-    const server = createServer({ pauseOnConnect: true }, (near) => {
-      const far = connect(to.slice("ipc://".length))
-      const pair = [near, far] as const
-      pairs.add(pair)
-      const end = (): void => {
-        pairs.delete(pair)
-        near.destroy()
-        far.destroy()
-      }
-      for (const side of pair) side.on("error", end).on("close", end)
-      if (!isPulled) carry(near, far)
-    })
-    const port = yield* Effect.acquireRelease(
-      Effect.callback<number>((resume) => {
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as { port: number }).port)))
-      }),
-      () =>
-        Effect.sync(() => {
-          server.close()
-          for (const [near, far] of pairs) {
-            near.destroy()
-            far.destroy()
-          }
-        })
-    )
-    return {
-      endpoint: `tcp://127.0.0.1:${port}`,
-      cut: () => {
-        for (const [near] of pairs) near.destroy()
-      },
-      pull: () => {
-        isPulled = true
-        for (const [near, far] of pairs) {
-          near.unpipe(far)
-          far.unpipe(near)
-          near.pause()
-          far.pause()
-        }
-      },
-      mend: () => {
-        isPulled = false
-        for (const [near, far] of pairs) carry(near, far)
-      }
-    }
-  })
 
 const storm =
   (how: "servers" | "broker") =>
@@ -114,11 +50,13 @@ const storm =
           while (!peer.lines.some((line) => line.startsWith("started")) && !isOver(peer)) yield* Effect.sleep(5)
         })
       for (const peer of [...servers, ...(broker === undefined ? [] : [broker])]) yield* started(peer)
-      const cables = yield* Effect.all((how === "broker" ? [frontend] : own).map(cable))
+      const cables = yield* Effect.all(
+        (how === "broker" ? [frontend] : own).map((endpoint) => relayTo({ path: endpoint.slice("ipc://".length) }))
+      )
 
       // Half of the clients are on cables.
       const direct = how === "broker" ? [frontend] : own
-      const cabled = cables.map(({ endpoint }) => endpoint)
+      const cabled = cables.map(({ port }) => `tcp://127.0.0.1:${port}`)
       const each = Math.ceil(size.count / clients)
       const callers = Array.from({ length: clients }, (_, at) =>
         run("rpcClient.ts", `c${at}`, String(each), ...(at % 2 === 0 ? direct : cabled))

@@ -1,5 +1,5 @@
 /** RPC while servers are killed, stopped and started again, connections are cut, and clients die. */
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
 import { randomOf, seed } from "../moments.ts"
 import { nodePeer, type Peer, startPeer } from "../processes.ts"
 import { relayTo } from "../relay.ts"

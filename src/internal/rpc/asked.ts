@@ -5,16 +5,7 @@
  * may be taken for the next reply.
  */
 import type { Outgoing } from "../../Message.ts"
-
-/** What stands between the address of a client and what it says: for each further hop a frame, and of a REQ an empty one. */
-export type Envelope = ReadonlyArray<Buffer>
-
-/** Whether a REQ, or one that speaks as a REQ does, is behind it. */
-export const isOfReq = (envelope: Envelope): boolean => envelope[envelope.length - 1]?.length === 0
-
-/** Whether it is of a REQ that numbers its requests (`correlate`), so that no other request has the same. */
-export const isNumbered = (envelope: Envelope): boolean =>
-  isOfReq(envelope) && envelope[envelope.length - 2]?.length === 4
+import { type Envelope, isOfReq } from "./address.ts"
 
 // Further ones are answered as well, but the oldest are not told when their server is gone.
 const mostOpen = 10_000

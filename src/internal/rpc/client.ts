@@ -10,7 +10,7 @@ import { TooLarge } from "./size.ts"
 // How many responses of a call may wait until its reader takes them. A server of ours sends a window of them.
 const mostWaiting = 10_000
 
-export interface ClientSurroundings {
+interface Surroundings {
   readonly deliver: Deliver
   readonly decodeDefect: (defect: unknown) => unknown
   /** Whether calls wait while there is no server, or fail. */
@@ -26,7 +26,7 @@ interface Place {
 }
 
 export class Client {
-  private readonly around: ClientSurroundings
+  private readonly around: Surroundings
   private readonly calls = new Map<string | number, Call>()
   private readonly waiting = new Set<Call>()
   private readonly links: Array<Link> = []
@@ -34,7 +34,7 @@ export class Client {
   private turn = 0
   private closed: RpcClientError | undefined
 
-  constructor(around: ClientSurroundings, endpoints: ReadonlyArray<string>) {
+  constructor(around: Surroundings, endpoints: ReadonlyArray<string>) {
     this.around = around
     for (const endpoint of endpoints) this.places.set(endpoint, { state: "opening", error: undefined })
   }

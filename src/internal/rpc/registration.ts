@@ -1,8 +1,9 @@
 import type { SocketCore } from "../socket/socket.ts"
 import type { Conversation } from "./dial.ts"
 import { ConnectionError, reasons } from "./errors.ts"
-import type { Server, Source } from "./server.ts"
+import type { Server } from "./server.ts"
 import { mostOfText } from "./size.ts"
+import type { Source } from "./source.ts"
 import * as Wire from "./wire.ts"
 
 /** A server at a broker: it says that it is there, as long as it serves, and its clients come by the same connection. */

@@ -9,20 +9,17 @@ import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { FromClientEncoded, FromServerEncoded } from "effect/rpc/RpcMessage"
 import type { RpcSerialization } from "effect/rpc/RpcSerialization"
-import type { Message, Outgoing, Peer } from "../../Message.ts"
-import { Queue } from "../queue.ts"
-import { peersOf } from "../receive/peer.ts"
+import type { Message, Peer } from "../../Message.ts"
 import type { SocketCore } from "../socket/socket.ts"
-import { isNumbered, isOfReq } from "./asked.ts"
-import { Bundle } from "./bundle.ts"
-import { Intake } from "./intake.ts"
-import { Out } from "./out.ts"
+import { type Address, addressed, hasAddress, isReqAt, keyOf, latin1 } from "./address.ts"
 import { faultOf, messageOf } from "./requests.ts"
+import { ServedClient } from "./servedClient.ts"
 import { excessOf } from "./size.ts"
+import { Source } from "./source.ts"
 import { Values } from "./values.ts"
 import * as Wire from "./wire.ts"
 
-export interface Bounds {
+interface Bounds {
   /** How many chunks of a stream are on their way at most. */
   readonly window: number
   /** How many replies may wait for a client, and how many calls of it may be under way. */
@@ -33,17 +30,17 @@ export interface Bounds {
   readonly most: number
 }
 
-export interface Surroundings {
+interface Surroundings {
   readonly serialization: RpcSerialization["Service"]
   readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
   /** A client of which the server of RPC knows is there no more. */
   readonly onLeft: (clientId: number) => void
   /** A client was ended by us. */
-  readonly onEnded: (goodbye: Wire.Goodbye, peer: Peer) => void
+  readonly onEnded: (goodbye: Wire.Goodbye) => void
 }
 
 /** What the server of RPC does with a message. */
-export type Handle = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
+type Handle = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
 // Frames in front of a message: one for each hop, and what a REQ adds.
 const deepestAddress = 8
@@ -52,151 +49,13 @@ const mostBehindPeer = 10_000
 // Who was ended, and is still connected.
 const mostEnded = 10_000
 
-type Address = readonly [Buffer, ...Array<Buffer>]
-
-const isReqAt = (address: Address): boolean => address.length > 1 && isOfReq(address)
-
-const hasAddress = (address: ReadonlyArray<Buffer>): address is Address => address.length > 0
-
-/** A stream that has sent something: how many chunks are not acknowledged, and whether it waits for that. */
-interface Stream {
-  unacknowledged: number
-  waits: boolean
-}
-
-class Client {
-  readonly id: number
-  readonly address: Address
-  readonly key: string
-  readonly source: Source
-  readonly peer: Peer
-  readonly values: Values
-  readonly out: Out
-  /** What is sent to it in this turn, once it is known to be one of ours. */
-  private bundle: Bundle | undefined
-  /** What it takes in one message, of what is known. */
-  most = Number.POSITIVE_INFINITY
-  /** Its calls that are not done, and of streams how far they are. */
-  readonly calls = new Map<string | number, Stream | undefined>()
-  /** Messages that came while the server of RPC was not done with the last. */
-  readonly queued = new Queue<ReadonlyArray<FromClientEncoded>>()
-  isBusy = false
-  /** A REQ: it takes one message for each of its own, be it a word. */
-  readonly isReq: boolean
-  /** It is one call of a REQ that numbers them. */
-  readonly isOnce: boolean
-  /** Milliseconds without a word after which it is gone, or 0. */
-  limit = 0
-  idle = 0
-
-  constructor(id: number, address: Address, key: string, source: Source, values: Values, peer: Peer, gone: () => void) {
-    this.id = id
-    this.address = address
-    this.key = key
-    this.source = source
-    this.values = values
-    this.peer = peer
-    this.out = new Out(source.core.outbox, gone)
-    this.isReq = isReqAt(address)
-    this.isOnce = this.isReq && isNumbered(address.slice(1))
-  }
-
-  send(frame: Uint8Array | string): void {
-    if (this.bundle === undefined) this.transmit(frame)
-    else this.bundle.add(frame)
-  }
-
-  say(word: Buffer): void {
-    this.bundle?.flush()
-    this.transmit(word)
-  }
-
-  get pending(): number {
-    return this.out.pending + (this.bundle?.length ?? 0)
-  }
-
-  /** It has said hello, and takes several values in one message, of so many bytes. */
-  greet(most: number): void {
-    this.bundle ??= new Bundle(this.values.joins, this.transmit)
-    this.bundle.most = most
-    this.most = most
-  }
-
-  clear(): void {
-    this.bundle?.clear()
-    this.out.clear()
-  }
-
-  private readonly transmit = (frame: Uint8Array | string): void => this.out.send(addressed(this.address, frame))
-}
-
-const addressed = (address: Address, frame: Uint8Array | string): Outgoing =>
-  address.length === 1 ? [address[0], frame] : [...address, frame]
-
-/** Where clients come from: a ROUTER, or a DEALER that has connected to a broker. */
-export class Source {
-  readonly core: SocketCore
-  readonly intake: Intake
-  readonly peerOf: (message: Message) => Peer
-  /** What a broker takes in one message. */
-  most = Number.POSITIVE_INFINITY
-  /** The clients that come by one connection with others, by that connection. */
-  readonly behind = new Map<string, Set<Client>>()
-  /** Ended clients that are still connected, and what is to be said to each if it speaks again. */
-  readonly ended = new Map<string, Buffer | undefined>()
-  private readonly clients = new Map<string, Client>()
-
-  /** What a broker says itself. */
-  readonly onWord: (word: Wire.Word | undefined) => void
-
-  constructor(
-    core: SocketCore,
-    onMessage: (source: Source, message: Message) => void,
-    onWord: (word: Wire.Word | undefined) => void
-  ) {
-    this.core = core
-    this.onWord = onWord
-    core.inbox.rememberPeers()
-    this.peerOf = peersOf(core.type, core.inbox)
-    this.intake = new Intake(core, (message) => onMessage(this, message))
-  }
-
-  client(key: string): Client | undefined {
-    return this.clients.get(key)
-  }
-  add(client: Client): void {
-    this.clients.set(client.key, client)
-    if (client.address.length === 1) return
-    const first = latin1(client.address[0])
-    const others = this.behind.get(first)
-    if (others === undefined) this.behind.set(first, new Set([client]))
-    else others.add(client)
-  }
-  remove(client: Client): void {
-    this.clients.delete(client.key)
-    if (client.address.length === 1) return
-    const first = latin1(client.address[0])
-    const others = this.behind.get(first)
-    others?.delete(client)
-    if (others?.size === 0) this.behind.delete(first)
-  }
-  get all(): ReadonlyArray<Client> {
-    return [...this.clients.values()]
-  }
-}
-
-const latin1 = (frame: Buffer): string => frame.toString("latin1")
-
-const keyOf = (address: Address): string =>
-  address.length === 1 ? latin1(address[0]) : address.map((frame) => `${frame.length}:${latin1(frame)}`).join("")
-
 export class Server {
   readonly sources = new Set<Source>()
   /** Who wants to know whether there is somebody who serves. */
   readonly serving = new Set<(isServing: boolean) => void>()
   private readonly bounds: Bounds
   private readonly around: Surroundings
-  private readonly clients = new Map<number, Client>()
+  private readonly clients = new Map<number, ServedClient>()
   private handle: Handle | undefined
   private nextId = 0
   /** How many clients were ended for what they did. */
@@ -269,7 +128,7 @@ export class Server {
   }
 
   // What a client does not take ends its call, with a defect in its place: the server of RPC sees to that.
-  private refuse(client: Client, response: FromServerEncoded, excess: Error): Effect.Effect<void> {
+  private refuse(client: ServedClient, response: FromServerEncoded, excess: Error): Effect.Effect<void> {
     const isOfCall = response._tag === "Exit" || response._tag === "Chunk"
     if (isOfCall && client.calls.delete(response.requestId)) return Effect.die(excess)
     // Not even the defect.
@@ -290,7 +149,7 @@ export class Server {
 
   // A stream of effect waits for an Ack behind each chunk. While fewer chunks than the
   // window are on their way, it has one from here.
-  private mayGoOn(client: Client, requestId: string | number): Effect.Effect<void> {
+  private mayGoOn(client: ServedClient, requestId: string | number): Effect.Effect<void> {
     if (!client.calls.has(requestId)) return Effect.void
     let stream = client.calls.get(requestId)
     if (stream === undefined) {
@@ -370,7 +229,7 @@ export class Server {
     source: Source,
     address: Address,
     key: string,
-    client: Client | undefined,
+    client: ServedClient | undefined,
     message: Message,
     word: Wire.Word | undefined
   ): void {
@@ -395,20 +254,22 @@ export class Server {
   }
 
   // The engine knows whom the very message is from that has come, and not of a copy of it.
-  private admit(source: Source, address: Address, key: string, message: Message): Client | undefined {
+  private admit(source: Source, address: Address, key: string, message: Message): ServedClient | undefined {
     const first = address.length === 1 ? undefined : source.behind.get(latin1(address[0]))
     if (first !== undefined && first.size >= mostBehindPeer && source.core.type === "router") return undefined
     const values = new Values(this.around.serialization)
     // Of who is behind another, as a broker, the engine knows nothing: only of that other.
     const isDirect = source.core.type === "router" && address.length === 1
     const peer = source.peerOf(isDirect ? message : [...address])
-    const client: Client = new Client(this.nextId++, address, key, source, values, peer, () => this.leave(client))
+    const client: ServedClient = new ServedClient(this.nextId++, address, key, source, values, peer, () =>
+      this.leave(client)
+    )
     this.clients.set(client.id, client)
     source.add(client)
     return client
   }
 
-  private onFrame(client: Client, frame: Buffer): void {
+  private onFrame(client: ServedClient, frame: Buffer): void {
     const { maxMessageSize } = this.bounds
     const reject = (text: string): void => this.end(client, { why: "rejected", text })
     // Over inproc nobody else looks.
@@ -431,7 +292,7 @@ export class Server {
     else this.end(client, { why: "behind", text: "its messages come faster than they can be decoded" })
   }
 
-  private run(client: Client, messages: ReadonlyArray<FromClientEncoded>): void {
+  private run(client: ServedClient, messages: ReadonlyArray<FromClientEncoded>): void {
     const { handle } = this
     if (handle === undefined) return
     let next = 0
@@ -458,14 +319,14 @@ export class Server {
   }
 
   // The server of RPC answers what is against its rules with an interruption or a defect.
-  private onRun(client: Client, exit: Exit.Exit<void>): void {
+  private onRun(client: ServedClient, exit: Exit.Exit<void>): void {
     if (exit._tag === "Failure" && this.handle !== undefined) {
       this.end(client, { why: "rejected", text: "it asks for what the server does not allow, as a message after Eof" })
     }
   }
 
   /** Whether the server of RPC is to see a message. */
-  private mayRun(client: Client, message: FromClientEncoded): boolean {
+  private mayRun(client: ServedClient, message: FromClientEncoded): boolean {
     switch (message._tag) {
       case "Request": {
         if (message.isNotification === true) return true
@@ -498,7 +359,7 @@ export class Server {
   // ---------------------------------------------------------------------------
 
   /** Ends a client for what it has done. It is told so, and again should it go on. */
-  private end(client: Client, goodbye: Wire.Goodbye): void {
+  private end(client: ServedClient, goodbye: Wire.Goodbye): void {
     if (!this.clients.has(client.id)) return
     this.ended++
     const bye = Wire.goodbye(goodbye)
@@ -508,7 +369,7 @@ export class Server {
     const isTold = outbox.offer(addressed(client.address, bye)) === "sent"
     this.forget(client, isTold && !client.isReq ? undefined : bye)
     this.around.onLeft(client.id)
-    this.around.onEnded(goodbye, client.peer)
+    this.around.onEnded(goodbye)
   }
 
   private repeat(source: Source, address: Address, key: string): void {
@@ -519,7 +380,7 @@ export class Server {
     if (offer === "sent" && !isReqAt(address)) source.ended.set(key, undefined)
   }
 
-  private forget(client: Client, bye: Buffer | undefined): void {
+  private forget(client: ServedClient, bye: Buffer | undefined): void {
     this.strike(client)
     // Its next call is by another address.
     if (client.isOnce) return
@@ -533,13 +394,13 @@ export class Server {
   }
 
   /** A client has left by itself. */
-  private leave(client: Client): void {
+  private leave(client: ServedClient): void {
     if (!this.clients.has(client.id)) return
     this.strike(client)
     this.around.onLeft(client.id)
   }
 
-  private strike(client: Client): void {
+  private strike(client: ServedClient): void {
     this.clients.delete(client.id)
     client.source.remove(client)
     client.clear()

@@ -8,7 +8,7 @@ import { callAll, expected } from "./support/rpc/api.ts"
 import { startProcess } from "./support/rpc/processes.ts"
 import { clientOf, serializations, startClient, startServer } from "./support/rpc/transports.ts"
 import { Work } from "./support/rpc/work.ts"
-import { freshEndpoint, type Transport, transports, until } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, type Transport, transports, until } from "./support/sockets.ts"
 
 const ndjson = Effect.provide(serializations.ndjson)
 
@@ -130,6 +130,31 @@ describe("a broker", () => {
       yield* until(Effect.sync(() => server.seen.interrupted.includes("theirs")))
     }).pipe(Effect.scoped, ndjson)
   )
+
+  for (const transport of ["tcp", "ipc"] as const) {
+    it.live(`is found by a server that was there before it: over ${transport}`, () =>
+      Effect.gen(function* () {
+        const backend =
+          transport === "ipc"
+            ? freshEndpoint("ipc")
+            : yield* Effect.scoped(Effect.map(Zmq.router({ bind: freshEndpoint("tcp") }), boundTo))
+        const reasons: Array<string> = []
+        const retryPolicy = Schedule.spaced("20 millis").pipe(
+          Schedule.setInputType<Rpc.ConnectionError>(),
+          Schedule.tap(({ input }) => Effect.sync(() => reasons.push(input.reason)))
+        )
+        // It is told that nobody is there, and does not find it out.
+        yield* startServer({ connect: backend, pingInterval: "1 hour", retryPolicy })
+        yield* until(Effect.sync(() => reasons.length > 1))
+        expect([...new Set(reasons)]).toEqual(["Unreachable"])
+        const broker = yield* Rpc.makeBroker({
+          frontend: { bind: freshEndpoint(transport) },
+          backend: { bind: backend }
+        })
+        yield* until(Effect.sync(() => broker.stats.servers === 1))
+      }).pipe(Effect.scoped, ndjson)
+    )
+  }
 
   it.live("misses a server that is stopped, and one whose broker comes back is found again", () =>
     Effect.gen(function* () {

@@ -24,6 +24,9 @@ export interface Conversation {
   readonly close: () => void
 }
 
+// What is behind the end of a connection takes no longer, even where the engine does not tell when it is read.
+export const millisToReadOn = 1000
+
 // Until then the connection, which is made once, would not be made again.
 const never = Duration.days(1)
 
@@ -56,7 +59,7 @@ export const stepFor = (...millis: ReadonlyArray<number>): number =>
   Math.max(10, Math.min(500, Math.min(...millis.filter((one) => one > 0)) / 4))
 
 /** Watches whether a connection is made, and lost, where the engine tells. */
-const watch = (core: SocketCore, { failed, lost }: Conversation): Effect.Effect<void> =>
+const watch = (core: SocketCore, conversation: Conversation): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (!core.port.watched) return
     const { changed } = core.connections
@@ -67,10 +70,10 @@ const watch = (core: SocketCore, { failed, lost }: Conversation): Effect.Effect<
       return now === undefined || isMade() || now.state === "refused" || (now.state === "connecting" && now.tries > 0)
     })
     const now = link()
-    if (now?.state === "refused") return failed("Refused", now.advice)
-    if (now?.state === "connecting") return failed("Unreachable", now.lastError ?? "")
+    if (now?.state === "refused") return conversation.failed("Refused", now.advice)
+    if (now?.state === "connecting") return conversation.failed("Unreachable", now.lastError ?? "")
     yield* changed.until("connect", () => !isMade())
-    lost()
+    conversation.lost()
   }).pipe(Effect.ignore)
 
 /**

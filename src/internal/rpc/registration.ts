@@ -1,5 +1,5 @@
 import type { SocketCore } from "../socket/socket.ts"
-import type { Conversation } from "./dial.ts"
+import { type Conversation, millisToReadOn } from "./dial.ts"
 import { ConnectionError, reasons } from "./errors.ts"
 import type { Server } from "./server.ts"
 import { mostOfText } from "./size.ts"
@@ -18,6 +18,8 @@ export class Registration implements Conversation {
   private sinceSaid = 0
   private isAnswered = false
   private isOver = false
+  /** Since when the engine says that it was lost, in milliseconds; what had come before may still be read. */
+  private lostFor: number | undefined
 
   constructor(
     endpoint: string,
@@ -44,6 +46,8 @@ export class Registration implements Conversation {
   pass(millis: number, all: number): void {
     const { interval, timeout } = this.pings
     if (this.isOver || !this.server.isServing) return
+    if (this.lostFor !== undefined) this.lostFor += millis
+    if (this.lostFor !== undefined && this.lostFor > millisToReadOn) return this.end("Lost", "")
     this.idle += millis
     this.sinceSaid += all
     if (this.idle > interval + timeout) return this.end("Silent", "the broker says nothing")
@@ -54,9 +58,9 @@ export class Registration implements Conversation {
     this.end(reason, detail)
   }
 
-  // The engine's farewell says so in its place in the order, where there is one; nothing is missed here.
+  // The engine's farewell says so behind what had come, where there is one.
   lost(): void {
-    this.end("Lost", "")
+    this.lostFor ??= 0
   }
 
   close(): void {

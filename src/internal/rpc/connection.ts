@@ -8,6 +8,7 @@ import { constPing } from "effect/rpc/RpcMessage"
 import type { RpcSerialization } from "effect/rpc/RpcSerialization"
 import type { Message } from "../../Message.ts"
 import type { SocketCore } from "../socket/socket.ts"
+import { type Conversation, millisToReadOn } from "./dial.ts"
 import { ConnectionError, reasons } from "./errors.ts"
 import { Intake } from "./intake.ts"
 import { Link } from "./link.ts"
@@ -15,13 +16,6 @@ import { Out } from "./out.ts"
 import { mostOfText } from "./size.ts"
 import { Values } from "./values.ts"
 import * as Wire from "./wire.ts"
-
-/** Milliseconds, or Infinity. */
-export interface Times {
-  readonly openTimeout: number
-  readonly pingInterval: number
-  readonly pingTimeout: number
-}
 
 export interface ConnectionOwner {
   readonly serialization: RpcSerialization["Service"]
@@ -33,18 +27,21 @@ export interface ConnectionOwner {
   readonly onEnd: (error: ConnectionError) => void
 }
 
-/** Of a side: how long it waits, and the bytes that it takes in one message. */
-export interface Terms extends Times {
+/** Of a side: how long it waits, in milliseconds or Infinity, and the bytes that it takes in one message, or Infinity. */
+interface Terms {
+  readonly openTimeout: number
+  readonly pingInterval: number
+  readonly pingTimeout: number
   readonly most: number
 }
 
 // A broker names servers: not more than it can have.
 const mostLinks = 10_000
 
-export class Connection {
+export class Connection implements Conversation {
   readonly endpoint: string
   readonly core: SocketCore
-  private readonly times: Times
+  private readonly terms: Terms
   private readonly owner: ConnectionOwner
   private readonly links = new Map<string, Link>()
   private readonly out: Out
@@ -65,20 +62,20 @@ export class Connection {
   constructor(
     endpoint: string,
     core: SocketCore,
-    times: Terms,
+    terms: Terms,
     owner: ConnectionOwner,
     onEnd: (error: ConnectionError) => void
   ) {
     this.endpoint = endpoint
     this.core = core
-    this.times = times
+    this.terms = terms
     this.owner = owner
     this.onEnd = onEnd
     this.out = new Out(core.outbox, () => this.end("Lost", ""))
     this.intake = new Intake(core, this.onMessage)
-    const limit = times.pingInterval + times.pingTimeout
+    const limit = terms.pingInterval + terms.pingTimeout
     const { contentType } = owner.serialization
-    this.hello = Wire.hello({ limit: Number.isFinite(limit) ? limit : 0, contentType, most: times.most })
+    this.hello = Wire.hello({ limit: Number.isFinite(limit) ? limit : 0, contentType, most: terms.most })
   }
 
   begin(): void {
@@ -99,6 +96,10 @@ export class Connection {
     this.end("Closed", "")
   }
 
+  failed(reason: "Unreachable" | "Refused", detail: string): void {
+    this.end(reason, detail)
+  }
+
   /** The engine says that the connection is gone. What had come before it is read first. */
   lost(): void {
     this.lostFor ??= 0
@@ -107,7 +108,7 @@ export class Connection {
   /** Milliseconds have passed. */
   pass(millis: number, all: number): void {
     if (this.isOver) return
-    const { openTimeout, pingInterval, pingTimeout } = this.times
+    const { openTimeout, pingInterval, pingTimeout } = this.terms
     if (this.lostFor !== undefined) this.lostFor += millis
     if (this.lostFor !== undefined && this.lostFor > millisToReadOn) return this.end("Lost", "")
     const open = this.open
@@ -140,7 +141,7 @@ export class Connection {
     }
   }
 
-  end(reason: ConnectionError["reason"], detail: string, cause?: unknown): void {
+  private end(reason: ConnectionError["reason"], detail: string, cause?: unknown): void {
     if (this.isOver) return
     this.isOver = true
     this.intake.stop()
@@ -235,8 +236,5 @@ export class Connection {
     this.owner.onOpen(link)
   }
 }
-
-// What is behind the end of a connection takes no longer, even where the engine does not tell when it is read.
-const millisToReadOn = 1000
 
 const nameOf = (tag: Buffer | undefined): string => (tag === undefined ? "" : `=${tag.toString("latin1")}`)

@@ -9,6 +9,7 @@ import { lasting } from "../lasting.ts"
 import { openSocket } from "../socket/open.ts"
 import type { SocketCore } from "../socket/socket.ts"
 import { ConnectionError } from "./errors.ts"
+import { passing } from "./passing.ts"
 import * as Wire from "./wire.ts"
 
 /** What is done with a socket that connects, until it ends. */
@@ -37,26 +38,6 @@ export const defaultRetryPolicy: Schedule.Schedule<unknown> = Schedule.min([
   Schedule.exponential(100, 1.5),
   Schedule.spaced(5000)
 ])
-
-/**
- * Tells how much time has passed, as often as that is of interest; of a turn of the event loop that took long, not all,
- * as others could not be heard meanwhile. They could not hear us either: for what we owe them, all of it is told, too.
- */
-export const passing = (step: number, pass: (millis: number, all: number) => void): Effect.Effect<never> =>
-  Effect.gen(function* () {
-    const clock = yield* Clock.Clock
-    let last = clock.currentTimeMillisUnsafe()
-    while (true) {
-      yield* Effect.sleep(step)
-      const now = clock.currentTimeMillisUnsafe()
-      pass(Math.min(2 * step, now - last), now - last)
-      last = now
-    }
-  })
-
-/** How often to look, in milliseconds, so that none of these is missed by much. */
-export const stepFor = (...millis: ReadonlyArray<number>): number =>
-  Math.max(10, Math.min(500, Math.min(...millis.filter((one) => one > 0)) / 4))
 
 /** Watches whether a connection is made, and lost, where the engine tells. */
 const watch = (core: SocketCore, conversation: Conversation): Effect.Effect<void> =>

@@ -3,15 +3,13 @@ import type * as Scope from "effect/Scope"
 import type { BrokerOptions, BrokerState } from "../../Rpc.ts"
 import { OptionError, type SocketError } from "../../ZmqError.ts"
 import { lasting } from "../lasting.ts"
-import { attempt, openSocket } from "../socket/open.ts"
+import { openSocket } from "../socket/open.ts"
 import { Warnings } from "../socket/warnings.ts"
 import { Broker } from "./broker.ts"
-import { passing } from "./dial.ts"
 import * as Options from "./options.ts"
+import { lookEvery, passing } from "./passing.ts"
 import { mostOf } from "./size.ts"
 import * as Wire from "./wire.ts"
-
-const isOptionError = (error: unknown): error is OptionError => error instanceof OptionError
 
 const read = ({ backend, frontend, maxPendingPerClient }: BrokerOptions) => {
   const side = (name: string, options: BrokerOptions["frontend"]) => {
@@ -34,12 +32,9 @@ const read = ({ backend, frontend, maxPendingPerClient }: BrokerOptions) => {
   }
 }
 
-// How often to look for who is silent, in milliseconds.
-const lookEvery = 250
-
 export const makeBroker = (options: BrokerOptions): Effect.Effect<BrokerState, SocketError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { backend, frontend, mostPending } = yield* attempt(isOptionError, () => read(options))
+    const { backend, frontend, mostPending } = yield* Options.checked(() => read(options))
     const context = yield* lasting<never>()
     const fork = Effect.runForkWith(context)
     const warnings = new Warnings((count) =>

@@ -1,12 +1,19 @@
 /** Options of RPC, checked as those of sockets are. */
 import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { OptionError } from "../../ZmqError.ts"
 import { checkConnect } from "../socket/endpointCheck.ts"
+import { attempt } from "../socket/open.ts"
 import { prepare } from "../socket/options.ts"
 
 // What a message may have, unless it is said: as the parsers of effect take.
 export const defaultMessageSize = 16 * 1024 * 1024
+
+const isOptionError = (error: unknown): error is OptionError => error instanceof OptionError
+
+/** Runs what throws OptionError. Anything else that it throws is a defect. */
+export const checked = <A>(run: () => A): Effect.Effect<A, OptionError> => attempt(isOptionError, run)
 
 const refuse = (option: string, value: unknown, expected: string): never => {
   throw new OptionError({ option, value, expected })

@@ -9,16 +9,15 @@ import type * as Scope from "effect/Scope"
 import type { ClientOptions } from "../../Rpc.ts"
 import { OptionError } from "../../ZmqError.ts"
 import { lasting } from "../lasting.ts"
-import { attempt } from "../socket/open.ts"
+import type { SocketCore } from "../socket/socket.ts"
 import { Client } from "./client.ts"
 import { Connection, type ConnectionOwner } from "./connection.ts"
-import { defaultRetryPolicy, dial, stepFor } from "./dial.ts"
+import { defaultRetryPolicy, dial } from "./dial.ts"
 import type { ConnectionError } from "./errors.ts"
 import type { Link } from "./link.ts"
 import * as Options from "./options.ts"
+import { stepFor } from "./passing.ts"
 import { mostOf } from "./size.ts"
-
-const isOptionError = (error: unknown): error is OptionError => error instanceof OptionError
 
 // What is done here, and cannot be done otherwise.
 const ownOptions = ["bind", "routingId", "reconnectInterval", "reconnectMaxInterval", "immediate", "conflate"]
@@ -39,7 +38,7 @@ const read = (options: ClientOptions) => {
     endpoints,
     retryPolicy: (retryPolicy ?? defaultRetryPolicy) as Schedule.Schedule<unknown, ConnectionError>,
     waits: Options.oneOf("whileDisconnected", whileDisconnected, ["fail", "wait"]) === "wait",
-    times: {
+    terms: {
       most: mostOf(dealer),
       openTimeout: Options.millisOf("openTimeout", openTimeout, 5000),
       pingInterval: interval,
@@ -55,7 +54,7 @@ export const makeProtocolClient = (
 ): Effect.Effect<RpcClient.Protocol["Service"], OptionError, RpcSerialization | Scope.Scope> =>
   RpcClient.Protocol.make((writeResponse, clientIds) =>
     Effect.gen(function* () {
-      const { dealer, endpoints, retryPolicy, times, waits } = yield* attempt(isOptionError, () => read(options))
+      const { dealer, endpoints, retryPolicy, terms, waits } = yield* Options.checked(() => read(options))
       const serialization = yield* RpcSerialization
       const hooks = yield* Effect.serviceOption(RpcClient.ConnectionHooks)
       const context = yield* lasting<never>()
@@ -82,10 +81,10 @@ export const makeProtocolClient = (
       )
       yield* Effect.addFinalizer(() => Effect.sync(() => client.close()))
       onMade(client)
-      const step = stepFor(times.openTimeout, times.pingInterval, times.pingTimeout)
+      const step = stepFor(terms.openTimeout, terms.pingInterval, terms.pingTimeout)
       for (const endpoint of endpoints) {
         let last: { readonly error: ConnectionError; readonly wasOpen: boolean } | undefined
-        const make = (core: ConstructorParameters<typeof Connection>[1], ended: (error: ConnectionError) => void) => {
+        const make = (core: SocketCore, ended: (error: ConnectionError) => void) => {
           let wasOpen = false
           const owner: ConnectionOwner = {
             serialization,
@@ -100,14 +99,7 @@ export const makeProtocolClient = (
               client.down(endpoint, error, wasOpen)
             }
           }
-          const connection = new Connection(endpoint, core, times, owner, ended)
-          return {
-            begin: () => connection.begin(),
-            pass: (millis: number, all: number) => connection.pass(millis, all),
-            failed: (reason: "Unreachable" | "Refused", detail: string) => connection.end(reason, detail),
-            lost: () => connection.lost(),
-            close: () => connection.close()
-          }
+          return new Connection(endpoint, core, terms, owner, ended)
         }
         // One whose socket could not even be opened has told nobody.
         const onFailed = (error: ConnectionError): void => {

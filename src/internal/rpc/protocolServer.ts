@@ -8,17 +8,17 @@ import * as Semaphore from "effect/Semaphore"
 import type { ServerOptions, ServerState } from "../../Rpc.ts"
 import { OptionError, type SocketError } from "../../ZmqError.ts"
 import { lasting } from "../lasting.ts"
-import { attempt, openSocket } from "../socket/open.ts"
+import { openSocket } from "../socket/open.ts"
+import type { SocketCore } from "../socket/socket.ts"
 import { inThePast, Warnings } from "../socket/warnings.ts"
-import { defaultRetryPolicy, dial, passing, stepFor } from "./dial.ts"
+import { defaultRetryPolicy, dial } from "./dial.ts"
 import type { ConnectionError } from "./errors.ts"
 import * as Options from "./options.ts"
+import { lookEvery, passing, stepFor } from "./passing.ts"
 import { Registration } from "./registration.ts"
 import { Server } from "./server.ts"
 import { mostOf } from "./size.ts"
 import * as Wire from "./wire.ts"
-
-const isOptionError = (error: unknown): error is OptionError => error instanceof OptionError
 
 const read = (options: ServerOptions) => {
   const { bind, connect, maxPendingPerClient, pingInterval, pingTimeout, retryPolicy, window, ...socket } = options
@@ -47,9 +47,6 @@ const read = (options: ServerOptions) => {
   }
 }
 
-// How often to look for clients that are silent, in milliseconds.
-const lookEvery = 250
-
 export const makeProtocolServer = (
   options: ServerOptions
 ): Effect.Effect<
@@ -58,7 +55,7 @@ export const makeProtocolServer = (
   RpcSerialization | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const { binds, bounds, connects, pings, retryPolicy, socket } = yield* attempt(isOptionError, () => read(options))
+    const { binds, bounds, connects, pings, retryPolicy, socket } = yield* Options.checked(() => read(options))
     const serialization = yield* RpcSerialization
     const context = yield* lasting<never>()
     const fork = Effect.runForkWith(context)
@@ -95,7 +92,7 @@ export const makeProtocolServer = (
       })
     )
     for (const endpoint of connects) {
-      const make = (core: ConstructorParameters<typeof Registration>[1], ended: (error: ConnectionError) => void) =>
+      const make = (core: SocketCore, ended: (error: ConnectionError) => void) =>
         new Registration(endpoint, core, server, serialization.contentType, pings, ended)
       const step = stepFor(pings.interval, pings.timeout)
       yield* Effect.forkScoped(dial(endpoint, socket, step, retryPolicy, make))

@@ -59,11 +59,11 @@ import type * as Curve from "./Curve.ts"
 import { makeClientProtocol } from "./internal/cluster/clientProtocol.ts"
 import { checkLinkOptions, checkOptions, linkOptionsOf } from "./internal/cluster/options.ts"
 import { domain, makeServerProtocol } from "./internal/cluster/serverProtocol.ts"
-import { attempt } from "./internal/socket/open.ts"
+import { checked } from "./internal/rpc/options.ts"
 import { ServerEndpoint } from "./Rpc.ts"
 import * as Zap from "./Zap.ts"
 import * as ZmqContext from "./ZmqContext.ts"
-import { OptionError, type SocketError } from "./ZmqError.ts"
+import type { OptionError, SocketError } from "./ZmqError.ts"
 
 // -----------------------------------------------------------------------------
 // links
@@ -128,8 +128,6 @@ export interface LinkOptions {
   readonly maxPendingPerRunner?: number | undefined
 }
 
-const isOptionError = (error: unknown): error is OptionError => error instanceof OptionError
-
 /**
  * How a runner, or a client, calls runners: a connection to each that is called, made again
  * by itself. For `Runners.layerRpc`.
@@ -151,7 +149,7 @@ export const layerClientProtocol = (
   Layer.effect(
     Runners.RpcClientProtocol,
     Effect.andThen(
-      attempt(isOptionError, () => checkLinkOptions(options)),
+      checked(() => checkLinkOptions(options)),
       makeClientProtocol(options)
     )
   )
@@ -192,14 +190,14 @@ export const layerServerProtocol = (
   SocketError,
   RpcSerialization.RpcSerialization | ShardingConfig.ShardingConfig
 > => {
-  const checked = attempt(isOptionError, () => checkLinkOptions(options))
+  const valid = checked(() => checkLinkOptions(options))
   const server = Layer.effectContext(
     Effect.map(makeServerProtocol(options), ({ endpoint, protocol }) =>
       Context.make(RpcServer.Protocol, protocol).pipe(Context.add(ServerEndpoint, endpoint))
     )
   )
   return Layer.unwrap(
-    Effect.map(checked, () =>
+    Effect.map(valid, () =>
       options.security === undefined ? server : Layer.provide(server, layerAuthenticator(options.security))
     )
   )
@@ -291,7 +289,7 @@ export const layer = <
   // What is needed and provided is decided by values, of which the compiler knows no more than the signature says.
   Layer.unwrap(
     Effect.map(
-      attempt(isOptionError, () => checkOptions(options)),
+      checked(() => checkOptions(options)),
       () => compose(options)
     )
   ) as never

@@ -13,7 +13,7 @@ import type { Client, PublicKey } from "../../Curve.ts"
 import type { OptionError } from "../../ZmqError.ts"
 import { ConnectionError, connectionErrorOf, toClientError } from "../rpc/errors.ts"
 import { makeProtocolClient } from "../rpc/protocolClient.ts"
-import { keyOf, placeToConnect } from "./links.ts"
+import { keyOf, placeToConnect } from "./endpoints.ts"
 
 // A runner that is back is to be found within a second.
 const retryPolicy = Schedule.min([Schedule.exponential(100, 1.5), Schedule.spaced(1000)])

@@ -10,7 +10,7 @@ import type { Server } from "../../Curve.ts"
 import type { ServerState } from "../../Rpc.ts"
 import { OptionError, type SocketError } from "../../ZmqError.ts"
 import { makeProtocolServer } from "../rpc/protocolServer.ts"
-import { placeToBind } from "./links.ts"
+import { placeToBind } from "./endpoints.ts"
 
 /** Whom the authenticator is asked about. */
 export const domain = "cluster"

@@ -40,7 +40,7 @@ const mostLinks = 10_000
 
 export class Connection implements Conversation {
   readonly endpoint: string
-  readonly core: SocketCore
+  private readonly core: SocketCore
   private readonly terms: Terms
   private readonly owner: ConnectionOwner
   private readonly links = new Map<string, Link>()

@@ -20,11 +20,19 @@ import { stepFor } from "./passing.ts"
 import { mostOf } from "./size.ts"
 
 // What is done here, and cannot be done otherwise.
-const ownOptions = ["bind", "routingId", "reconnectInterval", "reconnectMaxInterval", "immediate", "conflate"]
+const ownOptions = [
+  "bind",
+  "routingId",
+  "reconnectInterval",
+  "reconnectMaxInterval",
+  "immediate",
+  "conflate",
+  "probeRouter"
+]
 
 const read = (options: ClientOptions) => {
   const { connect, openTimeout, pingInterval, pingTimeout, retryPolicy, whileDisconnected, ...socket } = options
-  Options.without(socket, [...ownOptions, "probeRouter"])
+  Options.without(socket, ownOptions)
   const endpoints = [...new Set(Options.listOf(connect))]
   if (endpoints.length === 0) {
     throw new OptionError({ option: "connect", value: connect, expected: "one endpoint or several to connect to" })

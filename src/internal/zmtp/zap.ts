@@ -7,7 +7,7 @@ import { decodeProperties, type Properties } from "./protocol/metadata.ts"
 import type { ZapRequest } from "./protocol/zap.ts"
 import { Settings } from "./settings.ts"
 
-export type ZapReply =
+type ZapReply =
   | { readonly status: 200; readonly userId: string; readonly metadata: Properties }
   | { readonly status: 300 | 400 | 500 }
 

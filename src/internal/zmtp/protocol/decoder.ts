@@ -16,7 +16,7 @@ export interface FrameSink {
 }
 
 /** What frames are allowed: a handshake has commands alone, encrypted traffic has one kind of frame, longer than what is in it. */
-export type Expects = "handshake" | "traffic" | "sealed"
+type Expects = "handshake" | "traffic" | "sealed"
 
 /** Memory that a body has at once, if it is announced that long; later it has four times what came of it. */
 const firstPlace = 256 * 1024

@@ -4,7 +4,7 @@ import { type Fault, protocolFault } from "./failure.ts"
 
 export type MechanismName = "NULL" | "PLAIN" | "CURVE"
 
-export const greetingSize = 64
+const greetingSize = 64
 
 /** Ours is sent whole at once, as RFC 37 has it for those who do not speak older versions. */
 export const encodeGreeting = (mechanism: MechanismName, asServer: boolean): Buffer => {

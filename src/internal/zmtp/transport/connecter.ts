@@ -1,10 +1,10 @@
 /** Makes a connection, and makes it again when it is lost. */
 import type { Socket } from "node:net"
+import * as Duration from "effect/Duration"
 import { SocketEvent } from "../../../SocketEvent.ts"
 import { connectTo } from "../addresses.ts"
 import type { Failure } from "../protocol/connection.ts"
 import type { Settings } from "../settings.ts"
-import { retried } from "./networkPipe.ts"
 import { dial, type Readable } from "./reading.ts"
 
 export interface Connecting {
@@ -46,18 +46,18 @@ export class Connecter {
     let readable: Readable
     try {
       readable = dial(connectTo(endpoint, settings.ipv6))
-    } catch (error) {
-      return this.failed(error)
+    } catch {
+      return this.failed()
     }
     const { socket } = readable
     this.socket = socket
     let limit: NodeJS.Timeout | undefined
     if (settings.connectTimeout > 0) limit = setTimeout(() => socket.destroy(), settings.connectTimeout)
-    const failed = (error?: unknown): void => {
+    const failed = (): void => {
       clearTimeout(limit)
       if (this.socket !== socket) return
       this.socket = undefined
-      this.failed(error)
+      this.failed()
     }
     socket.once("error", ignore)
     socket.once("close", failed)
@@ -76,7 +76,7 @@ export class Connecter {
     })
   }
 
-  private failed(_: unknown): void {
+  private failed(): void {
     if (this.isOver) return
     this.tell(SocketEvent.Closed({ endpoint: this.options.endpoint }))
     this.again(false)
@@ -102,7 +102,7 @@ export class Connecter {
     this.delay = this.delay === 0 ? first : Math.min(most, this.delay * 2)
     // Spread out, as libzmq does, for those who were lost at the same time.
     const interval = Math.round(this.delay + (max > 0 && !isRefused ? 0 : Math.random() * first))
-    this.tell(retried(endpoint, interval))
+    this.tell(SocketEvent.ConnectRetried({ endpoint, interval: Duration.millis(interval) }))
     this.timer = setTimeout(this.attempt, interval)
   }
 

@@ -1,6 +1,4 @@
 /** A peer over tcp or ipc. One that we connected to may come again and again. */
-
-import * as Duration from "effect/Duration"
 import type { Message, Outgoing } from "../../../Message.ts"
 import { SocketEvent } from "../../../SocketEvent.ts"
 import { Queue } from "../../queue.ts"
@@ -227,6 +225,3 @@ const hungUp = (endpoint: string, error: Error | undefined): SocketEvent =>
     status: undefined,
     error: error ?? new Error("the peer closed the connection before its handshake")
   })
-
-export const retried = (endpoint: string, millis: number): SocketEvent =>
-  SocketEvent.ConnectRetried({ endpoint, interval: Duration.millis(millis) })

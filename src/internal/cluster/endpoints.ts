@@ -1,4 +1,4 @@
-/** Where runners listen, and where they are reached. */
+/** The endpoint of a runner: where it listens, and where it is reached. Which runners there are, effect/cluster knows. */
 import { lookup } from "node:dns/promises"
 import { isIP, isIPv6 } from "node:net"
 import type * as RunnerAddress from "effect/cluster/RunnerAddress"
@@ -11,7 +11,7 @@ export interface Place {
 }
 
 /** An address as an endpoint, unless the program says what it stands for. */
-export type EndpointOf = ((address: RunnerAddress.RunnerAddress) => string) | undefined
+type EndpointOf = ((address: RunnerAddress.RunnerAddress) => string) | undefined
 
 export const keyOf = ({ host, port }: RunnerAddress.RunnerAddress): string => `${host}:${port}`
 

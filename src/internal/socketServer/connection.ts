@@ -202,7 +202,7 @@ export class Connection {
   }
 
   /** Whether nothing may be written any more. */
-  get isWritten(): boolean {
+  get writesEnded(): boolean {
     return this.ownEndSent || this.endsWhenSent || this.ending !== undefined
   }
 
@@ -241,7 +241,7 @@ export class Connection {
 
   /** Says that there is no more data, behind what waits. */
   endWrites(): void {
-    if (this.isWritten) return
+    if (this.writesEnded) return
     this.endsWhenSent = true
     this.sendWaiting()
   }

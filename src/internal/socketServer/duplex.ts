@@ -70,7 +70,7 @@ export class Outlet {
       const { connection } = this
       if (connection === undefined) return this.latch.whenOpen(write)
       if (connection.ending !== undefined) return this.afterEnding(connection, write)
-      if (connection.isWritten) return Effect.fail(writeError("the write side has ended"))
+      if (connection.writesEnded) return Effect.fail(writeError("the write side has ended"))
       const frames = chunks.map((chunk) => (typeof chunk === "string" ? Buffer.from(chunk) : chunk))
       const tooLong = frames.find(({ length }) => length > connection.largest)
       if (tooLong !== undefined) {

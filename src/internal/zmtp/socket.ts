@@ -34,7 +34,7 @@ import {
 import { Settings } from "./settings.ts"
 import { Connecter } from "./transport/connecter.ts"
 import { Listener } from "./transport/listener.ts"
-import { type NetworkHost, NetworkPipe } from "./transport/networkPipe.ts"
+import { type NetworkHost, NetworkPipe, type OnEnd } from "./transport/networkPipe.ts"
 import { RawPipe } from "./transport/rawPipe.ts"
 import type { Readable } from "./transport/reading.ts"
 import type { Wire } from "./transport/wire.ts"
@@ -419,18 +419,25 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       tell: this.tellTo,
       welcome: (readable, at) => this.welcome(readable, at, pipes)
     })
-    let giveUp = ignore
-    const giveUp_ = (): void => {
-      this.underWay.delete(giveUp_)
-      giveUp()
+    return this.begin((over) =>
+      listener.listen(endpoint, (error, resolved) => {
+        over()
+        if (error === undefined) this.#bound.set(resolved!, { close: (done) => listener.close(done), pipes })
+        done(error, resolved)
+      })
+    )
+  }
+
+  /** What is under way until it calls `over`. It is given up when the socket is dismissed, if not before. */
+  private begin(run: (over: () => void) => GiveUp): GiveUp {
+    let giveUpRun = ignore
+    const giveUp = (): void => {
+      this.underWay.delete(giveUp)
+      giveUpRun()
     }
-    this.underWay.add(giveUp_)
-    giveUp = listener.listen(endpoint, (error, resolved) => {
-      this.underWay.delete(giveUp_)
-      if (error === undefined) this.#bound.set(resolved!, { close: (done) => listener.close(done), pipes })
-      done(error, resolved)
-    })
-    return giveUp_
+    this.underWay.add(giveUp)
+    giveUpRun = run(() => this.underWay.delete(giveUp))
+    return giveUp
   }
 
   private welcome(readable: Readable, endpoint: string, pipes: Set<Pipe>): void {
@@ -468,7 +475,7 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
     this.#pattern.ended(pipe)
   }
 
-  private pipeTo(endpoint: string, connecting: boolean, onEnd: ConstructorParameters<typeof NetworkPipe>[3]) {
+  private pipeTo(endpoint: string, connecting: boolean, onEnd: OnEnd) {
     return this.type === undefined
       ? new RawPipe(this, endpoint, connecting, onEnd)
       : new NetworkPipe(this, endpoint, connecting, onEnd)
@@ -496,17 +503,13 @@ export class ZmtpSocket implements EngineSocket, NetworkHost, Core, Binder {
       return ignore
     }
     // So that it is told at once that there is no such host.
-    const giveUp = resolve(name, this.settings.ipv6, (error) => {
-      this.underWay.delete(giveUp_)
-      if (error === undefined) this.connectNow(endpoint)
-      done(error)
-    })
-    const giveUp_ = (): void => {
-      this.underWay.delete(giveUp_)
-      giveUp()
-    }
-    this.underWay.add(giveUp_)
-    return giveUp_
+    return this.begin((over) =>
+      resolve(name, this.settings.ipv6, (error) => {
+        over()
+        if (error === undefined) this.connectNow(endpoint)
+        done(error)
+      })
+    )
   }
 
   private refusalOf(endpoint: string): Error | undefined {

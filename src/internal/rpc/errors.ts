@@ -55,7 +55,7 @@ export class ConnectionError extends Data.TaggedError("ConnectionError")<{
 }
 
 const advice: { readonly [Reason in ConnectionError["reason"]]: string } = {
-  Unreachable: "Check that a server of RPC is bound there, and that both sides use the same security",
+  Unreachable: "Check that a server of RPC, or a broker, is bound there, and that both sides use the same security",
   Refused: "Check the keys, names and rules of both sides",
   NoServer: "Start a server that connects to the backend of the broker",
   Closing: "The call may have been executed. The connection is made again",

@@ -72,6 +72,32 @@ export class ServedClient {
     this.most = most
   }
 
+  /**
+   * A chunk of a stream was sent. Says whether the next may go before any is acknowledged: fewer than the window are
+   * on their way. If not, the stream waits for that.
+   */
+  chunkSent(requestId: string | number, window: number): boolean {
+    if (!this.calls.has(requestId)) return false
+    let stream = this.calls.get(requestId)
+    if (stream === undefined) {
+      stream = { unacknowledged: 0, waits: false }
+      this.calls.set(requestId, stream)
+    }
+    if (++stream.unacknowledged < window) return true
+    stream.waits = true
+    return false
+  }
+
+  /** It has read a chunk. Says whether the stream waited for that. */
+  acknowledged(requestId: string | number): boolean {
+    const stream = this.calls.get(requestId)
+    if (stream === undefined) return false
+    if (stream.unacknowledged > 0) stream.unacknowledged--
+    const waited = stream.waits
+    stream.waits = false
+    return waited
+  }
+
   clear(): void {
     this.bundle?.clear()
     this.out.clear()

@@ -123,7 +123,7 @@ export class Server {
         return Effect.void
       }
       if (client.isOnce && response._tag === "Exit" && client.calls.size + client.pending === 0) this.leave(client)
-      return response._tag === "Chunk" ? this.mayGoOn(client, response.requestId) : Effect.void
+      return response._tag === "Chunk" ? this.goOn(client, response.requestId) : Effect.void
     })
   }
 
@@ -149,18 +149,10 @@ export class Server {
 
   // A stream of effect waits for an Ack behind each chunk. While fewer chunks than the
   // window are on their way, it has one from here.
-  private mayGoOn(client: ServedClient, requestId: string | number): Effect.Effect<void> {
-    if (!client.calls.has(requestId)) return Effect.void
-    let stream = client.calls.get(requestId)
-    if (stream === undefined) {
-      stream = { unacknowledged: 0, waits: false }
-      client.calls.set(requestId, stream)
-    }
-    if (++stream.unacknowledged < this.bounds.window && this.handle !== undefined) {
-      return this.handle(client.id, { _tag: "Ack", requestId })
-    }
-    stream.waits = true
-    return Effect.void
+  private goOn(client: ServedClient, requestId: string | number): Effect.Effect<void> {
+    const { handle } = this
+    const mayGoOn = client.chunkSent(requestId, handle === undefined ? 0 : this.bounds.window)
+    return mayGoOn && handle !== undefined ? handle(client.id, { _tag: "Ack", requestId }) : Effect.void
   }
 
   // ---------------------------------------------------------------------------
@@ -341,14 +333,8 @@ export class Server {
         client.calls.set(message.id, undefined)
         return true
       }
-      case "Ack": {
-        const stream = client.calls.get(message.requestId)
-        if (stream === undefined) return false
-        if (stream.unacknowledged > 0) stream.unacknowledged--
-        const waited = stream.waits
-        stream.waits = false
-        return waited
-      }
+      case "Ack":
+        return client.acknowledged(message.requestId)
       default:
         return true
     }

@@ -66,7 +66,7 @@ export interface Write {
 }
 
 // The most that a peer is taken at its word for.
-const largestWindow = 16 * 1024 * 1024
+export const largestWindow = 16 * 1024 * 1024
 
 export class Connection {
   private readonly post: Post

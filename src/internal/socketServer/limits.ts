@@ -1,5 +1,5 @@
 import { OptionError } from "../../ZmqError.ts"
-import type { Limits } from "./connection.ts"
+import { type Limits, largestWindow } from "./connection.ts"
 
 /** The options of both sides that are about the protocol. */
 interface Given {
@@ -12,7 +12,7 @@ interface Given {
 export const socketDefaults = { heartbeatInterval: "5 seconds", maxMessageSize: 64 * 1024 * 1024 } as const
 
 const defaultWindow = 256 * 1024
-const windows = { least: 1024, most: 16 * 1024 * 1024 }
+const windows = { least: 1024, most: largestWindow }
 const defaultPending = 16 * 1024 * 1024
 
 const within = (option: string, value: number, least: number, most: number): number => {

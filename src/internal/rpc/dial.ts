@@ -87,8 +87,9 @@ const once = (
           resume(Effect.succeed(error))
         })
         conversation.begin()
-        // They end with the scope, however the conversation has ended.
-        const side = (self: Effect.Effect<void>) => Fiber.runIn(Effect.runForkWith(context)(self), scope)
+        // They end with the scope, however the conversation has ended. Nobody looks at how they end.
+        const side = (self: Effect.Effect<void>) =>
+          Fiber.runIn(Effect.runForkWith(context)(Effect.tapDefect(self, Effect.logError)), scope)
         side(passing(step, (millis, all) => conversation.pass(millis, all)))
         side(watch(core, conversation))
         return Effect.sync(() => conversation.close())
@@ -115,7 +116,7 @@ export const dial = (
 ): Effect.Effect<ConnectionError> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
-    const fork = Effect.runForkWith(yield* Effect.context<never>())
+    const fork = Effect.runForkWith(yield* lasting<never>())
     let failures = 0
     const attempt = Effect.suspend(() => {
       const began = clock.currentTimeMillisUnsafe()

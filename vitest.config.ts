@@ -38,8 +38,8 @@ export default defineConfig({
     exclude: isOther ? [...ofNoEngine, ...ofLibzmq].map((name) => `test/${name}.test.ts`) : [],
     pool: "forks",
     setupFiles: ["test/support/useEngine.ts"],
-    // Tests open many descriptors and processes: one file at a time.
-    fileParallelism: false,
+    // Tests open many descriptors and processes, and most of the time they wait.
+    maxWorkers: isOther ? 1 : 2,
     // For what hangs. A test that passes takes seconds, on a busy machine some times as long.
     testTimeout: 120_000
   },

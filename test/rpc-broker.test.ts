@@ -4,6 +4,7 @@ import { Cause, Effect, Exit, Fiber, Schedule, Stream } from "effect"
 import { RpcClient, type RpcClientError } from "effect/rpc"
 import { Zmq } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
+import { makeProtocolClient } from "../src/internal/rpc/protocolClient.ts"
 import { callAll, expected } from "./support/rpc/api.ts"
 import { startProcess } from "./support/rpc/processes.ts"
 import { clientOf, serializations, startClient, startServer } from "./support/rpc/transports.ts"
@@ -57,17 +58,18 @@ describe("a broker", () => {
       Effect.gen(function* () {
         const { backend, broker, frontend } = yield* startBroker(transport)
         // It is told of each as it comes, and does not have to ask.
-        const client = yield* startClient({ connect: frontend, whileDisconnected: "wait", pingInterval: "1 hour" })
+        let known = () => 0
+        const client = yield* Effect.flatMap(
+          makeProtocolClient({ connect: frontend, whileDisconnected: "wait", pingInterval: "1 hour" }, (made) => {
+            known = () => made.servers
+          }),
+          clientOf
+        )
         const early = yield* Effect.forkChild(client.get({ id: 1 }))
         const servers = [yield* startServer({ connect: backend })]
         expect(yield* Fiber.join(early)).toBe("ann")
         for (let i = 0; i < 2; i++) servers.push(yield* startServer({ connect: backend }))
-        yield* until(
-          Effect.andThen(
-            client.get({ id: 1 }),
-            Effect.sync(() => servers.every(({ state }) => state.stats.clients === 1))
-          )
-        )
+        yield* until(Effect.sync(() => known() === servers.length))
         const calls = yield* Effect.forEach(
           Array.from({ length: 9 }, (_, i) => `${i}`),
           (name) => Effect.forkChild(Effect.exit(client.forever({ name })))

@@ -132,7 +132,7 @@ const rows: ReadonlyArray<Row> = (["advisory", "rows"] as const).flatMap((locks)
       {
         ...common,
         variant: `a workflow, a singleton and a job, ${how}`,
-        quick: transport === "zmq" && locks === "advisory" ? 1 : 0,
+        quick: 0,
         full: 1,
         run: durable({ transport, locks })
       }

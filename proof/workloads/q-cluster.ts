@@ -125,7 +125,7 @@ const rows: ReadonlyArray<Row> = (["advisory", "rows"] as const).flatMap((locks)
       {
         ...common,
         variant: `calls, ${how}`,
-        quick: transport === "zmq" && locks === "advisory" ? 300 : 0,
+        quick: 0,
         full: 10_000,
         run: storm({ transport, locks })
       },

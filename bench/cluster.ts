@@ -2,34 +2,14 @@
 import { Context, Effect, Layer } from "effect"
 import { Sharding } from "effect/cluster"
 import { Echo, freePort, layerClient, startRunners, Through, type Transport, transports } from "./clusterPeer.ts"
-import { count, Kept, latenciesOf, type Sample, type Workload } from "./harness.ts"
+import { callsOf, count, Kept, type Workload } from "./harness.ts"
 
 const text = "a".repeat(16)
 const entities = 64
 
 type Call = (number: number) => Effect.Effect<unknown, unknown>
 
-/** As many at once as there are, until so many are made. */
-const callAll = (call: Call, atOnce: number, made: number): Effect.Effect<Sample, unknown> =>
-  Effect.gen(function* () {
-    const times: Array<number> = []
-    let started = 0
-    const caller = Effect.gen(function* () {
-      while (started < made) {
-        const number = started++
-        const start = performance.now()
-        yield* call(number)
-        times.push((performance.now() - start) * 1000)
-      }
-    })
-    const start = performance.now()
-    yield* Effect.forEach(
-      Array.from({ length: atOnce }, () => caller),
-      (one) => one,
-      { concurrency: "unbounded", discard: true }
-    )
-    return { mean: ((performance.now() - start) * 1000) / made, ...latenciesOf("calls of entities", times, made) }
-  })
+const callAll = (call: Call, atOnce: number, made: number) => callsOf("calls of entities", call, atOnce, made)
 
 const clients = (transport: Transport, ports: ReadonlyArray<number>) =>
   Effect.gen(function* () {

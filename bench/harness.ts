@@ -172,6 +172,33 @@ export const latenciesOf = (what: string, latencies: ReadonlyArray<number>, expe
   return { median: spreadOf(sorted).median, p99: sorted[Math.floor(sorted.length * 0.99)]! }
 }
 
+/** Calls, so many at once, until so many are made: microseconds for each, and how long each waited. */
+export const callsOf = (
+  what: string,
+  call: (number: number) => Effect.Effect<unknown, unknown>,
+  atOnce: number,
+  made: number
+): Effect.Effect<Sample, unknown> =>
+  Effect.gen(function* () {
+    const times: Array<number> = []
+    let started = 0
+    const caller = Effect.gen(function* () {
+      while (started < made) {
+        const number = started++
+        const start = performance.now()
+        yield* call(number)
+        times.push((performance.now() - start) * 1000)
+      }
+    })
+    const start = performance.now()
+    yield* Effect.forEach(
+      Array.from({ length: atOnce }, () => caller),
+      (one) => one,
+      { concurrency: "unbounded", discard: true }
+    )
+    return { mean: ((performance.now() - start) * 1000) / made, ...latenciesOf(what, times, made) }
+  })
+
 /** How one row relates to another: round by round, as both had the same noise. */
 export const ratio = (over: Row, under: Row): Spread =>
   spreadOf(over.samples.map((sample, round) => sample / under.samples[round]!))

@@ -4,7 +4,7 @@ import { Effect, Layer, Stream } from "effect"
 import { RpcClient } from "effect/rpc"
 import { Engine, Zmq } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
-import { count, expectCount, Kept, latenciesOf, type Sample, type Workload } from "./harness.ts"
+import { callsOf, count, expectCount, Kept, type Sample, type Workload } from "./harness.ts"
 import { Bench, type Places, serialization, startServers } from "./rpcPeer.ts"
 
 type Client = Effect.Success<typeof makeClient>
@@ -69,24 +69,7 @@ const each = (
 const text = "a".repeat(16)
 
 const calling = (client: Client, atOnce: number, made: number): Effect.Effect<Sample, unknown> =>
-  Effect.gen(function* () {
-    const times: Array<number> = []
-    let started = 0
-    const caller = Effect.gen(function* () {
-      while (started++ < made) {
-        const start = performance.now()
-        yield* client.echo({ text })
-        times.push((performance.now() - start) * 1000)
-      }
-    })
-    const start = performance.now()
-    yield* Effect.forEach(
-      Array.from({ length: atOnce }, () => caller),
-      (one) => one,
-      { concurrency: "unbounded", discard: true }
-    )
-    return { mean: ((performance.now() - start) * 1000) / made, ...latenciesOf("RPCs", times, made) }
-  })
+  callsOf("RPCs", () => client.echo({ text }), atOnce, made)
 
 const calls = (atOnce: number, made: number): Workload =>
   each(atOnce === 1 ? "an RPC in flight" : `${atOnce} RPCs in flight`, "µs", made, (client) =>

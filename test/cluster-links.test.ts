@@ -220,6 +220,7 @@ describe("whoever comes to the port of a runner", () => {
   const write = (port: number, bytes: Buffer | string) =>
     Effect.callback<void>((resume) => {
       const socket = createConnection(port, "127.0.0.1", () => socket.write(bytes))
+      // Where the runner does not hang up, whoever came leaves by itself.
       const timer = setTimeout(() => socket.destroy(), 300)
       socket.on("error", () => {})
       socket.on("close", () => {

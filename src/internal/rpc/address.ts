@@ -17,12 +17,12 @@ export const isNumbered = (envelope: Envelope): boolean =>
 /** Whether a REQ is at an address. */
 export const isReqAt = (address: Address): boolean => address.length > 1 && isOfReq(address)
 
-/** A DEALER has no address in front of what a broker says itself. */
+/** A DEALER has no address in front of what a broker says itself, and no envelope in front of what it asks. */
 export const hasAddress = (address: ReadonlyArray<Buffer>): address is Address => address.length > 0
 
 export const latin1 = (frame: Buffer): string => frame.toString("latin1")
 
-/** No two addresses have the same. */
+/** No two addresses have the same, and no two envelopes. */
 export const keyOf = (address: Address): string =>
   address.length === 1 ? latin1(address[0]) : address.map((frame) => `${frame.length}:${latin1(frame)}`).join("")
 

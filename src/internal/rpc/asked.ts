@@ -5,13 +5,10 @@
  * may be taken for the next reply.
  */
 import type { Outgoing } from "../../Message.ts"
-import { type Envelope, isOfReq } from "./address.ts"
+import { type Envelope, hasAddress, isOfReq, keyOf } from "./address.ts"
 
 // Further ones are answered as well, but the oldest are not told when their server is gone.
 const mostOpen = 10_000
-
-const keyOf = (envelope: Envelope): string =>
-  envelope.length === 1 ? envelope[0]!.toString("latin1") : envelope.map((frame) => frame.toString("hex")).join(":")
 
 /** The open questions of one client. */
 export class Asked {
@@ -19,7 +16,7 @@ export class Asked {
   private readonly open = new Map<string, { readonly envelope: Envelope; count: number }>()
 
   ask(envelope: Envelope): void {
-    if (envelope.length === 0) {
+    if (!hasAddress(envelope)) {
       this.isBare = true
       return
     }
@@ -38,7 +35,7 @@ export class Asked {
   }
 
   answer(envelope: Envelope): void {
-    if (envelope.length === 0) return
+    if (!hasAddress(envelope)) return
     const key = keyOf(envelope)
     const question = this.open.get(key)
     if (question !== undefined && --question.count === 0) this.open.delete(key)
@@ -46,7 +43,7 @@ export class Asked {
 
   /** Whether a word may be said there. It is the last: no answer is to come any more. */
   mayHear(envelope: Envelope): boolean {
-    const isOpen = envelope.length > 0 && this.open.delete(keyOf(envelope))
+    const isOpen = hasAddress(envelope) && this.open.delete(keyOf(envelope))
     return isOpen || !isOfReq(envelope)
   }
 

@@ -5,6 +5,7 @@
  */
 import type { Message, Outgoing } from "../../Message.ts"
 import type { SocketCore } from "../socket/socket.ts"
+import { latin1 } from "./address.ts"
 import { Asked } from "./asked.ts"
 import { Intake } from "./intake.ts"
 import { Out } from "./out.ts"
@@ -43,8 +44,6 @@ interface Most {
   readonly front: number
   readonly back: number
 }
-
-const keyOf = (id: Buffer): string => id.toString("latin1")
 
 export class Broker {
   private readonly front: SocketCore
@@ -130,7 +129,7 @@ export class Broker {
     const [id, ...rest] = message
     const frame = rest[rest.length - 1]
     if (frame === undefined) return
-    const known = this.clients.get(keyOf(id))
+    const known = this.clients.get(latin1(id))
     if (known !== undefined) known.idle = 0
     const word = Wire.isWord(frame) ? Wire.wordOf(frame) : undefined
     // Its own last word, or that of the engine.
@@ -151,7 +150,7 @@ export class Broker {
 
   private addClient(id: Buffer): Peer {
     const client: Peer = new Peer(id, this.front, () => this.clientLeft(client))
-    this.clients.set(keyOf(id), client)
+    this.clients.set(latin1(id), client)
     return client
   }
 
@@ -166,7 +165,7 @@ export class Broker {
   }
 
   private fromOurs(client: Peer, tag: Buffer, frame: Buffer): void {
-    const server = this.servers.get(keyOf(tag))
+    const server = this.servers.get(latin1(tag))
     if (server === undefined) return this.toClient(client, [client.id, tag, Wire.farewell])
     join(client, server)
     this.toServer(server, [server.id, client.id, frame])
@@ -199,7 +198,7 @@ export class Broker {
   }
 
   private clientLeft(client: Peer): void {
-    if (!this.clients.delete(keyOf(client.id))) return
+    if (!this.clients.delete(latin1(client.id))) return
     client.out.clear()
     for (const server of client.others) {
       server.others.delete(client)
@@ -221,7 +220,7 @@ export class Broker {
     const [id, ...rest] = message
     const frame = rest[rest.length - 1]
     if (frame === undefined) return
-    const server = this.servers.get(keyOf(id))
+    const server = this.servers.get(latin1(id))
     if (server !== undefined) server.idle = 0
     if (rest.length === 1) {
       const word = Wire.isWord(frame) ? Wire.wordOf(frame) : undefined
@@ -230,7 +229,7 @@ export class Broker {
       return
     }
     if (server === undefined) return
-    const client = this.clients.get(keyOf(rest[0]!))
+    const client = this.clients.get(latin1(rest[0]!))
     if (client === undefined) return this.toServer(server, [server.id, rest[0]!, Wire.farewell])
     if (Wire.isOurs([client.id])) return this.toClient(client, [client.id, server.id, frame])
     const envelope = rest.slice(1, -1)
@@ -245,7 +244,7 @@ export class Broker {
     server.limit = limit
     server.out.send([id, Wire.broker(this.most.back)])
     if (known !== undefined) return
-    this.servers.set(keyOf(id), server)
+    this.servers.set(latin1(id), server)
     this.bereft = 0
     this.onServers(this.servers.size)
     for (const client of [...this.clients.values()]) {
@@ -262,7 +261,7 @@ export class Broker {
   }
 
   private serverLeft(server: Peer, goodbye: Wire.Goodbye): void {
-    if (!this.servers.delete(keyOf(server.id))) return
+    if (!this.servers.delete(latin1(server.id))) return
     server.out.clear()
     this.onServers(this.servers.size)
     const bye = Wire.goodbye(goodbye)

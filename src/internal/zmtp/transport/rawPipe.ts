@@ -71,9 +71,10 @@ export class RawPipe extends Pipe implements Reader {
 
   send(message: Outgoing): void {
     this.unwritten++
-    this.socket?.write(message as string | Uint8Array, (error) => {
-      // What is not written is lost, and makes no room.
-      if (error) return
+    const { socket } = this
+    socket?.write(message as string | Uint8Array, (error) => {
+      // What is not written is lost, and makes no room. Node has no error for it when the connection is gone.
+      if (error || socket.destroyed) return
       this.unwritten--
       this.drained()
     })

@@ -84,9 +84,10 @@ if (process.argv[1] === self && process.send !== undefined) {
   Effect.runFork(main)
 }
 
-const next = <A>(child: ChildProcess): Effect.Effect<A> =>
+/** What the process says next. */
+export const next = <A>(child: ChildProcess): Effect.Effect<A> =>
   Effect.callback((resume) => {
-    const ended = (): void => resume(Effect.die("the servers of RPC have ended"))
+    const ended = (): void => resume(Effect.die("a process of RPC has ended"))
     child.once("exit", ended)
     child.once("message", (message) => {
       child.off("exit", ended)

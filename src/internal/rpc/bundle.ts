@@ -1,9 +1,9 @@
 import { microtask } from "../microtask.ts"
 import { boundOf } from "./size.ts"
 
-// So much is worth one message: enough that what a message costs is not seen, and
-// little enough that a peer that does not read has not much more to wait for it.
-const mostBytes = 8192
+// So much is worth one message: enough that what a message costs is hardly seen, and little
+// enough that the other side works on the first while the next is put together.
+const mostBytes = 3072
 
 let due: Array<Bundle> = []
 

@@ -29,6 +29,9 @@ export interface WireOwner {
   ended(failure: Failure | undefined, error: Error | undefined): void
 }
 
+// So many bytes are written at once, where nothing is being written: the peer reads them while the rest is put together.
+const early = 2048
+
 // How long a peer may take to end a connection that we have ended, in milliseconds.
 export const millisToEnd = 1000
 
@@ -264,7 +267,7 @@ export class Wire implements Events, Reader {
 
   send(message: Outgoing): void {
     this.connection.send(message)
-    if (this.connection.pending >= blockSize) this.flush()
+    if (this.connection.pending >= early) this.flush()
     else this.flushLater()
   }
   sendSubscription(topic: Buffer, begins: boolean): void {

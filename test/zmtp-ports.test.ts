@@ -4,7 +4,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, type Scope } from "effect"
 import { Engine, Zmq } from "effect-zmq"
 import { vi } from "vitest"
-import type { Delivery, EngineSocket, Source } from "../src/internal/engine.ts"
+import type { Delivery, EngineSocket, Owner, Source } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { coreOf } from "../src/internal/socket/socket.ts"
 import { turn } from "../src/internal/turn.ts"
@@ -29,6 +29,11 @@ const peer = (endpoint: string, ...bytes: ReadonlyArray<Buffer>): Effect.Effect<
 
 const closed = (port: EngineSocket, linger: number): Effect.Effect<Delivery> =>
   Effect.callback((resume) => port.close(linger, (delivery) => resume(Effect.succeed(delivery))))
+
+type Told = { -readonly [Name in keyof Owner]: Owner[Name] }
+/** Whom a port tells of what comes. */
+const ownerOf = (port: EngineSocket): Told =>
+  (port as unknown as { readonly notices: { readonly owner: Told } }).notices.owner
 
 const nextOf = (port: EngineSocket): Effect.Effect<Array<string>> =>
   untilDefined(Effect.sync(() => (port.ready > 0 ? texts(port.take()) : undefined)))
@@ -314,7 +319,7 @@ live(
     let told = 0
     const listen = Effect.sync(() => {
       const before = told
-      const { owner } = port as unknown as { readonly owner: { onMessages: () => void } }
+      const owner = ownerOf(port)
       owner.onMessages = () => void told++
       port.listen()
       return before
@@ -346,7 +351,7 @@ live(
     const body = Buffer.alloc(64 * 2 ** 20)
     while (port.offer(["name", body]) === "sent");
     const told: Array<string> = []
-    const { owner } = port as unknown as { readonly owner: { onRoom: (lane: string) => void } }
+    const owner = ownerOf(port)
     owner.onRoom = (lane) => void told.push(lane)
     port.awaitRoom("name")
     yield* turns(5)
@@ -425,7 +430,7 @@ live(
   "an XPUB that receives, and is behind, reads no more subscriptions than it may keep",
   Effect.gen(function* () {
     const { endpoints, port } = yield* openSocket("xpub", { bind: freshEndpoint("tcp") })
-    const { owner } = port as unknown as { readonly owner: { onMessages: () => void } }
+    const owner = ownerOf(port)
     owner.onMessages = () => {}
     port.listen()
     const topics = Array.from({ length: 100_500 }, (_, i) => command("SUBSCRIBE", String(i)))
@@ -486,7 +491,7 @@ live(
     expect(sent).toBe(2000)
     yield* turns(2)
     let told = 0
-    const { owner } = pull.port as unknown as { readonly owner: { onMessages: () => void } }
+    const owner = ownerOf(pull.port)
     owner.onMessages = () => void told++
     for (let i = 0; i < 600; i++) pull.port.take()
     expect(turn.isOver).toBe(true)

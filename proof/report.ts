@@ -135,7 +135,7 @@ export const writeResults = async (
     "Sent = delivered + receivable + lost. *Delivered*: somebody got the message and went on with it, each message counted",
     "once. *Redelivered*: handed out again, after a handler or a stream was interrupted with it. *Receivable*: what the next",
     "receives return when all is over. *Duplicated*: delivered again where exactly once is promised. A dash: several",
-    "fibers share the messages, so that there is no order to keep. *Held* or *failed* is said of effect-zmq alone; *known*",
+    "fibers or connections share the messages, so that there is no order to keep. *Held* or *failed* is said of effect-zmq alone; *known*",
     "is a row that is not expected to hold, with the reason below. In (h) and (i) some messages died with a process or a",
     "connection: they are sent, and neither delivered nor lost.",
     "",

@@ -19,6 +19,7 @@ const storm =
     const random = randomOf()
     const faults: Array<string> = []
     const expiry = 3
+    const noLocks = how.locks === "none"
     const program = Effect.gen(function* () {
       const cluster = yield* startCluster({ ...how, expiry, shards, schema, runner: "runner.ts" })
       const runners = size.quick ? 3 : 4
@@ -30,9 +31,11 @@ const storm =
       yield* cluster.whole
       const client = yield* cluster.startClient(0, "client.ts", {}, String(entities))
       const blows = new Blows(cluster, random)
-      const plan = size.quick
-        ? (["killed", "frozen", "cut off", "killed", "ended"] as const)
-        : Array.from({ length: 20 }, (_, at) => kinds[at % kinds.length]!)
+      const plan = noLocks
+        ? (["joined", "ended", "joined"] as const)
+        : size.quick
+          ? (["killed", "frozen", "cut off", "killed", "ended"] as const)
+          : Array.from({ length: 20 }, (_, at) => kinds[at % kinds.length]!)
       const shuffled = plan.map((kind) => [random(1 << 20), kind] as const).sort(([a], [b]) => a - b)
       const portion = Math.ceil(size.count / shuffled.length)
 
@@ -73,8 +76,13 @@ const storm =
       const effects = yield* readEffects(cluster.sql, blows.aways)
       const without = [...ends].filter(([id, kind]) => kind === "value" && !effects.times.has(id))
       if (without.length > 0) faults.push(`${without.length} calls replied to and not executed, as ${without[0]![0]}`)
-      if (effects.overlaps.length > 0) {
-        faults.push(`${effects.overlaps.length} effects while the shard was with another: ${effects.overlaps[0]}`)
+      const { outlived, overlaps } = effects
+      const overlapping = `${overlaps.length} effects while the shard was with another: ${overlaps[0]}`
+      if (noLocks) {
+        if (overlaps.length === 0) faults.push("locks that everyone gets, and no effect was found that was another's")
+      } else if (overlaps.length > 0) faults.push(overlapping)
+      if (outlived.length > 0) {
+        faults.push(`${outlived.length} effects of entities that outlived their shard in a runner: ${outlived[0]}`)
       }
       const limit = (expiry + 1) * 1000
       const late = blows.moves.filter((millis) => millis > limit)
@@ -92,7 +100,8 @@ const storm =
             .map(([name, count]) => `${count} ${name}`)
             .join(", ") + (cluster.cuts === "relays" ? " (cut by relays, and not by links)" : ""),
           `${blows.moves.length} shards moved, ${late.length} of them later than the locks' ${expiry} s and one more, the last after ${Math.max(0, ...blows.moves)} ms`,
-          `${effects.count} effects, ${effects.late} of them by a runner that had been away and did not know that its shard was with another (${blows.aways.length} times away; it took up to ${Math.max(0, ...blows.lags)} ms to know)`,
+          `${effects.count} effects, ${effects.late} of them by a runner that had been away and did not know that its shard was with another (${blows.aways.length} times away; it took up to ${Math.max(0, ...blows.lags)} ms to know); ${outlived.length} by an entity that a runner had before it lost the shard and took it again: it takes no lock before its entities have ended`,
+          ...(noLocks ? [`found, as it must be: ${overlapping}`] : []),
           `seed ${seed}`
         ]
       }
@@ -110,6 +119,17 @@ const curve: Row = {
   full: 1000,
   limit: { quick: 300, full: 900 },
   run: strangers,
+  skip: needsPostgres
+}
+
+/** Whether overlaps are seen at all. */
+const broken: Row = {
+  library: "effect-zmq",
+  variant: "locks that everyone gets: what must be found",
+  quick: 300,
+  full: 300,
+  limit: { quick: 300, full: 300 },
+  run: storm({ transport: "zmq", locks: "none" }),
   skip: needsPostgres
 }
 
@@ -145,5 +165,5 @@ export const workload: Workload = {
   title: "A cluster whose runners are killed, frozen, ended, cut off the network, and joined by others",
   counting:
     "Sent are calls of entities, persisted ones and volatile ones, and delivered is a call that has ended. How often they were executed is below.",
-  rows: [...rows, curve]
+  rows: [...rows, curve, broken]
 }

@@ -72,7 +72,6 @@ const storm =
         if (sort === "wrong" || (sort !== "value" && id.startsWith("p"))) faults.push(`${id}: ${kind}`)
         slowest = Math.max(slowest, Number(millis))
       }
-      const again = client.lines.filter((line) => line.startsWith("again ")).length
       const effects = yield* readEffects(cluster.sql, blows.aways)
       const without = [...ends].filter(([id, kind]) => kind === "value" && !effects.times.has(id))
       if (without.length > 0) faults.push(`${without.length} calls replied to and not executed, as ${without[0]![0]}`)
@@ -95,12 +94,12 @@ const storm =
         lost: persisted + volatile - ends.size + without.length,
         duplicated,
         notes: [
-          `persisted: ${told(ofKind.p)}, ${twice("p")} executed twice, ${again} asked again, as who waited was interrupted when the runner ended; volatile: ${told(ofKind.v)}, ${twice("v")} executed twice; the slowest took ${slowest} ms`,
+          `persisted: ${told(ofKind.p)}, ${twice("p")} executed twice; volatile: ${told(ofKind.v)}, ${twice("v")} executed twice; the slowest took ${slowest} ms`,
           Object.entries(blows.counts)
             .map(([name, count]) => `${count} ${name}`)
             .join(", ") + (cluster.cuts === "relays" ? " (cut by relays, and not by links)" : ""),
           `${blows.moves.length} shards moved, ${late.length} of them later than the locks' ${expiry} s and one more, the last after ${Math.max(0, ...blows.moves)} ms`,
-          `${effects.count} effects, ${effects.late} of them by a runner that had been away and did not know that its shard was with another (${blows.aways.length} times away; it took up to ${Math.max(0, ...blows.lags)} ms to know); ${outlived.length} by an entity that a runner had before it lost the shard and took it again: it takes no lock before its entities have ended`,
+          `${effects.count} effects, ${effects.late} of them by a runner that had been away and did not know that its shard was with another (${blows.aways.length} times away; it took up to ${Math.max(0, ...blows.lags)} ms to know); ${outlived.length} by an entity of a runner that had lost the shard meanwhile, and taken it again`,
           ...(noLocks ? [`found, as it must be: ${overlapping}`] : []),
           `seed ${seed}`
         ]

@@ -1,10 +1,11 @@
 /** A cluster whose runners are killed, frozen, ended, cut off the network, and joined by others. */
 import { Effect } from "effect"
 import { Blows, kinds } from "../cluster/blows.ts"
-import { type ClusterOptions, isOver, needsPostgres, startCluster, until } from "../cluster/cluster.ts"
+import { type Cluster, type ClusterOptions, isOver, needsPostgres, startCluster, until } from "../cluster/cluster.ts"
 import { readEffects } from "../cluster/effects.ts"
 import { schema } from "../cluster/schema.ts"
 import { randomOf, seed } from "../moments.ts"
+import type { Peer } from "../processes.ts"
 import type { Outcome, Row, Size, Workload } from "../row.ts"
 import { progress, settle } from "../watch.ts"
 import { strangers } from "./q-curve.ts"
@@ -39,6 +40,7 @@ const storm =
       const shuffled = plan.map((kind) => [random(1 << 20), kind] as const).sort(([a], [b]) => a - b)
       const portion = Math.ceil(size.count / shuffled.length)
 
+      const found = (text: string) => Effect.sync(() => void faults.push(text, `seed ${seed}`))
       const replied = (): number => client.lines.filter((line) => line.startsWith("end p")).length
       const tell = (line: string) => Effect.sync(() => void client.child.stdin!.write(`${line}\n`))
       for (const [at, [, kind]] of shuffled.entries()) {
@@ -48,7 +50,8 @@ const storm =
         const done = portion * at
         yield* until("some persisted calls replied", () => replied() >= done + Math.floor(portion / 4))
         yield* blows.strike(kind)
-        yield* until("all persisted calls replied", () => replied() >= done + portion || isOver(client))
+        const all = until(`all persisted calls replied (${kind})`, () => replied() >= done + portion || isOver(client))
+        yield* Effect.tapError(all, () => Effect.flatMap(whereAre(cluster, client, done + portion), found))
       }
       yield* tell("stop")
       yield* until("the end of all calls", () => isOver(client))
@@ -120,6 +123,20 @@ const curve: Row = {
   run: strangers,
   skip: needsPostgres
 }
+
+/** What the database has of calls that nobody has replied to, and who has their shards. */
+const whereAre = (cluster: Cluster, client: Peer, count: number) =>
+  Effect.gen(function* () {
+    const ended = new Set(client.lines.filter((line) => line.startsWith("end p")).map((line) => line.split(" ")[1]))
+    const missing = Array.from({ length: count }, (_, number) => `p${number}@c0`).filter((id) => !ended.has(id))
+    const kept = yield* cluster.sql<{ message: string; shard: string; processed: boolean; read: string | null }>`
+      select message_id as message, shard_id as shard, processed, (now() - last_read)::text as read
+      from cluster_messages where payload like ${`%"${missing[0]}"%`} or message_id like ${`%${missing[0]}%`}`
+    const done = yield* cluster.sql<{ runner: string; ago: string }>`
+      select runner, (now() - at)::text as ago from effects where call = ${missing[0]!}`
+    const who = cluster.live().map(({ name, shards }) => `${name}: ${[...shards.now()].join(" ")}`)
+    return `${missing.length} without a reply, as ${missing[0]}: kept ${JSON.stringify(kept)}, done ${JSON.stringify(done)}; shards ${who.join("; ")}`
+  })
 
 /** Whether overlaps are seen at all. */
 const broken: Row = {

@@ -56,3 +56,36 @@ for (const serialization of ["binary", "ndjson"] as const) {
     }).pipe(Effect.scoped)
   )
 }
+
+it.live("the next owner answers a call whose entity was not made yet", () =>
+  Effect.gen(function* () {
+    const seen = makeSeen()
+    const { layer, locks } = yield* sharedStorage
+    const runner = (entity: ReturnType<typeof padOf>) =>
+      Effect.flatMap(freePort, (port) =>
+        start(
+          entity.pipe(
+            Layer.provide(Cluster.layer({ storage: "byo", shardingConfig: quick(port) })),
+            Layer.provide(layer)
+          )
+        )
+      )
+    let making = 0
+    const neverMade = Effect.suspend(() => {
+      making++
+      return Effect.never
+    })
+    const ending = yield* runner(Pad.toLayer(neverMade))
+    yield* until(Effect.sync(() => locks.size === 12))
+    const { services } = yield* start(
+      Cluster.layer({ storage: "byo", clientOnly: true, shardingConfig: quick() }).pipe(Layer.provideMerge(layer))
+    )
+    const pad = (yield* Effect.provide(Pad.client, services))("a")
+    const call = yield* Effect.forkChild(pad.where())
+    yield* until(Effect.sync(() => making === 1))
+    const end = yield* Effect.forkChild(ending.end)
+    yield* runner(padOf("next", seen, pause(5)))
+    yield* Fiber.join(end)
+    expect(yield* Fiber.join(call)).toBe("next")
+  }).pipe(Effect.scoped)
+)

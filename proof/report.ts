@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises"
 import { cpus, release, totalmem, type } from "node:os"
 import { engineOf } from "./engine.ts"
 import { pyzmqVersion } from "./python.ts"
-import type { Result } from "./row.ts"
+import type { Result, Row } from "./row.ts"
 import { ids, loadWorkload } from "./workloads.ts"
 
 const headings = [
@@ -103,12 +103,20 @@ interface Written extends Options {
 
 const suffixOf = (engine: string): string => (engine === "zeromq" ? "" : `-${engine}`)
 
-/** Puts the rows of some workloads in place of those of the last run. */
+/** Puts rows in place of the same of the last run. Of their workloads nothing stays that is no row any more. */
 export const addResults = async (results: ReadonlyArray<Result>, engine: string): Promise<void> => {
   const file = new URL(`./results${suffixOf(engine)}.json`, import.meta.url)
   const { at, minutes, quick, results: before } = JSON.parse(readFileSync(file, "utf8")) as Written
-  const isNew = (id: string): boolean => results.some((result) => result.id === id)
-  const all = ids.flatMap((id) => (isNew(id) ? results : before).filter((result) => result.id === id))
+  const all: Array<Result> = []
+  for (const id of ids) {
+    const [old, now] = [before, results].map((of) => of.filter((result) => result.id === id)) as [Result[], Result[]]
+    const rows = now.length === 0 ? [] : (await loadWorkload(id)).rows
+    const of = (from: ReadonlyArray<Result>, { library, variant }: Row) =>
+      from.filter((result) => result.library === library && result.variant === variant)
+    all.push(
+      ...(now.length === 0 ? old : rows.flatMap((row) => (of(now, row).length > 0 ? of(now, row) : of(old, row))))
+    )
+  }
   await writeResults(all, { quick, minutes, engine }, at)
 }
 

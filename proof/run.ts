@@ -7,6 +7,7 @@
  *     npm run proof -- --only a,h       only these workloads
  *     npm run proof -- --soak 10        the soak lasts ten minutes
  *     npm run proof -- --only p --add   these workloads, in the results of the last run of all
+ *     npm run proof -- --only q --row 0 --add   one row of it, by its number, or several: 0,4
  *     npm run proof -- --engine zmtp    our rows, on ZMTP in TypeScript
  *
  * The exit code is 1 if a row of effect-zmq failed. `results.json` and
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     soak: { type: "string" },
     only: { type: "string" },
+    row: { type: "string" },
     ours: { type: "boolean", default: false },
     add: { type: "boolean", default: false },
     engine: { type: "string", default: engineOf() }
@@ -41,6 +43,8 @@ const minutes = values.soak === undefined ? 0 : Number(values.soak)
 if (Number.isNaN(minutes)) throw new Error("--soak takes a number of minutes")
 const only = values.only?.split(",").map((id) => id.trim())
 for (const id of only ?? []) if (!ids.includes(id)) throw new Error(`--only ${id}: there are ${ids.join(", ")}`)
+const indexes = values.row?.split(",").map(Number)
+if (indexes !== undefined && only?.length !== 1) throw new Error("--row N is of one workload: --only ID")
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const live = process.stdout.isTTY
@@ -171,7 +175,10 @@ const startedAt = performance.now()
 for (const id of only ?? ids) {
   const workload = await loadWorkload(id)
   console.log(`\n(${id}) ${workload.title}`)
-  for (let index = 0; index < workload.rows.length; index++) {
+  for (const index of indexes ?? workload.rows.keys()) {
+    if (workload.rows[index] === undefined) {
+      throw new Error(`--row ${index}: (${id}) has ${workload.rows.length}, from 0`)
+    }
     if ((values.ours || alone) && workload.rows[index]!.library !== "effect-zmq") continue
     if (quick && workload.rows[index]!.quick === 0) continue
     results.push(await runRow(workload, index))

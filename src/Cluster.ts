@@ -36,15 +36,17 @@
  * @since 0.1.0
  */
 
+import * as Cause from "effect/Cause"
 import type { ConfigError } from "effect/Config"
 import * as Context from "effect/Context"
+import { EntityNotAssignedToRunner } from "effect/cluster/ClusterError"
 import * as MessageStorage from "effect/cluster/MessageStorage"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
 import * as RunnerHealth from "effect/cluster/RunnerHealth"
 import * as RunnerServer from "effect/cluster/RunnerServer"
 import * as RunnerStorage from "effect/cluster/RunnerStorage"
 import * as Runners from "effect/cluster/Runners"
-import type { Sharding } from "effect/cluster/Sharding"
+import * as Sharding from "effect/cluster/Sharding"
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlMessageStorage from "effect/cluster/SqlMessageStorage"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
@@ -277,7 +279,7 @@ export const layer = <
 >(
   options: Options<ClientOnly, Storage, Health> = {}
 ): Layer.Layer<
-  Sharding | Runners.Runners | ("byo" extends Storage ? never : MessageStorage.MessageStorage),
+  Sharding.Sharding | Runners.Runners | ("byo" extends Storage ? never : MessageStorage.MessageStorage),
   ConfigError | (ClientOnly extends true ? OptionError : SocketError),
   | ("local" extends Storage
       ? never
@@ -298,7 +300,10 @@ const compose = (options: Options) => {
   const links = linkOptionsOf(options)
   const clientProtocol = layerClientProtocol(links)
   const ping = RunnerHealth.layerPing.pipe(Layer.provide(Runners.layerRpc), Layer.provide(clientProtocol))
-  const runner = RunnerServer.layerWithClients.pipe(
+  const runner = RunnerServer.layer.pipe(
+    Layer.updateService(Sharding.Sharding, leaveToNext),
+    Layer.provideMerge(Sharding.layer),
+    Layer.provideMerge(Runners.layerRpc),
     Layer.provide(options.runnerHealth === "byo" ? Layer.empty : ping),
     Layer.provide([layerServerProtocol(links), clientProtocol])
   )
@@ -313,6 +318,15 @@ const compose = (options: Options) => {
     )
   )
 }
+
+/** A call that comes to an entity that ends is interrupted by `effect/cluster`. It is the next owner's instead. */
+const leaveToNext = (sharding: Sharding.Sharding["Service"]): Sharding.Sharding["Service"] => ({
+  ...sharding,
+  send: (message) =>
+    Effect.catchCauseIf(sharding.send(message), Cause.hasInterruptsOnly, () =>
+      Effect.fail(new EntityNotAssignedToRunner({ address: message.envelope.address }))
+    )
+})
 
 const messageStorage = {
   local: MessageStorage.layerMemory,

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Option, Stream } from "effect"
-import { Runners, Singleton } from "effect/cluster"
+import { Runners, ShardingConfig, Singleton } from "effect/cluster"
+import { RpcSerialization } from "effect/rpc"
 import { Curve } from "effect-zmq"
 import * as Cluster from "effect-zmq/Cluster"
 import { sharedStorage } from "./support/cluster/locks.ts"
@@ -31,10 +32,10 @@ const cluster = (
           Layer.provide(log)
         )
       )
-    const client = (options: Cluster.LinkOptions = links) =>
+    const client = (options: Cluster.LinkOptions = links, port?: number) =>
       Effect.gen(function* () {
         const { services } = yield* start(
-          Cluster.layer({ ...options, clientOnly: true, storage: "byo", shardingConfig: quick() }).pipe(
+          Cluster.layer({ ...options, clientOnly: true, storage: "byo", shardingConfig: quick(port) }).pipe(
             Layer.provideMerge(layer)
           )
         )
@@ -43,7 +44,7 @@ const cluster = (
     /** Waits until so many runners have all shards between them. */
     const shared = (count: number) =>
       untilSo(() => locks.size === 12 && new Set(locks.values()).size === count && runners.size === count)
-    return { seen, locks, runner, client, shared }
+    return { seen, locks, runners, runner, client, shared }
   })
 
 type PadClient = Effect.Success<ReturnType<Effect.Success<ReturnType<typeof cluster>>["client"]>>
@@ -211,6 +212,18 @@ describe("a runner", () => {
   )
 })
 
+it.live("a client listens nowhere, and is no runner, though it has an address", () =>
+  Effect.gen(function* () {
+    const { client, runner, runners, shared } = yield* cluster()
+    const port = yield* freePort
+    const pad = yield* client({}, port)
+    expect(runners.size).toBe(0)
+    yield* runner("one", port)
+    yield* shared(1)
+    expect(yield* pad("a").where()).toBe("one")
+  }).pipe(Effect.scoped)
+)
+
 describe("without a key", () => {
   const logged = () => {
     const lines: Array<string> = []
@@ -292,6 +305,23 @@ describe("wrong options are typed", () => {
         expect(failureOf(exit)).toMatchObject({ _tag: "OptionError" })
         expect(`${Exit.isFailure(exit) && exit.cause}`).toContain(option.replace(/,.*/, ""))
       })
+    )
+  }
+
+  // A hand that puts a runner together, and one that puts a client together.
+  const links: Record<string, object> = {
+    pingInterval: { pingInterval: 0 },
+    storage: { storage: "local" },
+    "security.runners": { security: { keys: pair, runners: 1 } }
+  }
+  for (const [option, options] of Object.entries(links)) {
+    it.live(`of links alone: ${option}`, () =>
+      Effect.gen(function* () {
+        const ofClient = yield* Effect.exit(Effect.scoped(Layer.build(Cluster.layerClientProtocol(options))))
+        const ofServer = yield* Effect.exit(Effect.scoped(Layer.build(Cluster.layerServerProtocol(options))))
+        const failures = [failureOf(ofClient), failureOf(ofServer)]
+        for (const failure of failures) expect(failure).toMatchObject({ _tag: "OptionError", option })
+      }).pipe(Effect.provide([RpcSerialization.layerSchemaBinary(), ShardingConfig.layer(quick(1))]))
     )
   }
 

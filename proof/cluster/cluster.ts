@@ -31,20 +31,22 @@ export interface Runner {
 }
 
 /** Did not come, however busy the machine. */
-export class NeverCame extends Data.TaggedError("NeverCame")<{ readonly what: string }> {
+export class NeverCame extends Data.TaggedError("NeverCame")<{ readonly what: string; readonly patience: number }> {
   override get message(): string {
-    return `${this.what}: not within ${patience / 1000} s`
+    return `${this.what}: not within ${this.patience / 1000} s`
   }
 }
 
-const patience = 120_000
-
-export const until = (what: string | (() => string), condition: () => boolean): Effect.Effect<void, NeverCame> =>
+export const until = (
+  what: string | (() => string),
+  condition: () => boolean,
+  patience = 120_000
+): Effect.Effect<void, NeverCame> =>
   Effect.gen(function* () {
     const start = performance.now()
     while (!condition()) {
       if (performance.now() - start > patience) {
-        return yield* new NeverCame({ what: typeof what === "string" ? what : what() })
+        return yield* new NeverCame({ what: typeof what === "string" ? what : what(), patience })
       }
       yield* Effect.sleep(10)
     }

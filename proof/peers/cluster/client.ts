@@ -1,7 +1,7 @@
 /**
  * A client of a cluster, that calls its accounts. Makes as many persisted calls as it is told to
  * (`go N`), and volatile ones all the time, until it is told to `stop`. Writes `end ID KIND MILLIS`
- * for each, `again ID` where it asks once more, and behind `stop` `done` when all have ended. Arguments: its config, and how many entities there are.
+ * for each, and behind `stop` `done` when all have ended. Arguments: its config, and how many entities there are.
  */
 import { createInterface } from "node:readline"
 import { Cause, Effect, Exit } from "effect"
@@ -23,16 +23,6 @@ const kindOf = (exit: Exit.Exit<string, unknown>, expected: string): string => {
   if (reason?._tag === "Fail") return (reason.error as { readonly _tag: string })._tag
   return `defect:${Cause.pretty(exit.cause).slice(0, 300).replaceAll(/\s+/g, "_")}`
 }
-
-const untilReplied = <E, R>(id: string, call: Effect.Effect<string, E, R>): Effect.Effect<string, E, R> =>
-  Effect.gen(function* () {
-    while (true) {
-      const exit = yield* Effect.exit(call)
-      if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause)) return yield* exit
-      writeLine(`again ${id}`)
-      yield* Effect.sleep(100)
-    }
-  })
 
 const program = Effect.gen(function* () {
   const accounts = yield* Account.client
@@ -63,9 +53,7 @@ const program = Effect.gen(function* () {
       }
       const number = persisted++
       const id = `p${number}@${config.name}`
-      // Who waits is interrupted when the runner ends in order, and the message is not: asked again, it is the same.
-      const book = accounts(entity("a", number)).book({ id })
-      yield* ended(id, untilReplied(id, book))
+      yield* ended(id, accounts(entity("a", number)).book({ id }))
     }
   })
   let volatile = 0

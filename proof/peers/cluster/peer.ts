@@ -2,11 +2,20 @@
 import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
 import { PgClient } from "@effect/sql-pg"
 import { Layer, Logger, Option, Redacted } from "effect"
-import { type MessageStorage, RunnerAddress, type Sharding, type ShardingConfig } from "effect/cluster"
+import {
+  type MessageStorage,
+  RunnerAddress,
+  type RunnerStorage,
+  type Sharding,
+  ShardingConfig,
+  SqlMessageStorage
+} from "effect/cluster"
+import { Digest } from "effect/crypto"
 import type { SqlClient } from "effect/sql"
 import type { Curve } from "effect-zmq"
 import * as Cluster from "effect-zmq/Cluster"
 import type { Address } from "../../cluster/network.ts"
+import { type Locks, layerLocks } from "./locks.ts"
 
 export type Transport = "node" | "zmq"
 
@@ -30,7 +39,7 @@ export interface PeerConfig {
   readonly address?: Address
   readonly listen?: Address
   readonly database: Address
-  readonly locks: "advisory" | "rows"
+  readonly locks: Locks
   /** Seconds until the lock of a shard expires. */
   readonly expiry: number
   readonly shards: number
@@ -65,16 +74,23 @@ export const layerDatabase = ({ database, name }: PeerConfig) =>
 export const layerCluster = (
   config: PeerConfig
 ): Layer.Layer<Sharding.Sharding | MessageStorage.MessageStorage, unknown, SqlClient.SqlClient> => {
-  const options = { storage: "sql", shardingConfig: shardingOf(config) } as const
-  const isClient = config.address === undefined
-  switch (config.transport) {
-    case "node":
-      return isClient ? NodeClusterSocket.layer({ ...options, clientOnly: true }) : NodeClusterSocket.layer(options)
-    case "zmq":
-      return isClient
-        ? Cluster.layer({ ...options, security: securityOf(config), clientOnly: true })
-        : Cluster.layer({ ...options, security: securityOf(config) })
+  const shardingConfig = shardingOf(config)
+  if (config.address === undefined) {
+    const options = { storage: "sql", shardingConfig, clientOnly: true } as const
+    return config.transport === "node"
+      ? NodeClusterSocket.layer(options)
+      : Cluster.layer({ ...options, security: securityOf(config) })
   }
+  const options = { storage: "byo", shardingConfig } as const
+  const runner: Layer.Layer<Sharding.Sharding, unknown, MessageStorage.MessageStorage | RunnerStorage.RunnerStorage> =
+    config.transport === "node"
+      ? NodeClusterSocket.layer(options)
+      : Cluster.layer({ ...options, security: securityOf(config) })
+  return runner.pipe(
+    Layer.provideMerge(Layer.provide(SqlMessageStorage.layer, Digest.layerWebCrypto)),
+    Layer.provide(layerLocks(config)),
+    Layer.provide(ShardingConfig.layer(shardingConfig))
+  )
 }
 
 /** To stderr: the row shows it where something is wrong. */

@@ -2,7 +2,8 @@
 import { Effect, Layer, Schema } from "effect"
 import { ClusterSchema, Entity } from "effect/cluster"
 import { Rpc } from "effect/rpc"
-import { fenced } from "./fenced.ts"
+import { fencedWith } from "./fenced.ts"
+import { tokenOf } from "./locks.ts"
 
 const Call = { payload: { id: Schema.String }, success: Schema.String }
 
@@ -21,7 +22,7 @@ export const Desk = Entity.make("Desk", [
 const fencedAccount = (name: string) =>
   Effect.gen(function* () {
     const address = yield* Entity.CurrentAddress
-    const effect = yield* fenced(address.shardId.toString(), name)
+    const effect = yield* fencedWith(tokenOf(address.shardId), address.shardId.toString(), name)
     return (id: string, kind: string) => effect(id, kind, address.entityId)
   })
 

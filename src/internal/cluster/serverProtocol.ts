@@ -1,9 +1,14 @@
 /** How a runner is called by the others: a server of RPC. */
+import * as Cause from "effect/Cause"
+import * as Runners from "effect/cluster/Runners"
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Rpc from "effect/rpc/Rpc"
+import type { FromServerEncoded } from "effect/rpc/RpcMessage"
 import type { RpcSerialization } from "effect/rpc/RpcSerialization"
 import type * as RpcServer from "effect/rpc/RpcServer"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { LinkOptions, SecurityOptions } from "../../Cluster.ts"
 import type { Server } from "../../Curve.ts"
@@ -21,6 +26,36 @@ const curveServer = ({ keys: { publicKey, secretKey } }: SecurityOptions): Serve
   secretKey,
   domain
 })
+
+// Its failures are encoded as those of all others are.
+const { error, defect } = Rpc.exitSchema(Runners.Rpcs.requests.get("Effect")!)
+const anyExit = Schema.Exit(Schema.Unknown, error, defect)
+
+/**
+ * As it ends, the server of RPC interrupts the calls that it has, and would tell those who wait that they are interrupted. But
+ * a call is the next owner's then. So they are told nothing: the link ends at once, and effect/cluster makes the call
+ * again, or looks for its reply in the storage.
+ */
+const endQuietly = (protocol: RpcServer.Protocol["Service"]): RpcServer.Protocol["Service"] => {
+  const decode = Schema.decodeUnknownOption(protocol.codecFor(anyExit))
+  const isInterruption = (response: FromServerEncoded): boolean => {
+    if (response._tag !== "Exit") return false
+    const exit = Option.getOrUndefined(decode(response.exit))
+    return exit?._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
+  }
+  let ends = false
+  return {
+    ...protocol,
+    run: (handle) =>
+      Effect.onExit(protocol.run(handle), () =>
+        Effect.sync(() => {
+          ends = true
+        })
+      ),
+    send: (clientId, response, transferables) =>
+      ends && isInterruption(response) ? Effect.void : protocol.send(clientId, response, transferables)
+  }
+}
 
 export const makeServerProtocol = (
   options: LinkOptions
@@ -51,5 +86,5 @@ export const makeServerProtocol = (
     })
     const where = server.endpoint.endpoints.join(" ")
     yield* Effect.logInfo(`effect-zmq: the runner listens on ${where}`)
-    return server
+    return { ...server, protocol: endQuietly(server.protocol) }
   })

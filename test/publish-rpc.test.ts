@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Logger, Option, Queue, Schedule, Schema, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Logger, Queue, Schedule, Schema, Stream } from "effect"
 import { Rpc, RpcSerialization } from "effect/rpc"
 import { Zmq } from "effect-zmq"
 import * as ZmqRpc from "effect-zmq/Rpc"
@@ -504,14 +504,10 @@ describe("a publisher", () => {
       yield* (yield* of(1000)).has(1)
       yield* Fiber.interrupt(all[0]!.fiber)
       yield* Fiber.interrupt(all[1]!.fiber)
-      yield* until(
-        Effect.map(
-          Effect.timeoutOption(
-            Effect.flatMap(of(3000), ({ has }) => has(1)),
-            500
-          ),
-          Option.isSome
-        )
+      yield* ZmqRpc.subscribe(Prices, { symbol: "A", depth: 1 }, { connect, maxMessageSize: 3000 }).pipe(
+        Stream.take(1),
+        Stream.runDrain,
+        Effect.retry({ schedule: Schedule.spaced(10), while: ({ _tag }) => _tag === "PublisherError" })
       )
     }).pipe(Effect.provide(serializations.ndjson))
   )

@@ -53,9 +53,10 @@ describe("a SUB", () => {
   live(
     "wants a topic until it has ended it as often as it began it",
     Effect.gen(function* () {
-      const xpub = yield* openSocket("xpub", { bind: freshEndpoint("inproc") })
-      const sub = yield* openSocket("sub", { connect: xpub.endpoints[0]!, subscribe: [] })
-      const matching = () => xpub.port.subscribers!.matching(topic("a"))
+      const sub = yield* openSocket("sub", { bind: freshEndpoint("inproc"), subscribe: [] })
+      const publisher = openSocket("xpub", { connect: sub.endpoints[0]! })
+      const xpub = yield* publisher
+      const matching = ({ port } = xpub) => port.subscribers!.matching(topic("a"))
       // It may be changed when it is said.
       const given = topic("a")
       for (const _ of [1, 2]) sub.port.subscribe(given)
@@ -64,6 +65,7 @@ describe("a SUB", () => {
       expect(matching()).toBe(1)
       xpub.port.offer("a1")
       expect(all(sub)).toEqual([["a1"]])
+      expect(matching(yield* publisher)).toBe(1)
       sub.port.unsubscribe(topic("a"))
       expect(matching()).toBe(0)
     })
@@ -137,3 +139,33 @@ live(
     expect(push.port.ready).toBe(0)
   })
 )
+
+describe("a REQ", () => {
+  const envelope = frame(1, "")
+
+  live(
+    "receives one reply to a request, and ends the connection of who replies without its envelope",
+    Effect.gen(function* () {
+      const req = yield* openSocket("req", { bind: freshEndpoint("tcp"), correlate: false })
+      const peer = yield* rude(req, "REP")
+      yield* until(Effect.sync(() => req.port.offer("question") === "sent"))
+      peer.write(Buffer.concat([envelope, frame(0, "one"), envelope, frame(0, "two"), frame(0, "three")]))
+      yield* Effect.callback<void>((resume) => void peer.once("close", () => resume(Effect.void)))
+      expect(all(req)).toEqual([["one"]])
+    })
+  )
+
+  live(
+    "has no use for a reply without its envelope over inproc, and stays",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("inproc") })
+      const req = yield* openSocket("req", { connect: router.endpoints[0]!, correlate: false })
+      req.port.offer("question")
+      const [name] = router.port.take()
+      router.port.offer([name, "without"])
+      router.port.offer([name, "", "with"])
+      expect(all(req)).toEqual([["with"]])
+      expect(req.port.peers).toBe(1)
+    })
+  )
+})

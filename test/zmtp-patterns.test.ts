@@ -1,10 +1,10 @@
 /** What sockets of this engine do below the mailbox, where what the library does above hides it. */
 import { connect, type Socket } from "node:net"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
-import { Engine } from "effect-zmq"
+import { Effect, Fiber, type Scope } from "effect"
+import { Engine, Zmq } from "effect-zmq"
 import { openSocket } from "../src/internal/socket/open.ts"
-import { freshEndpoint, texts, until, untilDefined } from "./support/sockets.ts"
+import { freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
 import { frame, greeting, ready } from "./support/zmtpSides.ts"
 
 type Opened = Effect.Success<ReturnType<typeof openSocket>>
@@ -166,6 +166,44 @@ describe("a REQ", () => {
       router.port.offer([name, "", "with"])
       expect(all(req)).toEqual([["with"]])
       expect(req.port.peers).toBe(1)
+    })
+  )
+})
+
+describe("a REP", () => {
+  live(
+    "drops and counts what is no request, and replies that its client has no room for",
+    Effect.gen(function* () {
+      const rep = yield* openSocket("rep", { bind: freshEndpoint("inproc"), sendHighWaterMark: 1 })
+      const client = yield* openSocket("dealer", { connect: rep.endpoints[0]!, receiveHighWaterMark: 1 })
+      client.port.offer("no request")
+      expect([rep.port.ready, rep.port.dropped]).toEqual([0, 1])
+      for (const reply of ["1", "2", "3"]) {
+        client.port.offer(["", "question"])
+        rep.port.take()
+        expect(rep.port.offer(reply)).toBe("sent")
+      }
+      expect(rep.port.dropped).toBe(2)
+      expect(all(client)).toEqual([
+        ["", "1"],
+        ["", "2"]
+      ])
+    })
+  )
+
+  live(
+    "gives the next request to who waits for it when it has replied",
+    Effect.gen(function* () {
+      const rep = yield* Zmq.rep({ bind: freshEndpoint("inproc") })
+      const clients = yield* Effect.all([1, 2].map(() => Zmq.dealer({ connect: rep.endpoints })))
+      const receive = Effect.forkChild(rep.recvString, { startImmediately: true })
+      const [first, waiting] = yield* Effect.all([receive, receive])
+      for (const client of clients) yield* client.send(["", "question"])
+      yield* Fiber.join(first)
+      yield* nextTurn
+      yield* nextTurn
+      yield* rep.send("reply")
+      expect(yield* Fiber.join(waiting)).toBe("question")
     })
   )
 })

@@ -207,3 +207,15 @@ describe("a REP", () => {
     })
   )
 })
+
+live(
+  "a PUB drops what a subscriber has no room for, and nothing of the others",
+  Effect.gen(function* () {
+    const pub = yield* openSocket("pub", { bind: freshEndpoint("inproc"), sendHighWaterMark: 2 })
+    const of = { connect: pub.endpoints[0]!, subscribe: "" }
+    const slow = yield* openSocket("sub", { ...of, receiveHighWaterMark: 3 })
+    const other = yield* openSocket("sub", { ...of, receiveHighWaterMark: 0 })
+    for (let i = 0; i < 10; i++) expect(pub.port.offer(`${i}`)).toBe("sent")
+    expect([slow.port.ready, other.port.ready]).toEqual([5, 10])
+  })
+)

@@ -450,7 +450,8 @@ export interface Publication {
 }
 
 /**
- * How a subscriber connects: the options of a SUB, but for those that are decided here.
+ * How a subscriber connects: the options of a SUB, but for those that are decided here. What has more bytes than its
+ * `maxMessageSize` is not sent to it: see `Missed`.
  *
  * @category options
  * @since 0.1.0

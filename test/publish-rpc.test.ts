@@ -339,6 +339,58 @@ describe.each(transports)("over %s", (transport) => {
   )
 })
 
+describe.each(transports)("a value that is larger than a subscriber takes, over %s", (transport) => {
+  const large = (price: number): Price => priceOf(price, "x".repeat(5000))
+  const tooLarge = { _tag: "Missed", reason: "TooLarge", count: 1, bytes: expect.closeTo(5080, -2) }
+
+  it.live("is missed by that one, which is told, and by nobody else", () =>
+    Effect.gen(function* () {
+      const { connect, feedOf, say } = yield* fed({ bind: freshEndpoint(transport) })
+      const missed: Array<unknown> = []
+      const all = yield* following("A", { connect })
+      const some = yield* following("A", {
+        connect,
+        maxMessageSize: 1000,
+        onMissed: (one) => Effect.sync(() => void missed.push(one))
+      })
+      const one = yield* following("A", { connect, maxMessageSize: 2000 })
+      yield* say("A", 1)
+      for (const { has } of [all, some, one]) yield* has(1)
+      const feed = yield* feedOf("A")
+      yield* Queue.offer(feed, large(2))
+      expect(yield* Effect.flip(Fiber.join(one.fiber))).toMatchObject(tooLarge)
+      // It is the latest for those who come now.
+      const late = yield* following("A", { connect, maxMessageSize: 1000 })
+      expect(yield* Effect.flip(Fiber.join(late.fiber))).toMatchObject(tooLarge)
+      const exact = yield* following("A", { connect, maxMessageSize: 6000 })
+      yield* exact.has(1)
+      yield* say("A", 3)
+      yield* Queue.end(feed)
+      for (const { fiber } of [all, some, exact]) yield* Fiber.join(fiber)
+      expect([all.got, some.got, exact.got]).toEqual([
+        [1, 2, 3],
+        [1, 3],
+        [2, 3]
+      ])
+      expect(missed).toMatchObject([tooLarge])
+    }).pipe(Effect.provide(serializations.ndjson))
+  )
+
+  it.live("is told as such if it is the end", () =>
+    Effect.gen(function* () {
+      const { connect, feedOf, say } = yield* fed({ bind: freshEndpoint(transport) })
+      const all = yield* following("A", { connect })
+      const one = yield* following("A", { connect, maxMessageSize: 1000, onMissed: () => Effect.void })
+      yield* say("A", 1)
+      for (const { has } of [all, one]) yield* has(1)
+      const failure = new Unknown({ symbol: "x".repeat(5000) })
+      yield* Queue.fail(yield* feedOf("A"), failure)
+      expect(yield* Effect.flip(Fiber.join(all.fiber))).toEqual(failure)
+      expect(yield* Effect.flip(Fiber.join(one.fiber))).toMatchObject({ reason: "EndTooLarge" })
+    }).pipe(Effect.provide(serializations.ndjson))
+  )
+})
+
 describe("a publisher in another process that is killed", () => {
   const publisher = (endpoint: string, from: number) =>
     Effect.acquireRelease(
@@ -440,6 +492,26 @@ describe("a publisher", () => {
     }).pipe(Effect.provide(serializations.ndjson))
   )
 
+  it.live("knows 16 sizes that its subscribers take, of those that are there", () =>
+    Effect.gen(function* () {
+      const { connect, say } = yield* fed({ bind: freshEndpoint("tcp"), beatInterval: 10 })
+      const of = (maxMessageSize: number) => following("A", { connect, maxMessageSize })
+      const all = yield* Effect.forEach(numbers(1000, 1016), of)
+      yield* say("A", 1)
+      for (const { has } of all) yield* has(1)
+      const other = yield* of(2000)
+      expect(yield* Effect.flip(Fiber.join(other.fiber))).toMatchObject({ reason: "TooManyTopics" })
+      yield* (yield* of(1000)).has(1)
+      yield* Fiber.interrupt(all[0]!.fiber)
+      yield* Fiber.interrupt(all[1]!.fiber)
+      yield* ZmqRpc.subscribe(Prices, { symbol: "A", depth: 1 }, { connect, maxMessageSize: 3000 }).pipe(
+        Stream.take(1),
+        Stream.runDrain,
+        Effect.retry({ schedule: Schedule.spaced(10), while: ({ _tag }) => _tag === "PublisherError" })
+      )
+    }).pipe(Effect.provide(serializations.ndjson))
+  )
+
   it.live("is no matter to strangers, and strangers are none to it", () =>
     Effect.gen(function* () {
       const { connect, runs, say } = yield* fed({ bind: freshEndpoint("tcp") })
@@ -501,6 +573,14 @@ describe("a subscriber", () => {
       const invalid = Rpc.make("prices", { payload: { symbol: Schema.Number }, success: Schema.Number, stream: true })
       const refused = ZmqRpc.subscribe(invalid, { symbol: 1 }, { connect })
       expect(yield* Effect.flip(Stream.runDrain(refused))).toMatchObject({ reason: "InvalidPayload" })
+    }).pipe(Effect.provide(serializations.ndjson))
+  )
+
+  it.effect("has to take the topic at least", () =>
+    Effect.gen(function* () {
+      const stream = ZmqRpc.subscribe(Prices, { symbol: "A", depth: 1 }, { connect: "inproc://x", maxMessageSize: 20 })
+      const refused = { _tag: "OptionError", option: "maxMessageSize", value: 20 }
+      expect(yield* Effect.flip(Stream.runDrain(stream))).toMatchObject(refused)
     }).pipe(Effect.provide(serializations.ndjson))
   )
 
@@ -588,6 +668,12 @@ describe("a subscriber", () => {
     const topic = (payload: unknown): string => Effect.runSync(feed.topicOf(payload)).toString()
     expect(topic({ a: 1, b: { c: [1, { d: 2, e: 3 }] } })).toBe(topic({ b: { c: [1, { e: 3, d: 2 }] }, a: 1 }))
     const topics = [{}, { a: 1 }, { a: 12 }, { a: "\0" }, { a: "x" }, { a: "xy" }].map(topic)
+    for (const payload of [{}, { a: 1 }]) {
+      const limited = Effect.runSync(feed.topicOf(payload, 1000))
+      expect(feed.audienceOf(limited)).toEqual({ stream: Buffer.from(topic(payload)), most: 1000 })
+      topics.push(limited.toString())
+    }
+    expect(feed.audienceOf(Buffer.from(topics[2]!)).most).toBe(Number.POSITIVE_INFINITY)
     for (const one of topics) expect(topics.filter((other) => other.startsWith(one))).toEqual([one])
     for (const one of topics) expect(feed.isTopic(Buffer.from(one))).toBe(true)
   })

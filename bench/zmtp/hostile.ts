@@ -16,7 +16,7 @@ import { command, frame, greeting, longFrame, message, property } from "../../pr
 
 const attacks: Record<string, { readonly type: "pull" | "pub" | "sub" | "curve"; readonly count: number }> = {
   idle: { type: "pull", count: 1000 },
-  silent: { type: "pull", count: 9000 },
+  silent: { type: "pull", count: 10_000 },
   garbage: { type: "pull", count: 1 },
   hellos: { type: "curve", count: 20 },
   pings: { type: "pull", count: 10 },
@@ -60,6 +60,7 @@ const attack = (): void => {
   const [first, again] = sayings[name]!
   const comesAgain = !["idle", "silent", "announced"].includes(name)
   let number = 0
+  let gone = 0
   const come = (): void => {
     const socket: Socket = connect(Number(port), hostname)
     let at = 0
@@ -74,7 +75,10 @@ const attack = (): void => {
       if (bytes.length > 0) socket.write(bytes, say)
     }
     socket.on("error", () => {})
-    socket.on("close", () => comesAgain && setImmediate(come))
+    socket.on("close", () => {
+      if (comesAgain) setImmediate(come)
+      else if (++gone === attacks[name]!.count) process.send?.("gone")
+    })
     socket.resume()
     socket.write(first, say)
   }
@@ -193,7 +197,11 @@ const suffer = (name: string) =>
     const before = yield* Effect.promise(used)
     const residentBefore = process.memoryUsage().rss
     const child = fork(fileURLToPath(import.meta.url), [name, seconds, at], { execArgv: ["--import", "tsx"] })
-    yield* Effect.promise(() => new Promise((resolve) => child.once("message", resolve)))
+    const told = (what: string) =>
+      new Promise<void>((resolve) => child.on("message", (message) => message === what && resolve()))
+    const gone = told("gone")
+    yield* Effect.promise(() => told("all"))
+    const came = performance.now()
     // Who is there at first is not what is measured.
     yield* Effect.promise(() => sleep(2000))
     const turns = new Turns()
@@ -227,6 +235,13 @@ const suffer = (name: string) =>
     turns.stop()
     const { peers } = yield* socket.status
     const after = yield* Effect.promise(used)
+    if (name === "silent") {
+      yield* Effect.promise(() => gone)
+      const left = mebi((yield* Effect.promise(used)) - before)
+      console.log(
+        `silent: the last was cut off ${((performance.now() - came) / 1000).toFixed(0)} s after it came; ${left} left`
+      )
+    }
     child.kill()
     console.log(
       `${name}: ${peers} peers, ${share.toFixed(2)} % of a core, resident ${mebi(residentBefore)}, at most ${mebi(most)}; ` +

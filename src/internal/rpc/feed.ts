@@ -22,8 +22,9 @@ import { PublisherError } from "./feedErrors.ts"
  * - end: the stream has ended, or failed
  * - refused: there will be no stream, and why
  * - leaving: the publisher ends
+ * - tooLarge: a value, the latest value or the end, that has more bytes than the subscriber takes, and is left out
  */
-const kinds = ["value", "latest", "beat", "end", "refused", "leaving"] as const
+const kinds = ["value", "latest", "beat", "end", "refused", "leaving", "tooLarge"] as const
 export type Kind = (typeof kinds)[number]
 
 /** `run` is one run of the stream, and `number` how many values it has published by then. */
@@ -35,7 +36,7 @@ export interface Header {
 
 const version = 1
 const runBytes = 8
-const headerBytes = 2 + runBytes + 8
+export const headerBytes = 2 + runBytes + 8
 
 export const headerOf = ({ kind, number, run }: Header): Buffer => {
   const header = Buffer.alloc(headerBytes)
@@ -57,6 +58,20 @@ export const readHeader = (frame: Buffer | undefined): Header | undefined => {
 /** The frames of an end that is a refusal. */
 export type Refusal = "TooManyTopics" | "InvalidPayload"
 export const refusals: ReadonlyArray<string> = ["TooManyTopics", "InvalidPayload"] satisfies ReadonlyArray<Refusal>
+
+/** What was left out, as it had more bytes than the subscriber takes. */
+export interface Large {
+  readonly kind: "value" | "latest" | "end"
+  readonly bytes: number
+}
+
+export const sayLarge = ({ bytes, kind }: Large): string => `${kind} ${bytes}`
+
+/** Undefined if it is nothing of the kind. */
+export const largeOf = (body: Buffer | undefined): Large | undefined => {
+  const [, kind, bytes] = /^(value|latest|end) (\d{1,16})$/.exec(body?.toString() ?? "") ?? []
+  return kind === undefined ? undefined : { kind: kind as Large["kind"], bytes: Number(bytes) }
+}
 
 // What is behind a topic in the subscription of one who has missed something. It gets
 // nothing by it, and keeps that to the topic meanwhile, so that it does not miss more.
@@ -102,14 +117,25 @@ export class Feed {
     this.decodeEnd = decoder(end)
   }
 
-  // No topic is the beginning of another: there is no NUL in JSON.
-  topicOf(payload: unknown): Effect.Effect<Buffer, PublisherError> {
+  /**
+   * The topic of those who take at most so many bytes. None is the beginning of another: there is no NUL in JSON, and
+   * no JSON that ends with a space and digits.
+   */
+  topicOf(payload: unknown, most = Number.POSITIVE_INFINITY): Effect.Effect<Buffer, PublisherError> {
     return Effect.flatMap(Effect.orDie(this.encodePayload(payload)), (encoded) => {
-      const topic = Buffer.from(`${this.tag}\0${JSON.stringify(sorted(encoded)) ?? ""}\0`)
+      const size = Number.isFinite(most) ? ` ${most}` : ""
+      const topic = Buffer.from(`${this.tag}\0${JSON.stringify(sorted(encoded)) ?? ""}${size}\0`)
       return topic.length > longestTopic
         ? Effect.fail(new PublisherError({ rpc: this.tag, reason: "PayloadTooLong" }))
         : Effect.succeed(topic)
     })
+  }
+
+  /** The topic of the stream alone, and how many bytes those take who have subscribed to this one. */
+  audienceOf(topic: Buffer): { readonly stream: Buffer; readonly most: number } {
+    const size = / (\d{1,16})\0$/.exec(topic.toString("latin1"))
+    if (size === null) return { stream: topic, most: Number.POSITIVE_INFINITY }
+    return { stream: Buffer.concat([topic.subarray(0, size.index), topic.subarray(-1)]), most: Number(size[1]) }
   }
 
   /** The topic whose latest value is asked for, if a subscription is that. */

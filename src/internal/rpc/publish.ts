@@ -19,14 +19,27 @@ import { openSocket } from "../socket/open.ts"
 import { receivingOf, wholeMessage } from "../socket/receiver.ts"
 import type { SocketCore } from "../socket/socket.ts"
 import { longestSubscription } from "../subscription.ts"
-import { Feed, headerOf, type Kind, type Refusal } from "./feed.ts"
+import { Feed, headerOf, type Kind, type Large, type Refusal, sayLarge } from "./feed.ts"
+import { excessOf } from "./size.ts"
 
 // Subscribers that come within so long of each other are told the latest value at once.
 const betweenLatest = "10 millis"
 
+/** How many sizes its subscribers may take at most: each has a topic of its own, and all that is said is said to each. */
+const mostAudiences = 16
+
+/** Those who take the same size. To send them more would end their connections, again and again. */
+interface Audience {
+  readonly topic: Buffer
+  readonly most: number
+}
+
+/** Those of a stream, by their topics. */
+type Audiences = Map<string, Audience>
+
 /** One run of a stream. What it says goes out in the operation that counts it. */
 class Run {
-  readonly topic: Buffer
+  readonly audiences: Audiences
   private readonly id = randomBytes(8)
   private readonly core: SocketCore
   private number = 0
@@ -39,23 +52,36 @@ class Run {
   /** Whether it ends because nobody wants it any more. */
   isStopped = false
 
-  constructor(core: SocketCore, topic: Buffer) {
+  constructor(core: SocketCore, audiences: Audiences) {
     this.core = core
-    this.topic = topic
+    this.audiences = audiences
   }
 
   get hasEnded(): boolean {
     return this.end !== undefined
   }
 
-  get hasSubscribers(): boolean {
-    return (this.core.port.subscribers?.matching(this.topic) ?? 1) > 0
+  /** Forgets those who have left. Says whether there are others. */
+  hasSubscribers(): boolean {
+    const { subscribers } = this.core.port
+    for (const [key, { topic }] of this.audiences) if (subscribers?.matching(topic) === 0) this.audiences.delete(key)
+    return this.audiences.size > 0
   }
 
   /** A PUB never waits: whoever is too far behind misses it, and sees that by the number. */
   private say(kind: Kind, body?: Frame): void {
     const header = headerOf({ kind, run: this.id, number: this.number })
-    this.core.outbox.offer(body === undefined ? [this.topic, header] : [this.topic, header, body])
+    const { outbox } = this.core
+    for (const { most, topic } of this.audiences.values()) {
+      const excess = body === undefined ? undefined : excessOf(kind, body, most)
+      if (excess !== undefined) this.leaveOut({ kind: kind as Large["kind"], bytes: excess.bytes }, topic)
+      else outbox.offer(body === undefined ? [topic, header] : [topic, header, body])
+    }
+  }
+
+  private leaveOut(large: Large, topic: Buffer): void {
+    const header = headerOf({ kind: "tooLarge", run: this.id, number: this.number })
+    this.core.outbox.offer([topic, header, sayLarge(large)])
   }
 
   publish(value: Frame): void {
@@ -133,12 +159,19 @@ class Runs {
     const topic = frame.subarray(1)
     if (frame[0] !== 1) return
     const asked = this.feed.askedFor(topic)
-    if (asked !== undefined) return this.welcome(asked.toString("latin1"))
+    if (asked !== undefined) return this.welcome(this.feed.audienceOf(asked).stream.toString("latin1"))
     if (!this.feed.isTopic(topic)) return
-    const key = topic.toString("latin1")
+    const { most, stream } = this.feed.audienceOf(topic)
+    const key = stream.toString("latin1")
     const known = this.byTopic.get(key)
+    const audience: readonly [string, Audience] = [topic.toString("latin1"), { topic: Buffer.from(topic), most }]
+    const audiences: Audiences = known?.audiences ?? new Map()
+    const isFull = audiences.size >= mostAudiences && !audiences.has(audience[0])
+    if (isFull || (known === undefined && this.byTopic.size >= this.maxTopics))
+      return new Run(this.core, new Map([audience])).refuse("TooManyTopics")
+    audiences.set(...audience)
     // One who comes when it has ended has it run again, as with a call.
-    if (known === undefined || known.hasEnded) this.begin(key, topic)
+    if (known === undefined || known.hasEnded) this.begin(key, stream, audiences)
     this.welcome(key)
   }
 
@@ -150,13 +183,10 @@ class Runs {
     this.hasNewcomers.openUnsafe()
   }
 
-  private begin(key: string, topic: Buffer): void {
-    const run = new Run(this.core, topic)
-    if (!this.byTopic.has(key) && this.byTopic.size >= this.maxTopics) {
-      return run.refuse("TooManyTopics")
-    }
+  private begin(key: string, stream: Buffer, audiences: Audiences): void {
+    const run = new Run(this.core, audiences)
     this.byTopic.set(key, run)
-    const program = Effect.matchEffect(this.feed.payloadOf(topic), {
+    const program = Effect.matchEffect(this.feed.payloadOf(stream), {
       onFailure: () =>
         Effect.sync(() => {
           if (this.byTopic.get(key) === run) this.byTopic.delete(key)
@@ -194,7 +224,7 @@ class Runs {
   /** Says how far each is, and stops those that nobody has wanted for so long. */
   beat(now: number, idle: number): void {
     for (const [key, run] of this.byTopic) {
-      if (run.hasSubscribers) {
+      if (run.hasSubscribers()) {
         run.idleSince = undefined
         run.beat()
         continue

@@ -5,9 +5,11 @@ const none = Number.POSITIVE_INFINITY
 /** An error of the one call that it is about. */
 export class TooLarge extends Error {
   override readonly name = "TooLarge"
+  readonly bytes: number
 
   constructor(what: string, bytes: number, most: number) {
     super(`${what} has ${bytes} bytes, and the other side takes at most ${most}, its maxMessageSize`)
+    this.bytes = bytes
   }
 }
 

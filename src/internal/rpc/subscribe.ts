@@ -8,11 +8,24 @@ import * as Stream from "effect/Stream"
 import type { Message } from "../../Message.ts"
 import type * as ZmqRpc from "../../Rpc.ts"
 import type * as Zmq from "../../Zmq.ts"
+import { OptionError } from "../../ZmqError.ts"
 import { isInproc } from "../endpoint.ts"
+import { CurrentContext } from "../socket/context.ts"
 import { coreOf, type SocketCore } from "../socket/socket.ts"
 import { sub } from "../socket/sockets.ts"
-import { askFor, Feed, type Header, headerOf, type Refusal, readHeader, refusals } from "./feed.ts"
+import {
+  askFor,
+  Feed,
+  type Header,
+  headerBytes,
+  headerOf,
+  largeOf,
+  type Refusal,
+  readHeader,
+  refusals
+} from "./feed.ts"
 import { Missed, PublisherError } from "./feedErrors.ts"
+import { mostOf } from "./size.ts"
 
 /** What a message comes to. `missed` is what is not there before it. */
 export interface Step {
@@ -90,7 +103,17 @@ export const subscribe = (
     Effect.gen(function* () {
       const { onMissed, whileDisconnected = "wait", ...own } = options
       const feed = new Feed(rpc, yield* RpcSerialization)
-      const topic = yield* feed.topicOf(rpc.payloadSchema.make(payload))
+      const { settings } = yield* CurrentContext
+      const maxMessageSize = own.maxMessageSize ?? settings.maxMessageSize ?? -1
+      const most = mostOf({ ...own, maxMessageSize })
+      const topic = yield* feed.topicOf(rpc.payloadSchema.make(payload), most)
+      const least = Math.max(topic.length, headerBytes)
+      if (most < least)
+        return yield* new OptionError({
+          option: "maxMessageSize",
+          value: maxMessageSize,
+          expected: `room for a topic of ${least} bytes, which is in each message`
+        })
       const { connect, ...others } = own
       const socket = yield* sub({ ...others, subscribe: [topic] })
       const core = coreOf(socket)!
@@ -102,7 +125,7 @@ export const subscribe = (
       for (const endpoint of endpoints) yield* core.places.connect(endpoint)
 
       const position = new Position()
-      const tell = (missed: NonNullable<Step["missed"]>): Effect.Effect<void, unknown, unknown> => {
+      const tell = (missed: Pick<Missed, "reason" | "count" | "bytes">): Effect.Effect<void, unknown, unknown> => {
         const error = new Missed({ rpc: rpc._tag, ...missed })
         return onMissed === undefined ? Effect.fail(error) : Effect.asVoid(onMissed(error))
       }
@@ -120,7 +143,13 @@ export const subscribe = (
             ? Effect.succeed([])
             : Effect.fail(new PublisherError({ rpc: rpc._tag, reason: "Gone" }))
         }
-        const { emits, ends, isBehind, missed } = position.step(header, body !== undefined)
+        const large = header.kind === "tooLarge" ? largeOf(body) : undefined
+        if (header.kind === "tooLarge" && large === undefined)
+          return Effect.fail(new PublisherError({ rpc: rpc._tag, reason: "Undecodable" }))
+        const { emits, ends, isBehind, missed } = position.step(
+          large === undefined ? header : { ...header, kind: large.kind },
+          body !== undefined
+        )
         // The latest value will tell what was missed before it.
         if (isBehind === true && (missed === undefined || onMissed !== undefined)) {
           return Effect.sync(() => {
@@ -129,9 +158,13 @@ export const subscribe = (
           })
         }
         const next = emits
-          ? Effect.map(feed.decodeValue(body), (value) => [value])
+          ? large === undefined
+            ? Effect.map(feed.decodeValue(body), (value) => [value])
+            : Effect.as(tell({ reason: "TooLarge", count: 1, bytes: large.bytes }), [])
           : ends
-            ? Effect.flatMap(feed.decodeExit(body), (exit) => Effect.andThen(exit, Cause.done()))
+            ? large === undefined
+              ? Effect.flatMap(feed.decodeExit(body), (exit) => Effect.andThen(exit, Cause.done()))
+              : Effect.fail(new PublisherError({ rpc: rpc._tag, reason: "EndTooLarge" }))
             : Effect.succeed([])
         return missed === undefined ? next : Effect.andThen(tell(missed), next)
       }

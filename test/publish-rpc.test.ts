@@ -502,6 +502,8 @@ describe("a publisher", () => {
       const other = yield* of(2000)
       expect(yield* Effect.flip(Fiber.join(other.fiber))).toMatchObject({ reason: "TooManyTopics" })
       yield* (yield* of(1000)).has(1)
+      // Whoever takes everything always has a place.
+      yield* (yield* following("A", { connect })).has(1)
       yield* Fiber.interrupt(all[0]!.fiber)
       yield* Fiber.interrupt(all[1]!.fiber)
       yield* ZmqRpc.subscribe(Prices, { symbol: "A", depth: 1 }, { connect, maxMessageSize: 3000 }).pipe(

@@ -37,6 +37,12 @@ interface Audience {
 /** Those of a stream, by their topics. */
 type Audiences = Map<string, Audience>
 
+const limitedOf = (audiences: Audiences): number => {
+  let count = 0
+  for (const { most } of audiences.values()) if (Number.isFinite(most)) count++
+  return count
+}
+
 /** One run of a stream. What it says goes out in the operation that counts it. */
 class Run {
   readonly audiences: Audiences
@@ -166,7 +172,8 @@ class Runs {
     const known = this.byTopic.get(key)
     const audience: readonly [string, Audience] = [topic.toString("latin1"), { topic: Buffer.from(topic), most }]
     const audiences: Audiences = known?.audiences ?? new Map()
-    const isFull = audiences.size >= mostAudiences && !audiences.has(audience[0])
+    // Whoever takes everything always has a place.
+    const isFull = Number.isFinite(most) && !audiences.has(audience[0]) && limitedOf(audiences) >= mostAudiences
     if (isFull || (known === undefined && this.byTopic.size >= this.maxTopics))
       return new Run(this.core, new Map([audience])).refuse("TooManyTopics")
     audiences.set(...audience)

@@ -226,6 +226,8 @@ it.each([
   ["bind", "tcp://[::1]:5555", "EAFNOSUPPORT", "AddressNotAvailable"],
   ["bind", "tipc://{5560,0,0}", "EAFNOSUPPORT", "UnsupportedTransport"],
   ["bind", "tipc://x", "EAGAIN", "InvalidEndpoint"],
+  ["bind", "ipc:///no/such/folder/a.sock", "EAGAIN", "NoSuchPath"],
+  ["bind", "ipc:///tmp/a.sock", "EAGAIN", "Unknown"],
   ["bind", "tcp://127.0.0.1:80", "EACCES", "PermissionDenied"],
   ["bind", "ipc:///root/a", "EACCES", "PermissionDenied"],
   ["bind", "ipc:///sys/a", "EROFS", "PermissionDenied"],

@@ -96,7 +96,7 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
     case "ERR_INVALID_ARG_TYPE":
       return diagnose(operation, endpoint) ?? invalidOf(operation, endpoint)
     case "EAGAIN":
-      if (transport === "ipc" && address === "*") return noFolder()
+      if (transport === "ipc" && operation === "bind") return hidden(address) ?? unknown(error)
       // A bad tipc address sets no errno, and the news of a bind that failed, told
       // to those who watch, hides that of a tcp address: another one shows.
       return transport === "tipc"
@@ -182,7 +182,18 @@ const invalidOf = (operation: Operation, endpoint: string): EndpointFault =>
 const noSuchPath = (path: string): EndpointFault =>
   fault("NoSuchPath", `Make the folder ${JSON.stringify(folderOf(path))} first, on a file system that can hold sockets`)
 
-// libzmq does not say what was wrong, when it tells those who watch of it as well.
+// libzmq does not always say what was wrong, when it tells those who watch of it as well: the folder shows it.
+const hidden = (path: string): EndpointFault | undefined => {
+  if (path === "*") return noFolder()
+  if (path.startsWith("@")) return undefined
+  try {
+    accessSync(folderOf(path), constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error) {
+    return faultOf("bind", `ipc://${path}`, error)
+  }
+}
+
 const noFolder = (): EndpointFault => {
   const folder = folderOf("*")
   const named = `${JSON.stringify(folder)}, or give the path of the socket yourself`

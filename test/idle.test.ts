@@ -165,7 +165,8 @@ it.effect("a socket that waits for a message is not called, whatever becomes of 
 const isWaiting = (socket: Zmq.Socket): boolean =>
   byEngine({
     zeromq: () => partsOf(socket).incoming.receiving,
-    zmtp: () => (coreOf(socket)!.port as unknown as { readonly isListening: boolean }).isListening
+    zmtp: () =>
+      (coreOf(socket)!.port as unknown as { readonly notices: { readonly isListening: boolean } }).notices.isListening
   })()
 
 describe("a socket that receives", () => {

@@ -3,7 +3,6 @@
  * they reach each other. As a process it is as many runners as it is told to be, each over
  * another transport, and says how much memory it has, in MiB, when it is asked.
  */
-import { type ChildProcess, fork } from "node:child_process"
 import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
@@ -23,6 +22,7 @@ import {
 import { Rpc, RpcSerialization } from "effect/rpc"
 import { Engine } from "effect-zmq"
 import * as Cluster from "effect-zmq/Cluster"
+import { startChild } from "./child.ts"
 
 export const transports = [
   "NodeClusterSocket",
@@ -142,27 +142,8 @@ export const freePort = Effect.callback<number>((resume) => {
   })
 })
 
-const next = <A>(child: ChildProcess): Effect.Effect<A> =>
-  Effect.callback((resume) => {
-    const ended = (): void => resume(Effect.die("a runner of the cluster has ended"))
-    child.once("exit", ended)
-    child.once("message", (message) => {
-      child.off("exit", ended)
-      resume(Effect.succeed(message as A))
-    })
-  })
-
 /** A process with these runners, until the scope closes; and a way to ask for its memory. */
 export const startRunners = Effect.fnUntraced(function* (tasks: ReadonlyArray<Task>) {
-  const child = yield* Effect.acquireRelease(
-    Effect.sync(() => fork(self, [JSON.stringify(tasks)], { execArgv: process.execArgv })),
-    (child) => Effect.sync(() => void child.kill("SIGKILL"))
-  )
-  yield* next(child)
-  return {
-    memory: Effect.suspend(() => {
-      child.send("memory")
-      return next<number>(child)
-    })
-  }
+  const { ask } = yield* startChild(self, JSON.stringify(tasks))
+  return { memory: ask<number>("memory") }
 })

@@ -2,15 +2,15 @@
  * The process with one client of RPC, over one transport. It does what it is told, and says
  * how long that took and how much of the processor, in microseconds, it has used for it.
  */
-import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { NodeSocket } from "@effect/platform-node"
 import { Effect, Layer, type Scope, Stream } from "effect"
 import { RpcClient } from "effect/rpc"
 import { Engine } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
+import { startChild } from "./child.ts"
 import { callsOf, expectCount, type Sample } from "./harness.ts"
-import { Bench, next, type Places, serialization } from "./rpcPeer.ts"
+import { Bench, type Places, serialization } from "./rpcPeer.ts"
 
 const makeClient = RpcClient.make(Bench, { disableTracing: true })
 type Calls = Effect.Success<typeof makeClient>
@@ -84,16 +84,7 @@ if (process.argv[1] === self && process.send !== undefined) {
 }
 
 /** A client in a process of its own, until the scope closes. */
-export const startClient = Effect.fnUntraced(function* (transport: Transport, places: Places) {
-  const { zmq, zmtp, port } = places
-  const child = yield* Effect.acquireRelease(
-    Effect.sync(() => fork(self, [transport, JSON.stringify({ zmq, zmtp, port })], { execArgv: process.execArgv })),
-    (child) => Effect.sync(() => void child.kill("SIGKILL"))
-  )
-  yield* next(child)
-  return (work: Work): Effect.Effect<Done> =>
-    Effect.suspend(() => {
-      child.send(work)
-      return next<Done>(child)
-    })
+export const startClient = Effect.fnUntraced(function* (transport: Transport, { port, zmq, zmtp }: Places) {
+  const { ask } = yield* startChild(self, transport, JSON.stringify({ port, zmq, zmtp }))
+  return (work: Work): Effect.Effect<Done> => ask<Done>(work)
 })

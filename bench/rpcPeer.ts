@@ -3,7 +3,6 @@
  * and on ZeroMQ. Says where each is, and, asked for it, how much of the processor it
  * has used, in microseconds, and how many messages wait for clients that do not read.
  */
-import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { NodeSocketServer } from "@effect/platform-node"
 import { Context, Effect, Layer, Schema, Stream } from "effect"
@@ -11,6 +10,7 @@ import { Rpc as EffectRpc, RpcGroup, RpcSerialization, RpcServer } from "effect/
 import { SocketServer } from "effect/socket"
 import { Engine } from "effect-zmq"
 import * as Rpc from "effect-zmq/Rpc"
+import { startChild } from "./child.ts"
 
 export class Bench extends RpcGroup.make(
   EffectRpc.make("echo", { payload: { text: Schema.String }, success: Schema.String }),
@@ -84,27 +84,9 @@ if (process.argv[1] === self && process.send !== undefined) {
   Effect.runFork(main)
 }
 
-/** What the process says next. */
-export const next = <A>(child: ChildProcess): Effect.Effect<A> =>
-  Effect.callback((resume) => {
-    const ended = (): void => resume(Effect.die("a process of RPC has ended"))
-    child.once("exit", ended)
-    child.once("message", (message) => {
-      child.off("exit", ended)
-      resume(Effect.succeed(message as A))
-    })
-  })
-
 /** The servers in a process of their own, until the scope closes. */
 export const startServers = Effect.gen(function* () {
-  const child = yield* Effect.acquireRelease(
-    Effect.sync(() => fork(self, { execArgv: process.execArgv })),
-    (child) => Effect.sync(() => void child.kill("SIGKILL"))
-  )
-  const places = yield* next<Places>(child)
-  const said = Effect.suspend(() => {
-    child.send("say")
-    return next<Said>(child)
-  })
-  return { ...places, cpu: Effect.map(said, ({ cpu }) => cpu), pending: Effect.map(said, ({ pending }) => pending) }
+  const { ask, first } = yield* startChild<Places>(self)
+  const said = ask<Said>("say")
+  return { ...first, cpu: Effect.map(said, ({ cpu }) => cpu), pending: Effect.map(said, ({ pending }) => pending) }
 })

@@ -1,5 +1,6 @@
 /** Counts what must never happen in a process: rejections that nobody handles, and defects. */
 import { Cause, Effect, Exit, type Fiber, type Scope } from "effect"
+import type { Outcome } from "./row.ts"
 
 export const watched = { unhandled: 0, defects: 0, first: undefined as string | undefined }
 
@@ -36,6 +37,18 @@ export const watchFiber = <A, E>(fiber: Fiber.Fiber<A, E>): Fiber.Fiber<A, E> =>
 /** Runs to the end whatever that end is; only a defect counts. */
 export const settle = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Exit.Exit<A, E>, never, R> =>
   Effect.map(Effect.exit(self), watchExit)
+
+/** What a row has found that looks for no more than that, or how it failed, with the faults that it has noted. */
+export const outcomeOf = async <E>(
+  program: Effect.Effect<Omit<Outcome, "redelivered" | "receivable" | "outOfOrder" | "faults">, E, Scope.Scope>,
+  faults: ReadonlyArray<string>
+): Promise<Outcome> => {
+  const exit = await Effect.runPromise(settle(Effect.scoped(program)))
+  const none = { redelivered: 0, receivable: 0, outOfOrder: null }
+  return Exit.isSuccess(exit)
+    ? { ...exit.value, ...none, faults }
+    : { sent: 0, delivered: 0, lost: 0, duplicated: 0, ...none, faults: [...faults, String(exit.cause)] }
+}
 
 let lastProgress = 0
 

@@ -5,7 +5,7 @@ import { nodePeer, type Peer, startPeer } from "../processes.ts"
 import { relayTo } from "../relay.ts"
 import type { Outcome, Size, Workload } from "../row.ts"
 import { ipc } from "../wait.ts"
-import { progress, settle } from "../watch.ts"
+import { outcomeOf, progress } from "../watch.ts"
 import { flatness } from "./p-flat.ts"
 import { hostility } from "./p-hostile.ts"
 
@@ -194,20 +194,7 @@ const storm =
         ]
       }
     })
-    const exit = await Effect.runPromise(settle(Effect.scoped(program)))
-    if (exit._tag === "Failure") {
-      return {
-        sent: 0,
-        delivered: 0,
-        redelivered: 0,
-        receivable: 0,
-        lost: 0,
-        duplicated: 0,
-        outOfOrder: null,
-        faults: [String(exit.cause)]
-      }
-    }
-    return { ...exit.value, redelivered: 0, receivable: 0, outOfOrder: null, faults }
+    return outcomeOf(program, faults)
   }
 
 const row = (how: "servers" | "broker", variant: string) =>

@@ -7,7 +7,7 @@ import { schema } from "../cluster/schema.ts"
 import { randomOf, seed } from "../moments.ts"
 import type { Peer } from "../processes.ts"
 import type { Outcome, Row, Size, Workload } from "../row.ts"
-import { progress, settle } from "../watch.ts"
+import { outcomeOf, progress } from "../watch.ts"
 import { strangers } from "./q-curve.ts"
 import { durable } from "./q-durable.ts"
 import { withoutLocks } from "./q-without-locks.ts"
@@ -109,10 +109,7 @@ const storm =
         ]
       }
     })
-    const exit = await Effect.runPromise(settle(Effect.scoped(program)))
-    const none = { redelivered: 0, receivable: 0, outOfOrder: null }
-    if (exit._tag === "Success") return { ...exit.value, ...none, faults }
-    return { sent: 0, delivered: 0, lost: 0, duplicated: 0, ...none, faults: [...faults, String(exit.cause)] }
+    return outcomeOf(program, faults)
   }
 
 const curve: Row = {

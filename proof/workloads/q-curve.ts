@@ -6,7 +6,7 @@ import { schema } from "../cluster/schema.ts"
 import type { SecurityConfig } from "../peers/cluster/peer.ts"
 import type { Peer } from "../processes.ts"
 import type { Outcome, Size } from "../row.ts"
-import { progress, settle } from "../watch.ts"
+import { outcomeOf, progress } from "../watch.ts"
 
 const shards = 32
 
@@ -106,8 +106,5 @@ export const strangers = async (size: Size): Promise<Outcome> => {
       ]
     }
   })
-  const exit = await Effect.runPromise(settle(Effect.scoped(program)))
-  const none = { redelivered: 0, receivable: 0, outOfOrder: null }
-  if (exit._tag === "Success") return { ...exit.value, ...none, faults }
-  return { sent: 0, delivered: 0, lost: 0, duplicated: 0, ...none, faults: [...faults, String(exit.cause)] }
+  return outcomeOf(program, faults)
 }

@@ -6,7 +6,7 @@ import { schema } from "../cluster/schema.ts"
 import { randomOf, seed } from "../moments.ts"
 import { places, steps } from "../peers/cluster/order.ts"
 import type { Outcome, Size } from "../row.ts"
-import { progress, settle } from "../watch.ts"
+import { outcomeOf, progress } from "../watch.ts"
 
 /** Says that a runner is to end for this, which it is once. */
 const endings = [
@@ -161,8 +161,5 @@ export const durable =
         ]
       }
     })
-    const exit = await Effect.runPromise(settle(Effect.scoped(program)))
-    const none = { redelivered: 0, receivable: 0, outOfOrder: null }
-    if (exit._tag === "Success") return { ...exit.value, ...none, faults }
-    return { sent: 0, delivered: 0, lost: 0, duplicated: 0, ...none, faults: [...faults, String(exit.cause)] }
+    return outcomeOf(program, faults)
   }

@@ -6,7 +6,7 @@ import { readEffects } from "../cluster/effects.ts"
 import { schema } from "../cluster/schema.ts"
 import { randomOf, seed } from "../moments.ts"
 import type { Outcome, Size } from "../row.ts"
-import { progress, settle } from "../watch.ts"
+import { outcomeOf, progress } from "../watch.ts"
 
 export const withoutLocks = async (size: Size): Promise<Outcome> => {
   const faults: Array<string> = []
@@ -48,8 +48,5 @@ export const withoutLocks = async (size: Size): Promise<Outcome> => {
       ]
     }
   })
-  const exit = await Effect.runPromise(settle(Effect.scoped(program)))
-  const none = { redelivered: 0, receivable: 0, outOfOrder: null }
-  if (exit._tag === "Success") return { ...exit.value, ...none, faults }
-  return { sent: 0, delivered: 0, lost: 0, duplicated: 0, ...none, faults: [...faults, String(exit.cause)] }
+  return outcomeOf(program, faults)
 }

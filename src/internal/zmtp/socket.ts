@@ -48,7 +48,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
 
   readonly type: SocketType | undefined
   private readonly context: ZmtpContext
-  private readonly notices: Notices
+  readonly notices: Notices
   private readonly farewell: Buffer | undefined
   // Where nothing finds it that prints sockets: messages may have passwords in them.
   readonly #pattern: Pattern
@@ -110,10 +110,6 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     this.notices.listen()
   }
 
-  tell(): void {
-    this.notices.messages()
-  }
-
   look(_: number, done: () => void): void {
     this.isUsed = true
     if (this.ready > 0 && !this.settings.conflate) return done()
@@ -154,7 +150,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     pipe.isThere = true
     pipe.isWaiting = admission === "wait"
     this.peers++
-    this.tellPeers()
+    this.notices.peers()
     // Over inproc nothing else tells of a name that is bound only now.
     if (isInproc(pipe.endpoint) && this.#endpoints.isConnectedBy(pipe)) {
       this.tellTo(SocketEvent.Connected({ endpoint: pipe.endpoint }), pipe.endpoint)
@@ -179,7 +175,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
       pipe.isWaiting = false
       this.#pattern.inbound.admit(pipe)
     }
-    this.tellPeers()
+    this.notices.peers()
     if (this.ready > 0) this.notices.messages()
   }
 
@@ -299,10 +295,6 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   forgoRoom(lane: Lane): void {
     this.notices.forgoRoom(lane)
   }
-  tellRoom(lane: Lane): void {
-    this.notices.room(lane)
-  }
-
   // ---------------------------------------------------------------------------
   // settings
   // ---------------------------------------------------------------------------
@@ -362,10 +354,6 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
 
   readonly tellTo = (event: SocketEvent, connectedTo: string | undefined): void =>
     this.notices.event(event, connectedTo)
-
-  tellPeers(): void {
-    this.notices.peers()
-  }
 
   watch(): boolean {
     return true

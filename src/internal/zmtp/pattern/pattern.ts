@@ -2,6 +2,7 @@
 import type { Message, Outgoing } from "../../../Message.ts"
 import type { EngineSubscribers, Lane, Offer } from "../../engine.ts"
 import { Inbound, type Order } from "../inbound.ts"
+import type { Notices } from "../notices.ts"
 import type { Introduction, Pipe } from "../pipe.ts"
 import type { Settings } from "../settings.ts"
 
@@ -12,14 +13,10 @@ export interface Core {
   readonly markIn: number
   /** All that it has a way to. */
   readonly pipes: ReadonlySet<Pipe>
-  /** There are messages to take. */
-  tell(): void
-  /** There is room in a lane, or only an attempt can tell. */
-  tellRoom(lane: Lane): void
+  /** Who is told of messages, of room in a lane, or that only an attempt can tell, and of subscriptions that change. */
+  readonly notices: Notices
   /** A peer's message was dropped. */
   drop(): void
-  /** Subscriptions have changed. */
-  tellPeers(): void
   /** Calls when all is counted that has come by now, from the network too. */
   whenPolled(done: () => void): void
   /** A peer is to be there no more. */
@@ -74,7 +71,7 @@ export abstract class Pattern {
   /** Whether an offer in this lane would be answered at once: who waits there is told. */
   abstract isOpen(lane: Lane): boolean
   hasRoom(_: Pipe): void {
-    this.core.tellRoom("")
+    this.core.notices.room("")
   }
 
   /** A peer subscribes to a topic, or does no more. Says whether there may be more. */

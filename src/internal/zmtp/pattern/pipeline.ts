@@ -11,7 +11,7 @@ export class Dealer extends Pattern {
 
   override opened(pipe: Pipe): boolean {
     this.outbound.add(pipe)
-    this.core.tellRoom("")
+    this.core.notices.room("")
     return true
   }
 
@@ -23,7 +23,7 @@ export class Dealer extends Pattern {
     // That of REQ, DEALER and ROUTER alone.
     if (this.core.settings.probeRouter) pipe.send("")
     this.outbound.add(pipe)
-    this.core.tellRoom("")
+    this.core.notices.room("")
     return "in"
   }
 
@@ -70,7 +70,7 @@ export class Pair extends Pattern {
   override opened(pipe: Pipe): boolean {
     if (this.partner !== undefined && this.partner !== pipe) return false
     this.partner = pipe
-    this.core.tellRoom("")
+    this.core.notices.room("")
     return true
   }
 

@@ -72,7 +72,7 @@ export class Pub extends Pattern {
       subscriber.isThere = false
       this.forget(subscriber)
     }
-    this.core.tellPeers()
+    this.core.notices.peers()
     if (this.behind === pipe) this.hasRoom(pipe)
   }
 
@@ -100,7 +100,7 @@ export class Pub extends Pattern {
         return false
       }
     }
-    if (changed !== undefined && this.listeners > 0) this.core.tellPeers()
+    if (changed !== undefined && this.listeners > 0) this.core.notices.peers()
     return this.isNews(begins, changed) ? this.news(pipe, topic, begins) : true
   }
 
@@ -179,7 +179,7 @@ export class Xpub extends Pub {
       return true
     }
     this.inbound.append(pipe, [Buffer.concat([begins ? one : zero, topic])])
-    this.core.tell()
+    this.core.notices.messages()
     // Those behind it take effect, whether or not anybody receives.
     return !isUsed || pipe.inbox.length < (isShort ? mostNews : markIn)
   }

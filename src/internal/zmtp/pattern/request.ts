@@ -112,7 +112,7 @@ export class Rep extends Pattern {
     if (pipe.isThere && pipe.hasRoom) pipe.send([...envelope, ...framesOf(message)] as unknown as Outgoing)
     else if (pipe.isThere) this.core.drop()
     // The next request was here already.
-    if (this.inbound.length > 0) this.core.tell()
+    if (this.inbound.length > 0) this.core.notices.messages()
     return "sent"
   }
 

@@ -52,7 +52,7 @@ export class Router extends Pattern {
     this.peers.set(pipe.lane, pipe)
     this.follow(pipe)
     if (this.core.settings.probeRouter) pipe.send("")
-    this.core.tellRoom(pipe.lane)
+    this.core.notices.room(pipe.lane)
   }
 
   /** Under one name, what came of one peer comes before what comes of the next. */
@@ -93,14 +93,14 @@ export class Router extends Pattern {
     if (waiting?.size === 0) this.waiting.delete(pipe.lane)
     if (this.peers.get(pipe.lane) !== pipe) return
     this.leave(pipe)
-    this.core.tellRoom(pipe.lane)
+    this.core.notices.room(pipe.lane)
     const [next] = waiting ?? []
     if (next === undefined) return
     waiting!.delete(next)
     if (waiting!.size === 0) this.waiting.delete(next.lane)
     next.isWaiting = false
     this.admit(next)
-    this.core.tell()
+    this.core.notices.messages()
     next.refill()
   }
 
@@ -125,7 +125,7 @@ export class Router extends Pattern {
   }
 
   override hasRoom(pipe: Pipe): void {
-    this.core.tellRoom(pipe.lane)
+    this.core.notices.room(pipe.lane)
   }
 }
 
@@ -136,20 +136,20 @@ export class Stream extends Router {
     pipe.lane = pipe.routingId.toString("latin1")
     this.peers.set(pipe.lane, pipe)
     this.notify(pipe)
-    this.core.tellRoom(pipe.lane)
+    this.core.notices.room(pipe.lane)
     return "in"
   }
 
   override detached(pipe: Pipe): void {
     if (!this.peers.delete(pipe.lane)) return
-    this.core.tellRoom(pipe.lane)
+    this.core.notices.room(pipe.lane)
     this.notify(pipe)
   }
 
   private notify(pipe: Pipe): void {
     if (!this.core.settings.notify) return
     this.inbound.append(pipe, [pipe.routingId, Buffer.alloc(0)])
-    this.core.tell()
+    this.core.notices.messages()
   }
 
   override offer(message: Outgoing): Offer {

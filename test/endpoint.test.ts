@@ -226,7 +226,6 @@ it.each([
   ["bind", "tcp://[::1]:5555", "EAFNOSUPPORT", "AddressNotAvailable"],
   ["bind", "tipc://{5560,0,0}", "EAFNOSUPPORT", "UnsupportedTransport"],
   ["bind", "tipc://x", "EAGAIN", "InvalidEndpoint"],
-  ["bind", "ipc:///no/such/folder/a.sock", "EAGAIN", "NoSuchPath"],
   ["bind", "ipc:///tmp/a.sock", "EAGAIN", "Unknown"],
   ["bind", "tcp://127.0.0.1:80", "EACCES", "PermissionDenied"],
   ["bind", "ipc:///root/a", "EACCES", "PermissionDenied"],
@@ -302,6 +301,24 @@ describe("what libzmq does not say of ipc", () => {
       const said = `ipc://${disk}/a.sock: NoSpace\nipc://*: NoSpace\n`
       expect(ended).toEqual({ code: 0, signal: null, stderr: "", stdout: said + said })
     }).pipe(Effect.runPromise)
+  )
+})
+
+// A socket that watches hides why, unless it tries again.
+describe.each([undefined, false])("why a bind failed, with monitor %s", (monitor) => {
+  it.each([
+    ["tcp://nosuch0:5555", "AddressNotAvailable"],
+    ["tcp://192.0.2.1:5555", "AddressNotAvailable"],
+    ["tcp://[::1]:5555", "AddressNotAvailable"],
+    [`ipc://${folder}/nosuch/a.sock`, "NoSuchPath"],
+    ["taken", "AddressInUse"]
+  ])("%s: %s", (endpoint, reason) =>
+    Effect.gen(function* () {
+      const taken = (yield* Zmq.pull({ bind: "tcp://127.0.0.1:*" })).endpoints[0]!
+      const bind = endpoint === "taken" ? taken : endpoint
+      const error = yield* Effect.flip(Effect.scoped(Zmq.pull(monitor === undefined ? { bind } : { bind, monitor })))
+      expect(error).toMatchObject({ _tag: "BindError", reason })
+    }).pipe(Effect.scoped, Effect.runPromise)
   )
 })
 

@@ -96,14 +96,8 @@ export const faultOf = (operation: Operation, endpoint: string, error: unknown):
     case "ERR_INVALID_ARG_TYPE":
       return diagnose(operation, endpoint) ?? invalidOf(operation, endpoint)
     case "EAGAIN":
-      if (transport === "ipc" && operation === "bind") return hidden(address) ?? unknown(error)
-      // A bad tipc address sets no errno, and the news of a bind that failed, told
-      // to those who watch, hides that of a tcp address: another one shows.
-      return transport === "tipc"
-        ? invalid('Use a TIPC name like "tipc://{5560,0,0}"')
-        : operation === "bind" && (transport === "tcp" || transport === "ws")
-          ? noSuchDevice(address)
-          : unknown(error)
+      // A bad tipc address sets no errno: another one shows.
+      return transport === "tipc" ? invalid('Use a TIPC name like "tipc://{5560,0,0}"') : unknown(error)
     case "EPROTONOSUPPORT":
       return diagnose(operation, endpoint) ?? fault("UnsupportedTransport", "Use tcp, ipc or inproc")
     case "ENOTSUP":
@@ -181,18 +175,6 @@ const invalidOf = (operation: Operation, endpoint: string): EndpointFault =>
 
 const noSuchPath = (path: string): EndpointFault =>
   fault("NoSuchPath", `Make the folder ${JSON.stringify(folderOf(path))} first, on a file system that can hold sockets`)
-
-// libzmq does not always say what was wrong, when it tells those who watch of it as well: the folder shows it.
-const hidden = (path: string): EndpointFault | undefined => {
-  if (path === "*") return noFolder()
-  if (path.startsWith("@")) return undefined
-  try {
-    accessSync(folderOf(path), constants.W_OK | constants.X_OK)
-    return undefined
-  } catch (error) {
-    return faultOf("bind", `ipc://${path}`, error)
-  }
-}
 
 const noFolder = (): EndpointFault => {
   const folder = folderOf("*")

@@ -48,22 +48,33 @@ export class Endpoints {
 
   private bindNow(endpoint: string): string {
     this.checkOpen()
-    const { context, monitor, native } = this.socket
+    const { context } = this.socket
     // libzmq takes an ipc path over from the socket itself, and ends both with one.
     if (this.bound.has(endpoint)) throw errorOf("EADDRINUSE", "bound already")
     this.watchFor(endpoint)
-    if (!isSilent(endpoint)) {
-      // libzmq aborts the process when it has none for what it binds (ip_resolver.cpp:542).
-      if (!hasDescriptors(4)) throw errorOf("EMFILE", "no file descriptor to bind with")
-      monitor.bound()
-    }
-    const resolved = native.bind(endpoint)
+    // libzmq aborts the process when it has none for what it binds (ip_resolver.cpp:542).
+    if (!isSilent(endpoint) && !hasDescriptors(4)) throw errorOf("EMFILE", "no file descriptor to bind with")
+    const resolved = this.bindSaying(endpoint)
     this.bound.add(resolved)
     if (isInproc(resolved)) {
       context.binders.set(resolved, this.socket)
       this.join(resolved)
     }
     return resolved
+  }
+
+  // Telling of a bind that failed, libzmq looks for commands, once in a millisecond, and then
+  // EAGAIN is all that is left of the error (socket_base.cpp, process_commands): another try shows it.
+  private bindSaying(endpoint: string): string {
+    const { monitor, native } = this.socket
+    for (let tries = 1; ; tries++) {
+      if (!isSilent(endpoint)) monitor.bound()
+      try {
+        return native.bind(endpoint)
+      } catch (error) {
+        if (tries === mostTries || !(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error
+      }
+    }
   }
 
   unbind(endpoint: string, done: Done<void>): void {
@@ -235,5 +246,8 @@ const settle = <A>(done: Done<A>, run: () => A): void => {
   }
   done(undefined, value)
 }
+
+// Under load two in five may be hidden again.
+const mostTries = 20
 
 const ignore = (): void => {}

@@ -39,6 +39,8 @@ const storm =
       const portion = Math.ceil(size.count / shuffled.length)
 
       const found = (text: string) => Effect.sync(() => void faults.push(text, `seed ${seed}`))
+      const aged: Array<string> = []
+      const note = (text: string) => Effect.sync(() => void aged.push(text))
       const replied = (): number => client.lines.filter((line) => line.startsWith("end p")).length
       const tell = (line: string) => Effect.sync(() => void client.child.stdin!.write(`${line}\n`))
       for (const [at, [, kind]] of shuffled.entries()) {
@@ -48,13 +50,14 @@ const storm =
         const done = portion * at
         yield* until("some persisted calls replied", () => replied() >= done + Math.floor(portion / 4))
         yield* blows.strike(kind)
+        const all = (patience: number) =>
+          until(`all persisted calls replied (${kind})`, () => replied() >= done + portion || isOver(client), patience)
         // A message that a runner has read is read again after 10 minutes, where the runner lost its shard in between.
-        const all = until(
-          `all persisted calls replied (${kind})`,
-          () => replied() >= done + portion || isOver(client),
-          660_000
-        )
-        yield* Effect.tapError(all, () => Effect.flatMap(whereAre(cluster, client, done + portion), found))
+        // In the quick form the messages are made as old as that.
+        const atLast = size.quick
+          ? Effect.catch(all(60_000), () => Effect.andThen(Effect.flatMap(age(cluster), note), all(240_000)))
+          : all(660_000)
+        yield* Effect.tapError(atLast, () => Effect.flatMap(whereAre(cluster, client, done + portion), found))
       }
       yield* tell("stop")
       yield* until("the end of all calls", () => isOver(client))
@@ -105,6 +108,7 @@ const storm =
             .join(", ") + (cluster.cuts === "relays" ? " (cut by relays, and not by links)" : ""),
           `${blows.moves.length} shards moved, ${late.length} of them later than the locks' ${expiry} s and one more, the last after ${Math.max(0, ...blows.moves)} ms`,
           `${effects.count} effects, ${effects.late} of them by a runner that had been away and did not know that its shard was with another (${blows.aways.length} times away; it took up to ${Math.max(0, ...blows.lags)} ms to know); ${outlived.length} by an entity of a runner that had lost the shard meanwhile, and taken it again`,
+          ...aged,
           `seed ${seed}`
         ]
       }
@@ -135,6 +139,20 @@ const whereAre = (cluster: Cluster, client: Peer, count: number) =>
     const who = cluster.live().map(({ name, shards }) => `${name}: ${[...shards.now()].join(" ")}`)
     return `${missing.length} without a reply, as ${missing[0]}: kept ${JSON.stringify(kept)}, done ${JSON.stringify(done)}; shards ${who.join("; ")}`
   })
+
+/** Makes what runners have read, and not finished, 10 minutes older: then it is read again. Says what that was. */
+const age = ({ live, sql }: Cluster) =>
+  Effect.map(
+    sql<{ shard: string; read: string }>`
+      update cluster_messages set last_read = last_read - interval '10 minutes'
+      where not processed and last_read < now() - interval '30 seconds'
+      returning shard_id as shard, (now() - last_read)::text as read`,
+    (rows) => {
+      const first = rows.slice(0, 3).map(({ read, shard }) => `${shard} ${read}`)
+      const who = live().map(({ name, shards }) => `${name}: ${shards.came.slice(-3).join("; ")}`)
+      return `${rows.length} messages made 10 minutes older, as nobody finished them: ${first} (${who})`
+    }
+  )
 
 /** Whether effects of two at once are seen at all. */
 const broken: Row = {

@@ -1,6 +1,6 @@
 /** A cluster whose runners are killed, frozen, ended, cut off the network, and joined by others. */
 import { Effect } from "effect"
-import { Blows, kinds } from "../cluster/blows.ts"
+import { Blows, type Kind, kinds } from "../cluster/blows.ts"
 import { type Cluster, type ClusterOptions, isOver, needsPostgres, startCluster, until } from "../cluster/cluster.ts"
 import { readEffects } from "../cluster/effects.ts"
 import { schema } from "../cluster/schema.ts"
@@ -42,6 +42,8 @@ const storm =
       const aged: Array<string> = []
       const note = (text: string) => Effect.sync(() => void aged.push(text))
       const replied = (): number => client.lines.filter((line) => line.startsWith("end p")).length
+      const interrupted = (): number => client.lines.filter((line) => / interrupted /.test(line)).length
+      const interrupts = new Map<Kind, number>()
       const tell = (line: string) => Effect.sync(() => void client.child.stdin!.write(`${line}\n`))
       for (const [at, [, kind]] of shuffled.entries()) {
         progress(() => `${replied()} of ${size.count} persisted calls, ${at} of ${shuffled.length} blows`)
@@ -49,6 +51,7 @@ const storm =
         // In the midst of them.
         const done = portion * at
         yield* until("some persisted calls replied", () => replied() >= done + Math.floor(portion / 4))
+        const before = interrupted()
         yield* blows.strike(kind)
         const all = (patience: number) =>
           until(`all persisted calls replied (${kind})`, () => replied() >= done + portion || isOver(client), patience)
@@ -57,6 +60,7 @@ const storm =
         const atLast = size.quick
           ? Effect.catch(all(60_000), () => Effect.andThen(Effect.flatMap(age(cluster), note), all(240_000)))
           : all(660_000)
+        interrupts.set(kind, (interrupts.get(kind) ?? 0) + interrupted() - before)
         yield* Effect.tapError(atLast, () => Effect.flatMap(whereAre(cluster, client, done + portion), found))
       }
       yield* tell("stop")
@@ -93,6 +97,7 @@ const storm =
       }
       const limit = (expiry + 1) * 1000
       const late = blows.moves.filter((millis) => millis > limit)
+      const byKind = [...interrupts].filter(([, times]) => times > 0).map(([kind, times]) => `${times} ${kind}`)
       const told = (kind: Map<string, number>) => [...kind].map(([name, count]) => `${count} ${name}`).join(", ")
       const twice = (prefix: string) =>
         [...effects.times].filter(([id, times]) => id.startsWith(prefix) && times > 1).length
@@ -103,6 +108,7 @@ const storm =
         duplicated,
         notes: [
           `persisted: ${told(ofKind.p)}, ${twice("p")} executed twice; volatile: ${told(ofKind.v)}, ${twice("v")} executed twice; the slowest took ${slowest} ms`,
+          ...(byKind.length === 0 ? [] : [`interrupted as a runner was: ${byKind.join(", ")}`]),
           Object.entries(blows.counts)
             .map(([name, count]) => `${count} ${name}`)
             .join(", ") + (cluster.cuts === "relays" ? " (cut by relays, and not by links)" : ""),

@@ -1,5 +1,5 @@
 /** The row of (n) for endpoints, which are free when a socket has closed. */
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import { Effect, Exit, type Scope } from "effect"
 import { Zmq } from "effect-zmq"
 import * as zmq from "zeromq"
@@ -107,24 +107,38 @@ const freePort = (random: (below: number) => number): Effect.Effect<string, Zmq.
   return Effect.scoped(Effect.map(Effect.retry(bound, { times: 100 }), (pull) => pull.endpoints[0]!))
 }
 
-const untilFree = (endpoint: string): Effect.Effect<void> =>
-  endpoint.startsWith("tcp")
-    ? untilPortIsFree(Number(endpoint.split(":").pop()))
-    : Effect.gen(function* () {
-        while (true) {
-          const socket = new zmq.Pull({ linger: 0 })
-          try {
-            socket.bindSync(endpoint)
-            // Undone while it is open, it is free at once.
-            socket.disconnect(endpoint)
-            return
-          } catch {
-            yield* Effect.sleep(5)
-          } finally {
-            socket.close()
-          }
-        }
-      })
+const untilFree = (endpoint: string): Effect.Effect<void> => {
+  if (endpoint.startsWith("tcp")) return untilPortIsFree(Number(endpoint.split(":").pop()))
+  if (endpoint.startsWith("ipc")) return untilNobodyListens(endpoint.slice("ipc://".length))
+  return Effect.gen(function* () {
+    while (true) {
+      const socket = new zmq.Pull({ linger: 0 })
+      try {
+        socket.bindSync(endpoint)
+        // Undone while it is open, it is free at once.
+        socket.disconnect(endpoint)
+        return
+      } catch {
+        yield* Effect.sleep(5)
+      } finally {
+        socket.close()
+      }
+    }
+  })
+}
+
+/** Without libzmq, whose thread would give the path up some time later: it takes one over from whoever listens, and we do not. */
+const untilNobodyListens = (path: string): Effect.Effect<void> =>
+  Effect.callback<boolean>((resume) => {
+    const socket = connect(path)
+    socket.on("connect", () => {
+      socket.destroy()
+      resume(Effect.succeed(false))
+    })
+    socket.on("error", ({ code }: NodeJS.ErrnoException) =>
+      resume(Effect.succeed(code === "ENOENT" || code === "ECONNREFUSED"))
+    )
+  }).pipe(Effect.delay(5), Effect.repeat({ until: (free) => free }), Effect.asVoid)
 
 /** Without libzmq, whose thread would give the port up some time later. */
 const untilPortIsFree = (port: number): Effect.Effect<void> =>

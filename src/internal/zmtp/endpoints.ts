@@ -82,11 +82,15 @@ export class Endpoints {
   /** Somebody wants to connect over inproc. */
   accept(endpoint: string): InprocPipe {
     const pipes = this.#bound.get(endpoint)?.pipes
-    const pipe = new InprocPipe(this.home, endpoint, () => {
+    const gone = (): void => {
       pipes?.delete(pipe)
       this.home.remove(pipe)
-      this.context.retry(endpoint)
-    })
+    }
+    const lost = (wasRefused: boolean): void => {
+      gone()
+      if (!wasRefused) this.context.retry(endpoint)
+    }
+    const pipe = new InprocPipe(this.home, endpoint, lost, gone)
     pipes?.add(pipe)
     return pipe
   }
@@ -116,7 +120,7 @@ export class Endpoints {
     const pipes = new Set<Pipe>()
     const listener = new Listener({
       settings: this.home.settings,
-      tell: this.home.tellTo,
+      tell: (event) => this.home.tell(event),
       welcome: (readable, at) => this.welcome(readable, at, pipes)
     })
     return this.begin((over) =>
@@ -171,7 +175,7 @@ export class Endpoints {
 
   private pipeTo(endpoint: string, connecting: boolean, onEnd: OnEnd) {
     return this.home.type === undefined
-      ? new RawPipe(this.home, endpoint, connecting, onEnd)
+      ? new RawPipe(this.home, endpoint, onEnd)
       : new NetworkPipe(this.home, endpoint, connecting, onEnd)
   }
 
@@ -224,15 +228,14 @@ export class Endpoints {
       this.home,
       endpoint,
       (wasRefused) => {
-        this.home.tellTo(SocketEvent.Disconnected({ endpoint }), endpoint)
+        this.home.tell(SocketEvent.Disconnected({ endpoint }), pipe)
         if (wasRefused) this.context.wait(endpoint, pipe)
         else this.context.connect(endpoint, pipe)
       },
       () => this.context.disconnect(endpoint, pipe)
     )
     this.#connected.set(endpoint, { pipe, close: ignore })
-    this.home.open(pipe)
-    this.context.connect(endpoint, pipe)
+    if (this.home.open(pipe)) this.context.connect(endpoint, pipe)
   }
 
   private connectNetwork(endpoint: string): void {
@@ -243,7 +246,7 @@ export class Endpoints {
     const connecter = new Connecter({
       endpoint,
       settings: this.home.settings,
-      tell: this.home.tellTo,
+      tell: (event) => this.home.tell(event, pipe),
       established: (readable) => pipe.establish(readable)
     })
     this.#connected.set(endpoint, { pipe, close: () => connecter.close() })

@@ -96,9 +96,9 @@ export class Notices {
     })
   }
 
-  event(event: SocketEvent, connectedTo: string | undefined): void {
+  event(event: SocketEvent, connectedTo: () => string | undefined): void {
     microtask(() => {
-      if (!this.isClosed) this.owner.onEvent(event, connectedTo)
+      if (!this.isClosed) this.owner.onEvent(event, connectedTo())
     })
   }
 

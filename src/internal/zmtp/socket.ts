@@ -140,7 +140,6 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   // ---------------------------------------------------------------------------
 
   attached(pipe: Pipe, peer: Introduction): boolean {
-    if (this.isDismissed && isInproc(pipe.endpoint)) return false
     if (isInproc(pipe.endpoint) && !this.mayTalkTo(peer.type)) return false
     const { address, userId } = peer
     pipe.whence = { address, userId: userId === "" ? undefined : userId }
@@ -153,8 +152,8 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     this.notices.peers()
     // Over inproc nothing else tells of a name that is bound only now.
     if (isInproc(pipe.endpoint) && this.#endpoints.isConnectedBy(pipe)) {
-      this.tellTo(SocketEvent.Connected({ endpoint: pipe.endpoint }), pipe.endpoint)
-      this.tellTo(SocketEvent.HandshakeSucceeded({ endpoint: pipe.endpoint }), pipe.endpoint)
+      this.tell(SocketEvent.Connected({ endpoint: pipe.endpoint }), pipe)
+      this.tell(SocketEvent.HandshakeSucceeded({ endpoint: pipe.endpoint }), pipe)
     }
     return true
   }
@@ -189,8 +188,9 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   }
 
   arrived(pipe: Pipe, message: Message): boolean {
-    if (this.isDismissed) {
-      this.left++
+    // Nobody receives any more, or not from this peer.
+    if (this.isDismissed || pipe.isOver) {
+      if (this.isDismissed) this.left++
       turn.spend()
       return true
     }
@@ -352,8 +352,12 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   // peers
   // ---------------------------------------------------------------------------
 
-  readonly tellTo = (event: SocketEvent, connectedTo: string | undefined): void =>
-    this.notices.event(event, connectedTo)
+  tell(event: SocketEvent, pipe?: Pipe): void {
+    // By the time it is told, we may have left it, and be connected to the same endpoint anew.
+    this.notices.event(event, () =>
+      pipe !== undefined && this.#endpoints.isConnectedBy(pipe) ? pipe.endpoint : undefined
+    )
+  }
 
   watch(): boolean {
     return true

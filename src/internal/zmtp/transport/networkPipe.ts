@@ -10,7 +10,8 @@ import { millisToEnd, Wire, type WireOwner } from "./wire.ts"
 /** The socket that has peers over a network. */
 export interface NetworkHost extends Host {
   readonly connectionOptions: ConnectionOptions
-  tellTo(event: SocketEvent, connectedTo: string | undefined): void
+  /** Something became of a connection: of this pipe, where there is one. */
+  tell(event: SocketEvent, pipe?: Pipe): void
   /** ZAP is to be asked about who is at the other end. */
   ask(request: ZapRequest, address: string | undefined, wire: Wire): void
 }
@@ -44,10 +45,6 @@ export class NetworkPipe extends Pipe implements WireOwner {
     return conflate ? Number.MAX_SAFE_INTEGER : markOf(sendHighWaterMark)
   }
 
-  private get connectedTo(): string | undefined {
-    return this.isConnecting ? this.endpoint : undefined
-  }
-
   /** There is a connection. */
   establish(readable: Readable): void {
     this.wasReady = false
@@ -61,13 +58,16 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.wasReady = true
     const { endpoint, wire } = this
     this.mark = this.markWhile(true)
-    const mayStay = this.host.attached(this, {
-      type: peer.socketType,
-      routingId: peer.identity,
-      address: wire!.address,
-      userId: peer.userId
-    })
-    this.host.tellTo(SocketEvent.HandshakeSucceeded({ endpoint }), this.connectedTo)
+    // Whoever was left gets what was sent to it, and is no peer.
+    const mayStay =
+      this.isOver ||
+      this.host.attached(this, {
+        type: peer.socketType,
+        routingId: peer.identity,
+        address: wire!.address,
+        userId: peer.userId
+      })
+    this.host.tell(SocketEvent.HandshakeSucceeded({ endpoint }), this)
     if (!mayStay) return this.refuse("there is another peer already")
     this.pump()
     this.drained()
@@ -95,10 +95,10 @@ export class NetworkPipe extends Pipe implements WireOwner {
     if (this.isThere || this.isWaiting) this.host.detached(this)
     if (!wasReady) {
       // Whoever hangs up before the handshake says nothing of why.
-      if (failure !== undefined) this.host.tellTo(handshakeFailed(endpoint, failure), this.connectedTo)
-      else if (!this.isOver) this.host.tellTo(hungUp(endpoint, error), this.connectedTo)
+      if (failure !== undefined) this.host.tell(handshakeFailed(endpoint, failure), this)
+      else if (!this.isOver) this.host.tell(hungUp(endpoint, error), this)
     }
-    this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.connectedTo)
+    this.host.tell(SocketEvent.Disconnected({ endpoint }), this)
     if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish(lost)
     // What was on its way makes room for the next connection, however little: nothing else does for now.
     if (this.isConnecting && this.mark > 0) this.drained(this.mark - 1)

@@ -15,6 +15,7 @@ export class Notices {
   private willTellMessages = false
   private willTellRoom = false
   private willTellPeers = false
+  private willTellDropped = false
 
   constructor(owner: Owner, hasMessages: () => boolean) {
     this.owner = owner
@@ -102,7 +103,13 @@ export class Notices {
     })
   }
 
+  /** Messages of peers were dropped. */
   dropped(): void {
-    this.owner.onDropped()
+    if (this.willTellDropped) return
+    this.willTellDropped = true
+    microtask(() => {
+      this.willTellDropped = false
+      if (!this.isClosed) this.owner.onDropped()
+    })
   }
 }

@@ -28,6 +28,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
   /** The peer did not let us in: others that we connected to get what there is to send. */
   private isRefused = false
   private onClosed: ((unsent: number) => void) | undefined
+  /** Messages that were lost with connections since it is over. */
+  private lost = 0
   private readonly isConnecting: boolean
   private readonly onEnd: OnEnd
   mark: number
@@ -88,7 +90,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
   ended(failure: Failure | undefined, error: Error | undefined): void {
     const { endpoint, wasReady } = this
     // What it has not read by now is lost with it.
-    const lost = this.wire?.unwritten ?? 0
+    if (this.isOver) this.lost += this.wire?.unwritten ?? 0
     this.wire = undefined
     this.isRefused = !wasReady && failure !== undefined && failure.kind !== "timeout"
     this.mark = this.markWhile(false)
@@ -99,14 +101,14 @@ export class NetworkPipe extends Pipe implements WireOwner {
       else if (!this.isOver) this.host.tell(hungUp(endpoint, error), this)
     }
     this.host.tell(SocketEvent.Disconnected({ endpoint }), this)
-    if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish(lost)
+    if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish()
     // What was on its way makes room for the next connection, however little: nothing else does for now.
     if (this.isConnecting && this.mark > 0) this.drained(this.mark - 1)
     this.onEnd(failure, wasReady)
   }
 
-  private finish(lost = 0): void {
-    this.onClosed?.(this.outbox.length + lost)
+  private finish(): void {
+    this.onClosed?.(this.outbox.length + this.lost)
     this.onClosed = undefined
   }
 
@@ -178,7 +180,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
       // There may be a connection yet, for what there is to send.
       if (atOnce || this.outbox.length === 0) this.finish()
     } else if (atOnce) {
-      const unsent = this.queued
+      const unsent = this.queued + this.lost
       this.onClosed = () => {
         before?.(unsent)
         done(unsent)

@@ -67,6 +67,19 @@ live(
 )
 
 live(
+  "a path is gone when it is unbound, or its socket closes",
+  Effect.gen(function* () {
+    const bind = freshEndpoint("ipc")
+    yield* Effect.scoped(Zmq.pull({ bind }))
+    expect(existsSync(pathOf(bind))).toBe(false)
+    const pull = yield* Zmq.pull({ bind })
+    expect(existsSync(pathOf(bind))).toBe(true)
+    yield* pull.unbind(bind)
+    expect(existsSync(pathOf(bind))).toBe(false)
+  })
+)
+
+live(
   "a place that was made for a wildcard is gone when it is unbound",
   Effect.gen(function* () {
     const path = yield* Effect.scoped(

@@ -34,6 +34,11 @@ import {
 import { Settings } from "./settings.ts"
 import type { Wire } from "./transport/wire.ts"
 
+/**
+ * What it is to others: an `EngineSocket` to the rooms above, a `Host` to each of its
+ * pipes, a `Home` to its endpoints, a `Core` to the pattern that makes it one of its type.
+ * It passes on what each of them tells, and has little of its own.
+ */
 export class ZmtpSocket implements EngineSocket, Home, Core {
   readonly settings: Settings
   // Where nothing finds them that prints sockets: handshakes have passwords in them, and so may messages.
@@ -335,7 +340,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     return this.#endpoints.isConnected(endpoint)
   }
 
-  /** Says whether there may be a way to one more. */
+  /** There may be a way to one more. Says whether there is. */
   open(pipe: Pipe): boolean {
     if (!this.#pattern.opened(pipe)) return false
     this.#pipes.add(pipe)

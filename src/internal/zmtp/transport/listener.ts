@@ -79,7 +79,7 @@ export class Listener {
     return () => this.close(ignore)
   }
 
-  /** Its path is as it will be. */
+  /** Others may bind its path, or find that they cannot. */
   private begun(): void {
     if (this.path !== undefined) binding.delete(this.path)
     this.path = undefined

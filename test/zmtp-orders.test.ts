@@ -53,8 +53,8 @@ const program = (seed: number) =>
           : sender.push.disconnect(endpoint)
         : Effect.suspend(() => {
             sender.to.add(endpoint)
-            const begin =
-              endpoint === sender.own ? Effect.asVoid(sender.push.bind(endpoint)) : sender.push.connect(endpoint)
+            const begin: Effect.Effect<unknown, Zmq.BindError | Zmq.ConnectError | Zmq.Closed, Scope.Scope> =
+              endpoint === sender.own ? sender.push.bind(endpoint) : sender.push.connect(endpoint)
             return Scope.provide(begin, sender.scope)
           })
 

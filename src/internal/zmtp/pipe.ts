@@ -97,7 +97,7 @@ export abstract class Pipe {
   abstract cancel(topic: Buffer): void
   /** Its inbox has room: there may be more to come. */
   abstract refill(): void
-  /** The socket wants no more of this peer. One that we connected to is connected to again. */
+  /** The socket wants no more of this peer. One that we connected to is connected to again. The reason is for who reads this. */
   abstract refuse(reason: string): void
   /**
    * Ends it when all is on its way that was sent, within `linger` milliseconds as far as

@@ -24,7 +24,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
   private readonly outbox = new Queue<Outgoing>()
   private wire: Wire | undefined
   private wasReady = false
-  private refusal: string | undefined
+  /** We have refused the peer: nothing that it still says is heard. */
+  private isUnwanted = false
   /** The peer did not let us in: others that we connected to get what there is to send. */
   private isRefused = false
   private onClosed: ((unsent: number) => void) | undefined
@@ -50,7 +51,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
   /** There is a connection. */
   establish(readable: Readable): void {
     this.wasReady = false
-    this.refusal = undefined
+    this.isUnwanted = false
     this.wire = new Wire(readable, this.host.connectionOptions, this.host.settings, this)
   }
 
@@ -76,7 +77,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
   }
 
   message(message: Message): boolean {
-    return this.refusal === undefined && this.host.arrived(this, message)
+    return !this.isUnwanted && this.host.arrived(this, message)
   }
 
   subscribed(topic: Buffer, begins: boolean): boolean {
@@ -118,8 +119,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.wire?.refill()
   }
 
-  refuse(reason: string): void {
-    this.refusal = reason
+  refuse(_: string): void {
+    this.isUnwanted = true
     const { wire } = this
     // It may be in the middle of telling us something.
     setImmediate(() => {

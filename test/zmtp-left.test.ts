@@ -5,7 +5,7 @@ import { Effect, Fiber, type Scope, Stream } from "effect"
 import { Engine, Zmq } from "effect-zmq"
 import type { Delivery, EngineSocket } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
-import { boundTo, freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, nextTurn, texts, transports, until, untilDefined } from "./support/sockets.ts"
 import { frame, greeting, property, ready } from "./support/zmtpSides.ts"
 
 const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
@@ -54,6 +54,24 @@ for (const [from, to] of [
       expect(delivery).toEqual({ inTime: true, unsent: 0 })
       for (let i = 0; i < 4; i++) expect(yield* nextOf(other.port)).toEqual([`${i}`])
       expect(late.port.ready).toBe(0)
+    })
+  )
+
+for (const transport of transports)
+  live(
+    `what is on its way when an endpoint is unbound comes there, whole and in order (${transport})`,
+    Effect.gen(function* () {
+      const push = yield* Zmq.push({ bind: freshEndpoint(transport), sendHighWaterMark: 5 })
+      const at = boundTo(push)
+      const pull = yield* Zmq.pull({ connect: at, receiveHighWaterMark: 1 })
+      yield* push.awaitPeers(1)
+      let sent = 0
+      while (yield* push.trySend([`${sent}`, body])) sent++
+      yield* push.unbind(at)
+      for (let i = 0; i < sent; i++) {
+        const [name, came] = yield* pull.recv
+        expect([String(name), came!.length]).toEqual([`${i}`, body.length])
+      }
     })
   )
 

@@ -46,10 +46,14 @@ it.effect("nor is it, once closed, where the other is bound later", () =>
   Effect.gen(function* () {
     const at = freshEndpoint("inproc")
     const first = yield* Zmq.pair({ bind: freshEndpoint("inproc") })
-    // Its connection is not ended before it.
+    // This connection is not ended before it.
     const outer = yield* Effect.scope
     yield* Effect.scoped(
-      Effect.flatMap(Zmq.pair({ connect: boundTo(first) }), (pair) => Scope.provide(pair.connect(at), outer))
+      Effect.gen(function* () {
+        const pair = yield* Zmq.pair({ connect: boundTo(first) })
+        yield* Scope.provide(pair.connect(at), outer)
+        yield* pair.disconnect(boundTo(first))
+      })
     )
     const second = yield* Zmq.pair({ bind: at })
     const other = yield* Zmq.pair({ connect: at })

@@ -372,6 +372,32 @@ live(
 )
 
 live(
+  "nor was what a peer had not read that went away while we close, though all else went to the one that came after it",
+  Effect.gen(function* () {
+    const peers: Array<Socket> = []
+    const server = createServer({ pauseOnConnect: true }, (socket) => {
+      peers.push(socket.on("error", () => {}))
+      socket.write(Buffer.concat([greeting(), ready("PULL")]))
+    })
+    const port = yield* Effect.callback<number>(
+      (resume) =>
+        void server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+    )
+    yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+    const push = yield* openSocket("push", { connect: `tcp://127.0.0.1:${port}`, reconnectInterval: 10 })
+    yield* until(Effect.sync(() => push.port.peers === 1))
+    // The kernel does not take the first, and what comes behind the second waits.
+    for (const size of [64, 1, 1]) push.port.offer(Buffer.alloc(size * 2 ** 20))
+    const delivery = yield* Effect.callback<Delivery>((resume) => {
+      push.port.close(3_600_000, (delivery) => resume(Effect.succeed(delivery)))
+      peers[0]!.resetAndDestroy()
+    })
+    expect(delivery).toEqual({ inTime: false, unsent: 2 })
+    expect(peers.length).toBe(2)
+  })
+)
+
+live(
   "questions to an authenticator that does not answer have a bound",
   Effect.gen(function* () {
     const zap = yield* Zmq.rep({ bind: "inproc://zeromq.zap.01", linger: 0 })

@@ -1,10 +1,13 @@
 /** What this engine does about places: paths that are in use or left over, who is let in, who is not there yet. */
 import { existsSync, renameSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
+import { connect, createServer, Server } from "node:net"
 import { dirname } from "node:path"
 import { expect, it } from "@effect/vitest"
 import { Effect, Scope, Stream } from "effect"
 import { Engine, Zmq } from "effect-zmq"
+import { vi } from "vitest"
+import { Settings } from "../src/internal/zmtp/settings.ts"
+import { Listener } from "../src/internal/zmtp/transport/listener.ts"
 import { nodeArguments, runCommand } from "./support/child.ts"
 import { boundTo, freshEndpoint, openFiles, until } from "./support/sockets.ts"
 
@@ -64,6 +67,19 @@ live(
 )
 
 live(
+  "a path is gone when it is unbound, or its socket closes",
+  Effect.gen(function* () {
+    const bind = freshEndpoint("ipc")
+    yield* Effect.scoped(Zmq.pull({ bind }))
+    expect(existsSync(pathOf(bind))).toBe(false)
+    const pull = yield* Zmq.pull({ bind })
+    expect(existsSync(pathOf(bind))).toBe(true)
+    yield* pull.unbind(bind)
+    expect(existsSync(pathOf(bind))).toBe(false)
+  })
+)
+
+live(
   "a place that was made for a wildcard is gone when it is unbound",
   Effect.gen(function* () {
     const path = yield* Effect.scoped(
@@ -77,6 +93,51 @@ live(
     )
     expect(existsSync(path)).toBe(false)
     yield* until(Effect.sync(() => !existsSync(dirname(path))))
+  })
+)
+
+live(
+  "nor is it left behind when nothing can be bound there",
+  Effect.gen(function* () {
+    let path = ""
+    const listen = vi.spyOn(Server.prototype, "listen").mockImplementation(function (this: Server, options: unknown) {
+      path = (options as { readonly path: string }).path
+      setImmediate(() => this.emit("error", Object.assign(new Error("too many"), { code: "EMFILE" })))
+      return this
+    })
+    const error = yield* Effect.flip(Zmq.pull({ bind: "ipc://*" }))
+    listen.mockRestore()
+    expect(error).toMatchObject({ _tag: "BindError", reason: "TooManySockets" })
+    yield* until(Effect.sync(() => !existsSync(dirname(path))))
+  })
+)
+
+it.live("whoever connects, and has to wait for cryptography, is not let in when it is unbound meanwhile", () =>
+  Effect.gen(function* () {
+    let compiled = (): void => {}
+    const waitsFor = new Promise<void>((resolve) => {
+      compiled = resolve
+    })
+    const told: Array<string> = []
+    const settings = new (class extends Settings {
+      override get waitsFor() {
+        return waitsFor
+      }
+    })("pull", false, -1)
+    const listener = new Listener({
+      settings,
+      tell: ({ _tag }) => void told.push(_tag),
+      welcome: () => void told.push("welcome")
+    })
+    const at = yield* Effect.callback<string>((resume) => {
+      listener.listen("tcp://127.0.0.1:*", (_, endpoint) => resume(Effect.succeed(endpoint!)))
+    })
+    const peer = connect(Number(at.split(":")[2]), "127.0.0.1").on("error", () => {})
+    yield* until(Effect.sync(() => told.includes("Accepted")))
+    listener.close(() => {})
+    compiled()
+    yield* Effect.callback<void>((resume) => void peer.on("close", () => resume(Effect.void)).resume())
+    expect(told).toEqual(["Listening", "Accepted", "Closed"])
   })
 )
 

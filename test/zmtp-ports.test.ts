@@ -342,6 +342,20 @@ live(
 )
 
 live(
+  "that a message was dropped is told later, and once for all that were by then",
+  Effect.gen(function* () {
+    const { endpoints, port } = yield* openSocket("pub", { bind: freshEndpoint("inproc") })
+    const xsub = yield* openSocket("xsub", { connect: endpoints[0]! })
+    let told = 0
+    ownerOf(port).onDropped = () => void told++
+    for (let i = 0; i < 3; i++) expect(xsub.port.offer("a PUB receives nothing")).toBe("sent")
+    expect([port.dropped, told]).toEqual([3, 0])
+    yield* nextTurn
+    expect(told).toBe(1)
+  })
+)
+
+live(
   "who waits for a peer of a ROUTER is told that it has gone",
   Effect.gen(function* () {
     const router = yield* openSocket("router", { bind: freshEndpoint("tcp"), mandatory: true, sendHighWaterMark: 1 })

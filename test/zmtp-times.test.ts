@@ -155,7 +155,7 @@ it("a peer that we refuse, and that reads nothing of what there is for it, is cu
     arrived: () => true,
     subscribed: () => true,
     hasRoom: () => {},
-    tellTo: () => {},
+    tell: () => {},
     ask: () => {}
   }
   const pipe = new NetworkPipe(host, "tcp://127.0.0.1:1", false, () => {})

@@ -90,7 +90,7 @@ export interface Owner {
   readonly onEvent: (event: SocketEvent, connectedTo: string | undefined) => void
   /** Who is there, or what they subscribe to, has changed, and not by a call of the owner's. */
   readonly onPeers: () => void
-  /** The engine dropped a message that a peer had sent it. */
+  /** The engine dropped messages that peers had sent it. */
   readonly onDropped: () => void
   /** Nothing can be received any more. */
   readonly onEnd: () => void

@@ -11,7 +11,8 @@ const notes: Readonly<Record<string, string>> = {
   security: "yes; CURVE with `sodium-native` or `libsodium-wrappers`",
   backlog: "yes",
   heartbeatTimeToLive: "yes",
-  handover: "yes; the old owner is disconnected, and if it lives it comes back and takes its name over in turn"
+  handover:
+    "yes; the old owner is disconnected, and if it lives it comes back and takes its name over in turn; over inproc it waits until a peer of that endpoint leaves"
 }
 
 /** A value as a program gives it. */

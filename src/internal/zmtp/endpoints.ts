@@ -4,6 +4,7 @@ import { hostToResolve, isInproc } from "../endpoint.ts"
 import type { Delivery, Done, GiveUp } from "../engine.ts"
 import { microtask } from "../microtask.ts"
 import { errorOf, resolve, transportOf } from "./addresses.ts"
+import { type Closable, closeAll } from "./closing.ts"
 import type { Binder, ZmtpContext } from "./context.ts"
 import { InprocPipe } from "./inproc.ts"
 import type { Pipe } from "./pipe.ts"
@@ -24,8 +25,8 @@ export interface Home extends NetworkHost, Binder {
   remove(pipe: Pipe): void
 }
 
-interface Bound {
-  readonly close: (done: () => void) => void
+/** With those who came in there. */
+interface Bound extends Closable {
   readonly pipes: Set<Pipe>
 }
 
@@ -40,6 +41,7 @@ export class Endpoints {
   // Where nothing finds them that prints sockets.
   readonly #bound = new Map<string, Bound>()
   readonly #connected = new Map<string, Connected>()
+  /** Those that we have left, and that there is something on its way to. */
   readonly #leaving = new Set<Pipe>()
   private readonly underWay = new Set<GiveUp>()
   private isDismissed = false
@@ -48,6 +50,8 @@ export class Endpoints {
     this.home = home
     this.context = context
   }
+
+  // ------------------------------------------------------------- what there is
 
   peersAt(endpoint: string): number | undefined {
     let count = 0
@@ -59,6 +63,11 @@ export class Endpoints {
     return this.#connected.get(endpoint)?.pipe.isThere === true
   }
 
+  /** Whether this is what was connected to, and is still. */
+  isConnectedBy(pipe: Pipe): boolean {
+    return this.#connected.get(pipe.endpoint)?.pipe === pipe
+  }
+
   /** Whether nothing comes over a network. */
   get isLocal(): boolean {
     for (const endpoint of this.#connected.keys()) if (!isInproc(endpoint)) return false
@@ -66,57 +75,50 @@ export class Endpoints {
     return true
   }
 
-  /** Whether this is what was connected to, and is still. */
-  isConnectedBy(pipe: Pipe): boolean {
-    return this.#connected.get(pipe.endpoint)?.pipe === pipe
+  // ------------------------------------------------------------- bind
+
+  bind(endpoint: string, done: Done<string>): GiveUp {
+    const wrong = refusalOf(endpoint)
+    if (wrong !== undefined) done(wrong)
+    else if (isInproc(endpoint)) this.bindInproc(endpoint, done)
+    else return this.bindNetwork(endpoint, done)
+    return ignore
   }
 
-  /** What is under way is given up, names over inproc are free, and nobody comes in any more. */
-  dismiss(): void {
-    this.isDismissed = true
-    for (const giveUp of this.underWay) giveUp()
-    this.underWay.clear()
-    for (const endpoint of this.#bound.keys()) if (isInproc(endpoint)) this.context.unbind(endpoint, this.home)
+  private bindInproc(endpoint: string, done: Done<string>): void {
+    if (this.#bound.has(endpoint)) return done(errorOf("EADDRINUSE", "bound already"))
+    // Before the name is known: there may be some who wait for it.
+    this.#bound.set(endpoint, { close: (done) => done(), pipes: new Set() })
+    try {
+      this.context.bind(endpoint, this.home)
+    } catch (error) {
+      this.#bound.delete(endpoint)
+      return done(error)
+    }
+    done(undefined, endpoint)
   }
 
   /** Somebody wants to connect over inproc. */
   accept(endpoint: string): InprocPipe {
     const pipes = this.#bound.get(endpoint)?.pipes
-    const pipe = new InprocPipe(this.home, endpoint, () => {
+    const gone = (): void => {
       pipes?.delete(pipe)
       this.home.remove(pipe)
-      this.context.retry(endpoint)
-    })
+    }
+    const lost = (wasRefused: boolean): void => {
+      gone()
+      if (!wasRefused) this.context.retry(endpoint)
+    }
+    const pipe = new InprocPipe(this.home, endpoint, lost, gone)
     pipes?.add(pipe)
     return pipe
   }
 
-  bind(endpoint: string, done: Done<string>): GiveUp {
-    const wrong = this.refusalOf(endpoint)
-    if (wrong !== undefined) {
-      done(wrong)
-      return ignore
-    }
-    if (isInproc(endpoint)) {
-      if (this.#bound.has(endpoint)) {
-        done(errorOf("EADDRINUSE", "bound already"))
-        return ignore
-      }
-      this.#bound.set(endpoint, { close: (done) => done(), pipes: new Set() })
-      try {
-        this.context.bind(endpoint, this.home)
-      } catch (error) {
-        this.#bound.delete(endpoint)
-        done(error)
-        return ignore
-      }
-      done(undefined, endpoint)
-      return ignore
-    }
+  private bindNetwork(endpoint: string, done: Done<string>): GiveUp {
     const pipes = new Set<Pipe>()
     const listener = new Listener({
       settings: this.home.settings,
-      tell: this.home.tellTo,
+      tell: (event) => this.home.tell(event),
       welcome: (readable, at) => this.welcome(readable, at, pipes)
     })
     return this.begin((over) =>
@@ -128,18 +130,7 @@ export class Endpoints {
     )
   }
 
-  /** What is under way until it calls `over`. It is given up when the socket is dismissed, if not before. */
-  private begin(run: (over: () => void) => GiveUp): GiveUp {
-    let giveUpRun = ignore
-    const giveUp = (): void => {
-      this.underWay.delete(giveUp)
-      giveUpRun()
-    }
-    this.underWay.add(giveUp)
-    giveUpRun = run(() => this.underWay.delete(giveUp))
-    return giveUp
-  }
-
+  /** Somebody has connected over a network. */
   private welcome(readable: Readable, endpoint: string, pipes: Set<Pipe>): void {
     if (this.isDismissed) {
       readable.socket.destroy()
@@ -154,27 +145,6 @@ export class Endpoints {
     pipe.establish(readable)
   }
 
-  /** We want no more of a peer. What was sent to it goes on its way. */
-  private leave(pipe: Pipe, done: () => void): void {
-    this.#leaving.add(pipe)
-    this.home.detached(pipe)
-    this.home.remove(pipe)
-    const { linger } = this.home.settings
-    const timer =
-      linger > 0 && Number.isFinite(linger) ? setTimeout(() => pipe.close(0, ignore), linger).unref() : undefined
-    pipe.close(linger, () => {
-      clearTimeout(timer)
-      this.#leaving.delete(pipe)
-      done()
-    })
-  }
-
-  private pipeTo(endpoint: string, connecting: boolean, onEnd: OnEnd) {
-    return this.home.type === undefined
-      ? new RawPipe(this.home, endpoint, connecting, onEnd)
-      : new NetworkPipe(this.home, endpoint, connecting, onEnd)
-  }
-
   unbind(endpoint: string, done: Done<void>): void {
     const bound = this.#bound.get(endpoint)
     if (bound === undefined) return done(errorOf("ENOENT", `not bound to ${endpoint}`))
@@ -184,8 +154,10 @@ export class Endpoints {
     bound.close(() => done(undefined))
   }
 
+  // ------------------------------------------------------------- connect
+
   connect(endpoint: string, done: Done<void>): GiveUp {
-    const wrong = this.refusalOf(endpoint)
+    const wrong = refusalOf(endpoint)
     if (wrong !== undefined) {
       done(wrong)
       return ignore
@@ -206,14 +178,8 @@ export class Endpoints {
     )
   }
 
-  private refusalOf(endpoint: string): Error | undefined {
-    const transport = transportOf(endpoint)
-    return transport === "tcp" || transport === "ipc" || transport === "inproc"
-      ? undefined
-      : errorOf("EPROTONOSUPPORT", `no ${transport} on the engine Engine.layerZmtp`)
-  }
-
   private connectNow(endpoint: string): void {
+    // Two may have looked the same name up.
     if (this.#connected.has(endpoint)) return
     if (isInproc(endpoint)) this.connectInproc(endpoint)
     else this.connectNetwork(endpoint)
@@ -224,15 +190,14 @@ export class Endpoints {
       this.home,
       endpoint,
       (wasRefused) => {
-        this.home.tellTo(SocketEvent.Disconnected({ endpoint }), endpoint)
+        this.home.tell(SocketEvent.Disconnected({ endpoint }), pipe)
         if (wasRefused) this.context.wait(endpoint, pipe)
         else this.context.connect(endpoint, pipe)
       },
       () => this.context.disconnect(endpoint, pipe)
     )
     this.#connected.set(endpoint, { pipe, close: ignore })
-    this.home.open(pipe)
-    this.context.connect(endpoint, pipe)
+    if (this.home.open(pipe)) this.context.connect(endpoint, pipe)
   }
 
   private connectNetwork(endpoint: string): void {
@@ -243,7 +208,7 @@ export class Endpoints {
     const connecter = new Connecter({
       endpoint,
       settings: this.home.settings,
-      tell: this.home.tellTo,
+      tell: (event) => this.home.tell(event, pipe),
       established: (readable) => pipe.establish(readable)
     })
     this.#connected.set(endpoint, { pipe, close: () => connecter.close() })
@@ -257,6 +222,51 @@ export class Endpoints {
     this.leave(connected.pipe, connected.close)
   }
 
+  // ------------------------------------------------------------- what both need
+
+  /** What is under way until it calls `over`. It is given up when the socket is dismissed, if not before. */
+  private begin(run: (over: () => void) => GiveUp): GiveUp {
+    let giveUpRun = ignore
+    const giveUp = (): void => {
+      this.underWay.delete(giveUp)
+      giveUpRun()
+    }
+    this.underWay.add(giveUp)
+    giveUpRun = run(() => this.underWay.delete(giveUp))
+    return giveUp
+  }
+
+  private pipeTo(endpoint: string, connecting: boolean, onEnd: OnEnd) {
+    return this.home.type === undefined
+      ? new RawPipe(this.home, endpoint, onEnd)
+      : new NetworkPipe(this.home, endpoint, connecting, onEnd)
+  }
+
+  /** We want no more of a peer. What was sent to it goes on its way, and then it is `done`. */
+  private leave(pipe: Pipe, done: () => void): void {
+    this.#leaving.add(pipe)
+    this.home.detached(pipe)
+    this.home.remove(pipe)
+    const { linger } = this.home.settings
+    const timer =
+      linger > 0 && Number.isFinite(linger) ? setTimeout(() => pipe.close(0, ignore), linger).unref() : undefined
+    pipe.close(linger, () => {
+      clearTimeout(timer)
+      this.#leaving.delete(pipe)
+      done()
+    })
+  }
+
+  // ------------------------------------------------------------- the end
+
+  /** What is under way is given up, names over inproc are free, and nobody comes in any more. */
+  dismiss(): void {
+    this.isDismissed = true
+    for (const giveUp of this.underWay) giveUp()
+    this.underWay.clear()
+    for (const endpoint of this.#bound.keys()) if (isInproc(endpoint)) this.context.unbind(endpoint, this.home)
+  }
+
   /** Closes all, with what there is a way to besides. */
   close(others: Iterable<Pipe>, linger: number, done: (delivery: Delivery) => void): void {
     const connected = [...this.#connected.values()]
@@ -264,38 +274,19 @@ export class Endpoints {
     this.#connected.clear()
     this.#bound.clear()
     const pipes = new Set([...others, ...this.#leaving, ...bound.flatMap(({ pipes }) => [...pipes])])
-    let unsent = 0
-    let isInTime = true
-    let open = pipes.size + bound.length
-    let isDone = false
-    let timer: NodeJS.Timeout | undefined
-    const closeOne = (): void => {
-      open--
-      if (open > 0 || isDone) return
-      isDone = true
-      clearTimeout(timer)
+    closeAll(bound, pipes, linger, (delivery) => {
       this.context.leave()
       for (const one of connected) one.close()
-      // Whoever does not linger does not mind.
-      microtask(() => done({ inTime: isInTime && (unsent === 0 || linger <= 0), unsent }))
-    }
-    // One more, for itself.
-    open++
-    for (const one of bound) one.close(closeOne)
-    for (const pipe of pipes) {
-      pipe.close(linger, (count) => {
-        unsent += count
-        closeOne()
-      })
-    }
-    if (open > 1 && linger > 0 && Number.isFinite(linger)) {
-      timer = setTimeout(() => {
-        isInTime = false
-        for (const pipe of pipes) pipe.close(0, ignore)
-      }, linger)
-    }
-    closeOne()
+      microtask(() => done(delivery))
+    })
   }
+}
+
+const refusalOf = (endpoint: string): Error | undefined => {
+  const transport = transportOf(endpoint)
+  return transport === "tcp" || transport === "ipc" || transport === "inproc"
+    ? undefined
+    : errorOf("EPROTONOSUPPORT", `no ${transport} on the engine Engine.layerZmtp`)
 }
 
 const ignore = (): void => {}

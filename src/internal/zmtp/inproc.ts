@@ -14,7 +14,7 @@ export class InprocPipe extends Pipe {
   private readonly onLost: (wasRefused: boolean) => void
   private readonly onOver: () => void
 
-  /** `onLost` is called when its partner has left, or does not want it, `onOver` when it wants none any more. */
+  /** `onLost` is called when its partner has left, or one of them does not want the other, `onOver` when it wants none any more. */
   constructor(host: Host, endpoint: string, onLost: (wasRefused: boolean) => void, onOver: () => void = ignore) {
     super(host, endpoint)
     this.onLost = onLost
@@ -35,6 +35,8 @@ export class InprocPipe extends Pipe {
       if (mayStay) this.host.detached(this)
       this.deferred = undefined
       partner.deferred = undefined
+      // It was made for this partner.
+      this.close(0, ignore)
       return false
     }
     for (const one of [this, partner]) {
@@ -103,15 +105,15 @@ export class InprocPipe extends Pipe {
   }
 
   /** Both are alone again. */
-  private part(refused: boolean): void {
+  private part(wasRefused: boolean): void {
     const { partner } = this
     if (partner === undefined) return
     this.partner = undefined
     partner.partner = undefined
     this.host.detached(this)
     partner.host.detached(partner)
-    if (!this.isOver) this.onLost(false)
-    if (!partner.isOver) partner.onLost(refused)
+    if (!this.isOver) this.onLost(wasRefused)
+    if (!partner.isOver) partner.onLost(wasRefused)
   }
 
   /** What its partner has is the partner's. What waits for one goes on waiting, and need not be waited for. */

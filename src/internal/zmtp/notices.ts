@@ -15,6 +15,7 @@ export class Notices {
   private willTellMessages = false
   private willTellRoom = false
   private willTellPeers = false
+  private willTellDropped = false
 
   constructor(owner: Owner, hasMessages: () => boolean) {
     this.owner = owner
@@ -96,13 +97,19 @@ export class Notices {
     })
   }
 
-  event(event: SocketEvent, connectedTo: string | undefined): void {
+  event(event: SocketEvent, connectedTo: () => string | undefined): void {
     microtask(() => {
-      if (!this.isClosed) this.owner.onEvent(event, connectedTo)
+      if (!this.isClosed) this.owner.onEvent(event, connectedTo())
     })
   }
 
+  /** Messages of peers were dropped. */
   dropped(): void {
-    this.owner.onDropped()
+    if (this.willTellDropped) return
+    this.willTellDropped = true
+    microtask(() => {
+      this.willTellDropped = false
+      if (!this.isClosed) this.owner.onDropped()
+    })
   }
 }

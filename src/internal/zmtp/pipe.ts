@@ -1,4 +1,15 @@
-/** What a socket has of a peer: messages that came from it, and a way to it. */
+/**
+ * What a socket has of a peer: messages that came from it, and a way to it.
+ *
+ * **A life.** Of a peer that we connect to, a pipe is `open`ed at once, and what is
+ * sent may wait in it. When the peer is there, it is `attached`; when it is gone,
+ * `detached`, and it may come again, any number of times. When there is no way to the
+ * peer any more, the pipe is `remove`d. Whoever came in has a pipe from then until it
+ * has gone. What came of a peer stays in its inbox until it is taken.
+ *
+ * A pipe is over (`isOver`) when we have left its peer, or close: then there is only what
+ * was sent, on its way.
+ */
 import type { Message, Outgoing } from "../../Message.ts"
 import type { Lane, Whence } from "../engine.ts"
 import { Queue } from "../queue.ts"
@@ -47,7 +58,7 @@ export abstract class Pipe {
   isHeld = false
   /** Called when all is taken that came of it, by whoever comes after it. */
   onEmpty: (() => void) | undefined
-  /** Nothing more is taken from it: the socket is done with it. */
+  /** The socket is done with it: nothing more comes of it or goes to it, but what was sent. */
   isOver = false
   /** What its peer is known by to who receives. */
   whence: Whence | undefined
@@ -86,7 +97,7 @@ export abstract class Pipe {
   abstract cancel(topic: Buffer): void
   /** Its inbox has room: there may be more to come. */
   abstract refill(): void
-  /** The socket wants no more of this peer. One that we connected to is connected to again. */
+  /** The socket wants no more of this peer. One that we connected to is connected to again. The reason is for who reads this. */
   abstract refuse(reason: string): void
   /**
    * Ends it when all is on its way that was sent, within `linger` milliseconds as far as

@@ -34,6 +34,11 @@ import {
 import { Settings } from "./settings.ts"
 import type { Wire } from "./transport/wire.ts"
 
+/**
+ * What it is to others: an `EngineSocket` to the rooms above, a `Host` to each of its
+ * pipes, a `Home` to its endpoints, a `Core` to the pattern that makes it one of its type.
+ * It passes on what each of them tells, and has little of its own.
+ */
 export class ZmtpSocket implements EngineSocket, Home, Core {
   readonly settings: Settings
   // Where nothing finds them that prints sockets: handshakes have passwords in them, and so may messages.
@@ -144,7 +149,6 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   // ---------------------------------------------------------------------------
 
   attached(pipe: Pipe, peer: Introduction): boolean {
-    if (this.isDismissed && isInproc(pipe.endpoint)) return false
     if (isInproc(pipe.endpoint) && !this.mayTalkTo(peer.type)) return false
     const { address, userId } = peer
     pipe.whence = { address, userId: userId === "" ? undefined : userId }
@@ -157,8 +161,8 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     this.notices.peers()
     // Over inproc nothing else tells of a name that is bound only now.
     if (isInproc(pipe.endpoint) && this.#endpoints.isConnectedBy(pipe)) {
-      this.tellTo(SocketEvent.Connected({ endpoint: pipe.endpoint }), pipe.endpoint)
-      this.tellTo(SocketEvent.HandshakeSucceeded({ endpoint: pipe.endpoint }), pipe.endpoint)
+      this.tell(SocketEvent.Connected({ endpoint: pipe.endpoint }), pipe)
+      this.tell(SocketEvent.HandshakeSucceeded({ endpoint: pipe.endpoint }), pipe)
     }
     return true
   }
@@ -193,8 +197,9 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   }
 
   arrived(pipe: Pipe, message: Message): boolean {
-    if (this.isDismissed) {
-      this.left++
+    // Nobody receives any more, or not from this peer.
+    if (this.isDismissed || pipe.isOver) {
+      if (this.isDismissed) this.left++
       turn.spend()
       return true
     }
@@ -339,7 +344,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     return this.#endpoints.isConnected(endpoint)
   }
 
-  /** Says whether there may be a way to one more. */
+  /** There may be a way to one more. Says whether there is. */
   open(pipe: Pipe): boolean {
     if (!this.#pattern.opened(pipe)) return false
     this.#pipes.add(pipe)
@@ -356,8 +361,12 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   // peers
   // ---------------------------------------------------------------------------
 
-  readonly tellTo = (event: SocketEvent, connectedTo: string | undefined): void =>
-    this.notices.event(event, connectedTo)
+  tell(event: SocketEvent, pipe?: Pipe): void {
+    // By the time it is told, we may have left it, and be connected to the same endpoint anew.
+    this.notices.event(event, () =>
+      pipe !== undefined && this.#endpoints.isConnectedBy(pipe) ? pipe.endpoint : undefined
+    )
+  }
 
   watch(): boolean {
     return true

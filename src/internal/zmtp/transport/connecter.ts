@@ -10,7 +10,7 @@ import { dial, type Readable } from "./reading.ts"
 export interface Connecting {
   readonly endpoint: string
   readonly settings: Settings
-  readonly tell: (event: SocketEvent, connectedTo: string | undefined) => void
+  readonly tell: (event: SocketEvent) => void
   readonly established: (readable: Readable) => void
 }
 
@@ -107,7 +107,7 @@ export class Connecter {
   }
 
   private tell(event: SocketEvent): void {
-    this.options.tell(event, this.options.endpoint)
+    this.options.tell(event)
   }
 
   close(): void {

@@ -9,7 +9,7 @@ import { accepted, type Readable } from "./reading.ts"
 
 export interface Listening {
   readonly settings: Settings
-  readonly tell: (event: SocketEvent, connectedTo: string | undefined) => void
+  readonly tell: (event: SocketEvent) => void
   readonly welcome: (readable: Readable, endpoint: string) => void
 }
 
@@ -43,8 +43,9 @@ export class Listener {
       if (this.isOver) return
       this.begun()
       this.isOver = true
+      this.removeFolder()
       const error = to.path === undefined ? cause : pathError(to.path, cause)
-      this.options.tell(SocketEvent.BindFailed({ endpoint, error }), undefined)
+      this.options.tell(SocketEvent.BindFailed({ endpoint, error }))
       done(error)
     }
     const { path } = to
@@ -54,13 +55,13 @@ export class Listener {
       this.server.listen({ ...to.listen, backlog: this.options.settings.backlog, exclusive: true }, () => {
         this.server.off("error", failed)
         this.server.on("error", (error) =>
-          this.options.tell(SocketEvent.AcceptFailed({ endpoint: this.endpoint, error }), undefined)
+          this.options.tell(SocketEvent.AcceptFailed({ endpoint: this.endpoint, error }))
         )
         this.begun()
         this.endpoint = to.resolved(this.server.address())
         if (path !== undefined) this.file = fileAt(path)
         if (this.isOver) return
-        this.options.tell(SocketEvent.Listening({ endpoint: this.endpoint }), undefined)
+        this.options.tell(SocketEvent.Listening({ endpoint: this.endpoint }))
         done(undefined, this.endpoint)
       })
     }
@@ -78,7 +79,7 @@ export class Listener {
     return () => this.close(ignore)
   }
 
-  /** Its path is as it will be. */
+  /** Others may bind its path, or find that they cannot. */
   private begun(): void {
     if (this.path !== undefined) binding.delete(this.path)
     this.path = undefined
@@ -90,16 +91,20 @@ export class Listener {
     const { remoteAddress } = socket
     if (remoteAddress !== undefined && settings.denies(remoteAddress)) {
       socket.destroy()
-      tell(SocketEvent.AcceptFailed({ endpoint, error: new Error(`${remoteAddress} is not let in`) }), undefined)
+      tell(SocketEvent.AcceptFailed({ endpoint, error: new Error(`${remoteAddress} is not let in`) }))
       return
     }
-    tell(SocketEvent.Accepted({ endpoint }), undefined)
+    tell(SocketEvent.Accepted({ endpoint }))
     const { waitsFor } = settings
     const readable = accepted(socket)
     if (waitsFor === undefined) welcome(readable, endpoint)
     else {
       readable.socket.on("error", ignore)
-      void waitsFor.then(() => welcome(readable, endpoint))
+      void waitsFor.then(() => {
+        // It may have been unbound meanwhile.
+        if (this.isOver) readable.socket.destroy()
+        else welcome(readable, endpoint)
+      })
     }
   }
 
@@ -119,13 +124,17 @@ export class Listener {
     if (isAside) renamed(aside, path)
   }
 
+  private removeFolder(): void {
+    if (this.to?.folder !== undefined) rmdir(this.to.folder, ignore)
+  }
+
   /** Calls back when the endpoint is free. */
   close(done: () => void): void {
     this.isOver = true
     this.begun()
     this.closeServer()
-    if (this.to?.folder !== undefined) rmdir(this.to.folder, ignore)
-    if (this.endpoint !== "") this.options.tell(SocketEvent.Closed({ endpoint: this.endpoint }), undefined)
+    this.removeFolder()
+    if (this.endpoint !== "") this.options.tell(SocketEvent.Closed({ endpoint: this.endpoint }))
     done()
   }
 }

@@ -10,7 +10,8 @@ import { millisToEnd, Wire, type WireOwner } from "./wire.ts"
 /** The socket that has peers over a network. */
 export interface NetworkHost extends Host {
   readonly connectionOptions: ConnectionOptions
-  tellTo(event: SocketEvent, connectedTo: string | undefined): void
+  /** Something became of a connection: of this pipe, where there is one. */
+  tell(event: SocketEvent, pipe?: Pipe): void
   /** ZAP is to be asked about who is at the other end. */
   ask(request: ZapRequest, address: string | undefined, wire: Wire): void
 }
@@ -23,10 +24,13 @@ export class NetworkPipe extends Pipe implements WireOwner {
   private readonly outbox = new Queue<Outgoing>()
   private wire: Wire | undefined
   private wasReady = false
-  private refusal: string | undefined
+  /** We have refused the peer: nothing that it still says is heard. */
+  private isUnwanted = false
   /** The peer did not let us in: others that we connected to get what there is to send. */
   private isRefused = false
   private onClosed: ((unsent: number) => void) | undefined
+  /** Messages that were lost with connections since it is over. */
+  private lost = 0
   private readonly isConnecting: boolean
   private readonly onEnd: OnEnd
   mark: number
@@ -44,14 +48,10 @@ export class NetworkPipe extends Pipe implements WireOwner {
     return conflate ? Number.MAX_SAFE_INTEGER : markOf(sendHighWaterMark)
   }
 
-  private get connectedTo(): string | undefined {
-    return this.isConnecting ? this.endpoint : undefined
-  }
-
   /** There is a connection. */
   establish(readable: Readable): void {
     this.wasReady = false
-    this.refusal = undefined
+    this.isUnwanted = false
     this.wire = new Wire(readable, this.host.connectionOptions, this.host.settings, this)
   }
 
@@ -61,20 +61,23 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.wasReady = true
     const { endpoint, wire } = this
     this.mark = this.markWhile(true)
-    const mayStay = this.host.attached(this, {
-      type: peer.socketType,
-      routingId: peer.identity,
-      address: wire!.address,
-      userId: peer.userId
-    })
-    this.host.tellTo(SocketEvent.HandshakeSucceeded({ endpoint }), this.connectedTo)
+    // Whoever was left gets what was sent to it, and is no peer.
+    const mayStay =
+      this.isOver ||
+      this.host.attached(this, {
+        type: peer.socketType,
+        routingId: peer.identity,
+        address: wire!.address,
+        userId: peer.userId
+      })
+    this.host.tell(SocketEvent.HandshakeSucceeded({ endpoint }), this)
     if (!mayStay) return this.refuse("there is another peer already")
     this.pump()
     this.drained()
   }
 
   message(message: Message): boolean {
-    return this.refusal === undefined && this.host.arrived(this, message)
+    return !this.isUnwanted && this.host.arrived(this, message)
   }
 
   subscribed(topic: Buffer, begins: boolean): boolean {
@@ -88,25 +91,25 @@ export class NetworkPipe extends Pipe implements WireOwner {
   ended(failure: Failure | undefined, error: Error | undefined): void {
     const { endpoint, wasReady } = this
     // What it has not read by now is lost with it.
-    const lost = this.wire?.unwritten ?? 0
+    if (this.isOver) this.lost += this.wire?.unwritten ?? 0
     this.wire = undefined
     this.isRefused = !wasReady && failure !== undefined && failure.kind !== "timeout"
     this.mark = this.markWhile(false)
     if (this.isThere || this.isWaiting) this.host.detached(this)
     if (!wasReady) {
       // Whoever hangs up before the handshake says nothing of why.
-      if (failure !== undefined) this.host.tellTo(handshakeFailed(endpoint, failure), this.connectedTo)
-      else if (!this.isOver) this.host.tellTo(hungUp(endpoint, error), this.connectedTo)
+      if (failure !== undefined) this.host.tell(handshakeFailed(endpoint, failure), this)
+      else if (!this.isOver) this.host.tell(hungUp(endpoint, error), this)
     }
-    this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.connectedTo)
-    if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish(lost)
+    this.host.tell(SocketEvent.Disconnected({ endpoint }), this)
+    if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish()
     // What was on its way makes room for the next connection, however little: nothing else does for now.
     if (this.isConnecting && this.mark > 0) this.drained(this.mark - 1)
     this.onEnd(failure, wasReady)
   }
 
-  private finish(lost = 0): void {
-    this.onClosed?.(this.outbox.length + lost)
+  private finish(): void {
+    this.onClosed?.(this.outbox.length + this.lost)
     this.onClosed = undefined
   }
 
@@ -116,8 +119,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.wire?.refill()
   }
 
-  refuse(reason: string): void {
-    this.refusal = reason
+  refuse(_: string): void {
+    this.isUnwanted = true
     const { wire } = this
     // It may be in the middle of telling us something.
     setImmediate(() => {
@@ -178,7 +181,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
       // There may be a connection yet, for what there is to send.
       if (atOnce || this.outbox.length === 0) this.finish()
     } else if (atOnce) {
-      const unsent = this.queued
+      const unsent = this.queued + this.lost
       this.onClosed = () => {
         before?.(unsent)
         done(unsent)

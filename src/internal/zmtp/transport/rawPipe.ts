@@ -11,16 +11,14 @@ const nobody = { type: undefined, routingId: Buffer.alloc(0), userId: undefined 
 
 export class RawPipe extends Pipe implements Reader {
   declare readonly host: NetworkHost
-  private readonly isConnecting: boolean
   private readonly onEnd: OnEnd
   private socket: Socket | undefined
   private onClosed: ((unsent: number) => void) | undefined
   private unwritten = 0
   private isPaused = false
 
-  constructor(host: NetworkHost, endpoint: string, isConnecting: boolean, onEnd: OnEnd) {
+  constructor(host: NetworkHost, endpoint: string, onEnd: OnEnd) {
     super(host, endpoint)
-    this.isConnecting = isConnecting
     this.onEnd = onEnd
   }
 
@@ -37,7 +35,7 @@ export class RawPipe extends Pipe implements Reader {
     socket.on("close", () => {
       this.socket = undefined
       this.host.detached(this)
-      this.host.tellTo(SocketEvent.Disconnected({ endpoint }), this.isConnecting ? endpoint : undefined)
+      this.host.tell(SocketEvent.Disconnected({ endpoint }), this)
       this.closed()
       this.onEnd(undefined, true)
     })

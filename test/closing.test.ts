@@ -381,7 +381,8 @@ describe("closing", () => {
     Effect.gen(function* () {
       for (const room of [0, 1]) {
         const scope = yield* Scope.make()
-        const opening = openScripted(Zmq.push({ connect: "tcp://127.0.0.1:5555", linger: "50 millis" }), { room: 1 })
+        const linger = room === 0 ? "1 second" : "1 hour"
+        const opening = openScripted(Zmq.push({ connect: "tcp://127.0.0.1:5555", linger }), { room: 1 })
         const { port, socket } = yield* Scope.provide(opening, scope)
         port.answer = () => {
           queueMicrotask(() => port.giveBack("a"))

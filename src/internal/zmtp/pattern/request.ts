@@ -55,8 +55,7 @@ export class Req extends Dealer {
   // As libzmq has it: from then on a reply may come from anybody, where it is correlated.
   private giveUp(pipe: Pipe): void {
     const { awaited } = this
-    if (awaited?.pipe === pipe && !awaited.isAnswered && awaited.id === undefined && this.core.settings.relaxed)
-      this.awaited = undefined
+    if (awaited?.pipe === pipe && awaited.id === undefined && this.core.settings.relaxed) this.awaited = undefined
   }
 
   override accept(pipe: Pipe, message: Message): Message | undefined {

@@ -52,7 +52,6 @@ export class Router extends Pattern {
     this.peers.set(pipe.lane, pipe)
     this.follow(pipe)
     if (this.core.settings.probeRouter) pipe.send("")
-    this.core.notices.room(pipe.lane)
   }
 
   /** Under one name, what came of one peer comes before what comes of the next. */
@@ -100,8 +99,6 @@ export class Router extends Pattern {
     if (waiting!.size === 0) this.waiting.delete(next.lane)
     next.isWaiting = false
     this.admit(next)
-    this.core.notices.messages()
-    next.refill()
   }
 
   override accept(pipe: Pipe, message: Message): Message {
@@ -136,7 +133,6 @@ export class Stream extends Router {
     pipe.lane = pipe.routingId.toString("latin1")
     this.peers.set(pipe.lane, pipe)
     this.notify(pipe)
-    this.core.notices.room(pipe.lane)
     return "in"
   }
 

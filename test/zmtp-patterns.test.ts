@@ -1,39 +1,11 @@
 /** What sockets of this engine do below the mailbox, where what the library does above hides it. */
-import { connect, type Socket } from "node:net"
-import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope } from "effect"
-import { Engine, Zmq } from "effect-zmq"
+import { describe, expect } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { Zmq } from "effect-zmq"
 import { openSocket } from "../src/internal/socket/open.ts"
-import { freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
-import { frame, greeting, ready } from "./support/zmtpSides.ts"
-
-type Opened = Effect.Success<ReturnType<typeof openSocket>>
-
-const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
-  it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
-
-/** All that is here. */
-const all = ({ port }: Opened): Array<Array<string>> => {
-  const taken: Array<Array<string>> = []
-  while (port.ready > 0) taken.push(texts(port.take()))
-  return taken
-}
-
-const next = ({ port }: Opened): Effect.Effect<Array<string>> =>
-  untilDefined(Effect.sync(() => (port.ready > 0 ? texts(port.take()) : undefined)))
-
-/** A peer that says what it likes, whatever was asked for. */
-const rude = ({ endpoints }: Opened, type: string): Effect.Effect<Socket, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const socket = connect(Number(endpoints[0]!.split(":")[2]), "127.0.0.1").on("error", () => {})
-      socket.write(Buffer.concat([greeting(), ready(type)]))
-      return socket.resume()
-    }),
-    (socket) => Effect.sync(() => socket.destroy())
-  )
-
-const topic = (text: string): Buffer => Buffer.from(text)
+import { freshEndpoint, nextTurn, until } from "./support/sockets.ts"
+import { all, live, next, rude, topic } from "./support/zmtpPort.ts"
+import { frame } from "./support/zmtpSides.ts"
 
 describe("a SUB", () => {
   live(

@@ -1,0 +1,182 @@
+/** What ROUTER and STREAM of this engine do below the mailbox: names, room, and who is told. */
+import { describe, expect } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+import { openSocket } from "../src/internal/socket/open.ts"
+import { freshEndpoint, until } from "./support/sockets.ts"
+import { all, live, next, ownerOf, rude, turns } from "./support/zmtpPort.ts"
+
+describe("a ROUTER", () => {
+  for (const mandatory of [true, false])
+    live(
+      `${mandatory ? "says" : "does not say"} who is not there or has no room, if mandatory is ${mandatory}`,
+      Effect.gen(function* () {
+        const bind = freshEndpoint("inproc")
+        const router = yield* openSocket("router", { bind, mandatory, sendHighWaterMark: 1 })
+        const dealer = yield* openSocket("dealer", { connect: bind, routingId: "name", receiveHighWaterMark: 1 })
+        const offer = (...message: ReadonlyArray<string>) => router.port.offer(message as never)
+        expect(offer("nobody", "0")).toBe(mandatory ? "unroutable" : "sent")
+        expect([offer("name", "1"), offer("name", "2")]).toEqual(["sent", "sent"])
+        expect(offer("name", "3")).toBe(mandatory ? "full" : "sent")
+        expect(all(dealer)).toEqual([["1"], ["2"]])
+      })
+    )
+
+  live(
+    "says nothing to whom it only names",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("tcp") })
+      const dealer = yield* openSocket("dealer", { connect: router.endpoints[0]!, routingId: "name" })
+      yield* until(Effect.sync(() => router.port.peers === 1))
+      for (const message of [["name"], "name", ["name", "hello"]])
+        expect(router.port.offer(message as never)).toBe("sent")
+      expect(yield* next(dealer)).toEqual(["hello"])
+    })
+  )
+
+  for (const type of ["dealer", "req", "router"] as const)
+    live(
+      `hears at once of a ${type} that probes it`,
+      Effect.gen(function* () {
+        const router = yield* openSocket("router", { bind: freshEndpoint("tcp") })
+        yield* openSocket(type, { connect: router.endpoints[0]!, routingId: "name", probeRouter: true })
+        expect(yield* next(router)).toEqual(["name", ""])
+      })
+    )
+
+  live(
+    "hears of those with the same name one after the other, each with its end",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("inproc") }, Buffer.from("farewell"))
+      const come = (text: string) =>
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const dealer = openSocket("dealer", { connect: router.endpoints[0]!, routingId: "name" })
+          const { port } = yield* Scope.provide(dealer, scope)
+          for (const i of [1, 2]) port.offer(`${text} ${i}`)
+          return scope
+        })
+      const scopes = yield* Effect.forEach(["first", "second", "third"], come)
+      expect(router.port.peers).toBe(3)
+      for (const text of ["first", "second", "third"]) {
+        expect(all(router)).toEqual([`${text} 1`, `${text} 2`].map((said) => ["name", said]))
+        yield* Scope.close(scopes.shift()!, Exit.void)
+        expect(yield* next(router)).toEqual(["name", "farewell"])
+      }
+      expect([router.port.ready, router.port.peers]).toEqual([0, 0])
+    })
+  )
+
+  live(
+    "tells who waits for messages of what was held while another had the name",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("inproc") })
+      const named = { connect: router.endpoints[0]!, routingId: "name" }
+      const first = yield* openSocket("dealer", named)
+      const second = yield* openSocket("dealer", named)
+      second.port.offer("second")
+      let told = 0
+      ownerOf(router).onMessages = () => void told++
+      router.port.listen()
+      yield* turns(3)
+      expect(told).toBe(0)
+      first.port.disconnect(named.connect)
+      yield* until(Effect.sync(() => told === 1))
+      expect(all(router)).toEqual([["name", "second"]])
+    })
+  )
+
+  live(
+    "reads on of a peer that was held and had said more than there is room for",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("tcp"), receiveHighWaterMark: 4 })
+      const named = { connect: router.endpoints[0]!, routingId: "name" }
+      const first = yield* openSocket("dealer", named)
+      yield* until(Effect.sync(() => router.port.peers === 1))
+      const second = yield* openSocket("dealer", named)
+      const said = Array.from({ length: 20 }, (_, i) => ["name", `${i}`])
+      for (const [, text] of said) second.port.offer(text!)
+      yield* until(Effect.sync(() => router.port.peers === 2))
+      yield* turns(5)
+      expect(router.port.ready).toBe(0)
+      first.port.disconnect(named.connect)
+      for (const message of said) expect(yield* next(router)).toEqual(message)
+    })
+  )
+})
+
+describe("a STREAM", () => {
+  live(
+    "hears of nobody's coming and going with notify: false",
+    Effect.gen(function* () {
+      const stream = yield* openSocket("rawStream", { bind: freshEndpoint("tcp"), notify: false })
+      const peer = yield* rude(stream, "PUSH")
+      const [name, ...said] = yield* next(stream)
+      expect(said.length).toBe(1)
+      expect(said[0]!.length).toBeGreaterThan(0)
+      expect(name!.length).toBeGreaterThan(0)
+      peer.end()
+      yield* until(Effect.sync(() => stream.port.peers === 0))
+      expect(all(stream).filter(([, text]) => text === "")).toEqual([])
+    })
+  )
+
+  live(
+    "has no room for a peer that does not read, and tells who waits for it when it has gone",
+    Effect.gen(function* () {
+      const stream = yield* openSocket("rawStream", { bind: freshEndpoint("tcp"), sendHighWaterMark: 3 })
+      const peer = yield* rude(stream, "PUSH")
+      peer.pause()
+      yield* until(Effect.sync(() => stream.port.ready > 0))
+      const [name] = stream.port.take()
+      // The kernel takes none of them as a whole.
+      const offers = Array.from({ length: 4 }, () => stream.port.offer([name, Buffer.alloc(32 * 2 ** 20)]))
+      expect(offers).toEqual(["sent", "sent", "sent", "full"])
+      const told: Array<string> = []
+      ownerOf(stream).onRoom = (lane) => void told.push(lane)
+      stream.port.awaitRoom(name.toString("latin1"))
+      yield* turns(5)
+      expect(told).toEqual([])
+      peer.resetAndDestroy()
+      yield* until(Effect.sync(() => told.length > 0))
+      expect(told).toEqual([name.toString("latin1")])
+      expect(stream.port.offer([name, "x"])).toBe("unroutable")
+    })
+  )
+
+  live(
+    "tells who waits for room of it when the peer reads",
+    Effect.gen(function* () {
+      const stream = yield* openSocket("rawStream", { bind: freshEndpoint("tcp"), sendHighWaterMark: 2 })
+      const peer = yield* rude(stream, "PUSH")
+      peer.pause()
+      yield* until(Effect.sync(() => stream.port.ready > 0))
+      const [name] = stream.port.take()
+      while (stream.port.offer([name, Buffer.alloc(32 * 2 ** 20)]) === "sent");
+      const told: Array<string> = []
+      ownerOf(stream).onRoom = (lane) => void told.push(lane)
+      stream.port.awaitRoom(name.toString("latin1"))
+      peer.resume()
+      yield* until(Effect.sync(() => told.length > 0))
+      expect(stream.port.offer([name, "", "more"])).toBe("sent")
+    })
+  )
+
+  live(
+    "hangs up on a peer with one empty frame, and sends nothing for an empty one among others",
+    Effect.gen(function* () {
+      const stream = yield* openSocket("rawStream", { bind: freshEndpoint("tcp") })
+      const peer = yield* rude(stream, "PUSH")
+      yield* until(Effect.sync(() => stream.port.ready > 0))
+      const [name] = stream.port.take()
+      let heard = ""
+      peer.on("data", (bytes) => {
+        heard += bytes
+      })
+      for (const message of [[name, "", "one"], [name], [name, "two", ""], [name, ""]])
+        expect(stream.port.offer(message as never)).toBe("sent")
+      expect(stream.port.offer([name, "late"])).toBe("unroutable")
+      yield* Effect.callback<void>((resume) => void peer.once("end", () => resume(Effect.void)))
+      expect(heard).toBe("onetwo")
+    })
+  )
+})

@@ -142,6 +142,29 @@ describe("a REQ", () => {
   )
 })
 
+for (const [relaxed, correlate, takes] of [
+  [false, false, true],
+  [false, true, true],
+  [true, false, false],
+  [true, true, true]
+] as const)
+  live(
+    `a REQ ${takes ? "takes" : "does not take"} a reply of a server that was away (relaxed ${relaxed}, correlate ${correlate})`,
+    Effect.gen(function* () {
+      const at = freshEndpoint("inproc")
+      const req = yield* openSocket("req", { connect: at, routingId: "asks", relaxed, correlate })
+      const before = yield* openSocket("router", { bind: at })
+      req.port.offer("question")
+      const envelope = before.port.take().slice(0, -1)
+      before.port.close(0, () => {})
+      const server = yield* openSocket("router", { bind: at })
+      // One that is strict goes on waiting.
+      if (!relaxed) expect(req.port.offer("again")).toBe("outOfTurn")
+      expect(server.port.offer([...envelope, "reply"] as never)).toBe("sent")
+      expect(all(req)).toEqual(takes ? [["reply"]] : [])
+    })
+  )
+
 describe("a REP", () => {
   live(
     "drops and counts what is no request, and replies that its client has no room for",

@@ -55,6 +55,11 @@ describe("a PUB", () => {
       yield* until(Effect.sync(() => told === 1))
       expect(pub.port.offer("3")).toBe("sent")
       expect([all(slow).length, all(other).length]).toEqual([1, 3])
+      // There is room before it is asked for.
+      while (pub.port.offer("4") === "sent");
+      all(slow)
+      pub.port.awaitRoom("")
+      yield* until(Effect.sync(() => told === 2))
     })
   )
 

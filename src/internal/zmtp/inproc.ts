@@ -88,7 +88,7 @@ export class InprocPipe extends Pipe {
   private tell(topic: Buffer, begins: boolean): void {
     const run = (): void => {
       const { partner } = this
-      if (partner !== undefined) partner.host.subscribed(partner, Buffer.from(topic), begins)
+      if (partner !== undefined) partner.host.subscribed(partner, topic, begins)
     }
     if (this.deferred === undefined) run()
     else this.deferred.push(run)

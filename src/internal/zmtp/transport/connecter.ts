@@ -89,8 +89,7 @@ export class Connecter {
     const isRefused = failure !== undefined && failure.kind !== "timeout"
     const { reconnectInterval, reconnectMaxInterval } = this.options.settings
     const most = Math.max(reconnectInterval, reconnectMaxInterval > 0 ? reconnectMaxInterval : longestDelay)
-    if (!isRefused && (wasReady || this.delay === 0)) this.delay = 0
-    else if (isRefused && performance.now() - this.since > most) this.delay = 0
+    if (isRefused ? performance.now() - this.since > most : wasReady) this.delay = 0
     this.again(isRefused)
   }
 

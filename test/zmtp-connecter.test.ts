@@ -194,7 +194,6 @@ it("nothing becomes of one that is disconnected", async () => {
   const connecting = new Connecting({})
   connecting.close()
   await nextTurn()
-  connecting.attempt()
   connecting.lost(undefined, true)
   expect([dialled.length, vi.getTimerCount(), connecting.intervals.length]).toEqual([1, 0, 0])
 })

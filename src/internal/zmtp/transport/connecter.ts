@@ -32,7 +32,6 @@ export class Connecter {
 
   /** Begins. */
   readonly attempt = (): void => {
-    if (this.isOver) return
     const { endpoint, settings } = this.options
     const { waitsFor } = settings
     if (waitsFor !== undefined) void waitsFor.then(this.dial)
@@ -55,7 +54,6 @@ export class Connecter {
     if (settings.connectTimeout > 0) limit = setTimeout(() => socket.destroy(), settings.connectTimeout)
     const failed = (): void => {
       clearTimeout(limit)
-      if (this.socket !== socket) return
       this.socket = undefined
       this.failed()
     }

@@ -188,8 +188,7 @@ export class Settings {
   denies(address: string): boolean {
     const { acceptFilter } = this
     if (acceptFilter === undefined) return false
-    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
-    if (mapped !== undefined) return !acceptFilter.check(mapped, "ipv4")
+    // One of IPv4 that comes by IPv6 is taken for what it is.
     return !acceptFilter.check(address, isIPv6(address) ? "ipv6" : "ipv4")
   }
 }

@@ -2,8 +2,10 @@
 import { describe, expect } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { openSocket } from "../src/internal/socket/open.ts"
-import { freshEndpoint, until } from "./support/sockets.ts"
-import { all, live, next, ownerOf, rude, turns } from "./support/zmtpPort.ts"
+import { freshEndpoint, randomFrom, until } from "./support/sockets.ts"
+import { all, live, next, type Opened, ownerOf, rude, turns } from "./support/zmtpPort.ts"
+
+const textOf = ({ port }: Opened): string => String(port.take()[1])
 
 describe("a ROUTER", () => {
   for (const mandatory of [true, false])
@@ -63,6 +65,61 @@ describe("a ROUTER", () => {
         expect(yield* next(router)).toEqual(["name", "farewell"])
       }
       expect([router.port.ready, router.port.peers]).toEqual([0, 0])
+    })
+  )
+
+  for (const seed of [1, 2, 3, 4, 5])
+    live(
+      `hears once, and in order, what those said that came and went by the same names (${seed})`,
+      Effect.gen(function* () {
+        const below = randomFrom(seed)
+        const places = Array.from({ length: 4 }, () => freshEndpoint("inproc"))
+        // Of those that it connects to, the same may come again.
+        const router = yield* openSocket("router", { bind: places[0]!, connect: places.slice(1) })
+        const dealers = new Map<number, { readonly port: Opened["port"]; readonly instance: number }>()
+        const said: Array<string> = []
+        const heard: Array<string> = []
+        for (let step = 0; step < 400; step++) {
+          const place = below(places.length)
+          const dealer = dealers.get(place)
+          const action = below(4)
+          if (action === 0) for (let i = below(3); i > 0 && router.port.ready > 0; i--) heard.push(textOf(router))
+          else if (dealer === undefined) {
+            const at = { [place === 0 ? "connect" : "bind"]: places[place]!, routingId: `${below(2)}` }
+            const { port } = yield* openSocket("dealer", at)
+            dealers.set(place, { port, instance: step })
+          } else if (action === 1) {
+            dealer.port.close(0, () => {})
+            dealers.delete(place)
+          } else {
+            said.push(`${dealer.instance} ${step}`)
+            dealer.port.offer(said.at(-1)!)
+          }
+        }
+        for (const { port } of dealers.values()) port.close(0, () => {})
+        while (router.port.ready > 0) heard.push(textOf(router))
+        const instances = new Set(said.map((text) => text.split(" ")[0]))
+        for (const instance of instances) {
+          const own = (texts: ReadonlyArray<string>) => texts.filter((text) => text.startsWith(`${instance} `))
+          expect(own(heard)).toEqual(own(said))
+        }
+        expect(heard.length).toBe(said.length)
+      })
+    )
+
+  live(
+    "hears of the next though another of its name comes and goes without a word, however often",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("inproc") })
+      const at = router.endpoints[0]!
+      const dealer = yield* openSocket("dealer", { connect: at, routingId: "name" })
+      dealer.port.offer("first")
+      for (let i = 0; i < 20_000; i++) {
+        dealer.port.disconnect(at)
+        dealer.port.connect(at, () => {})
+      }
+      dealer.port.offer("last")
+      expect(all(router)).toEqual(["first", "last"].map((text) => ["name", text]))
     })
   )
 

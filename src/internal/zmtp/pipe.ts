@@ -45,7 +45,9 @@ export abstract class Pipe {
   isWaiting = false
   /** Whether nothing is taken of what came of it, as that of another with its name comes first. */
   isHeld = false
-  /** Called when all is taken that came of it, by whoever comes after it. */
+  /** Whom it is held behind. */
+  behind: Pipe | undefined
+  /** Called when all is taken that came of it. */
   onEmpty: (() => void) | undefined
   /** Nothing more is taken from it: the socket is done with it. */
   isOver = false

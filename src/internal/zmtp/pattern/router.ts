@@ -41,7 +41,8 @@ export class Router extends Pattern {
       this.admit(pipe)
       return "in"
     }
-    pipe.isHeld = true
+    // What is here of it has its place already.
+    if (pipe.inbox.length === 0) pipe.isHeld = true
     const waiting = this.waiting.get(pipe.lane)
     if (waiting === undefined) this.waiting.set(pipe.lane, new Set([pipe]))
     else waiting.add(pipe)
@@ -56,34 +57,40 @@ export class Router extends Pattern {
 
   /** Under one name, what came of one peer comes before what comes of the next. */
   private follow(pipe: Pipe): void {
-    const { former, inbound } = this
     const { lane } = pipe
-    const before = former.get(lane)
-    if (before === undefined) {
-      if (pipe.isHeld) inbound.admit(pipe)
-      return
-    }
-    // It may have been its own, or have something here from before the other.
-    if (before === pipe || (pipe.inbox.length > 0 && !pipe.isHeld)) return
+    const before = this.former.get(lane)
+    if (before === undefined) return this.inbound.admit(pipe)
+    // It may have its place already, or something here from before the other.
+    if (pipe.behind !== undefined || (pipe.inbox.length > 0 && !pipe.isHeld)) return
     pipe.isHeld = true
-    before.onEmpty = () => {
-      before.onEmpty = undefined
-      if (former.get(lane) === before) former.delete(lane)
-      inbound.admit(pipe)
-    }
+    pipe.behind = before
+    before.onEmpty = () => this.emptied(before, lane, pipe)
   }
 
   /** It has gone. */
   private leave(pipe: Pipe): void {
-    const { former } = this
-    const { lane } = pipe
+    const { behind, lane } = pipe
     this.peers.delete(lane)
-    if (pipe.inbox.length === 0 && !pipe.isHeld) return
-    former.set(lane, pipe)
-    pipe.onEmpty = () => {
-      pipe.onEmpty = undefined
-      if (former.get(lane) === pipe) former.delete(lane)
+    if (pipe.inbox.length > 0) {
+      // Where it has come again, another may have its place behind it since.
+      if (pipe.onEmpty !== undefined) return
+      this.former.set(lane, pipe)
+      pipe.onEmpty = () => this.emptied(pipe, lane)
+    } else if (behind !== undefined) {
+      // Whoever comes next has its place.
+      pipe.isHeld = false
+      pipe.behind = undefined
+      behind.onEmpty = () => this.emptied(behind, lane)
     }
+  }
+
+  /** All is taken that was here of it. */
+  private emptied(pipe: Pipe, lane: Lane, next?: Pipe): void {
+    pipe.onEmpty = undefined
+    if (this.former.get(lane) === pipe) this.former.delete(lane)
+    if (next === undefined) return
+    next.behind = undefined
+    this.inbound.admit(next)
   }
 
   override detached(pipe: Pipe): void {

@@ -24,6 +24,35 @@ describe("a ROUTER", () => {
     )
 
   live(
+    "has nobody wait for who is not there",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("inproc") })
+      const told: Array<string> = []
+      ownerOf(router).onRoom = (lane) => void told.push(lane)
+      router.port.awaitRoom("nobody")
+      yield* until(Effect.sync(() => told.length > 0))
+      expect(told).toEqual(["nobody"])
+    })
+  )
+
+  for (const side of ["bind", "connect"] as const)
+    live(
+      `with handover has the newest of a name over inproc, and hears no more of the one before (${side})`,
+      Effect.gen(function* () {
+        const places = [freshEndpoint("inproc"), freshEndpoint("inproc")]
+        const router = yield* openSocket("router", { [side]: places, handover: true })
+        const [first, second] = yield* Effect.forEach(places, (at) =>
+          openSocket("dealer", { [side === "bind" ? "connect" : "bind"]: at, routingId: "name" })
+        )
+        expect([router, first!, second!].map(({ port }) => port.peers)).toEqual([1, 0, 1])
+        router.port.offer(["name", "hello"])
+        expect([all(first!), all(second!)]).toEqual([[], [["hello"]]])
+        second!.port.offer("hello")
+        expect(all(router)).toEqual([["name", "hello"]])
+      })
+    )
+
+  live(
     "says nothing to whom it only names",
     Effect.gen(function* () {
       const router = yield* openSocket("router", { bind: freshEndpoint("tcp") })

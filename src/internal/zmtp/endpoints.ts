@@ -82,11 +82,16 @@ export class Endpoints {
   /** Somebody wants to connect over inproc. */
   accept(endpoint: string): InprocPipe {
     const pipes = this.#bound.get(endpoint)?.pipes
-    const pipe = new InprocPipe(this.home, endpoint, () => {
+    const ended = (): void => {
       pipes?.delete(pipe)
       this.home.remove(pipe)
-      this.context.retry(endpoint)
-    })
+    }
+    const lost = (wasRefused: boolean): void => {
+      ended()
+      // There may be room for another.
+      if (!wasRefused) this.context.retry(endpoint)
+    }
+    const pipe = new InprocPipe(this.home, endpoint, lost, ended)
     pipes?.add(pipe)
     return pipe
   }

@@ -14,7 +14,7 @@ export class InprocPipe extends Pipe {
   private readonly onLost: (wasRefused: boolean) => void
   private readonly onOver: () => void
 
-  /** `onLost` is called when its partner has left, or does not want it, `onOver` when it wants none any more. */
+  /** `onLost` is called when its partner has left, or one did not want the other, `onOver` when it is nobody's partner any more. */
   constructor(host: Host, endpoint: string, onLost: (wasRefused: boolean) => void, onOver: () => void = ignore) {
     super(host, endpoint)
     this.onLost = onLost
@@ -33,6 +33,7 @@ export class InprocPipe extends Pipe {
       this.partner = undefined
       partner.partner = undefined
       if (mayStay) this.host.detached(this)
+      this.onOver()
       this.deferred = undefined
       partner.deferred = undefined
       return false
@@ -63,8 +64,7 @@ export class InprocPipe extends Pipe {
 
   send(message: Outgoing): void {
     const { partner } = this
-    if (partner !== undefined && this.deferred === undefined && this.outbox.length === 0)
-      partner.host.arrived(partner, received(message))
+    if (partner !== undefined && this.deferred === undefined) partner.host.arrived(partner, received(message))
     else {
       if (this.host.settings.conflate) while (this.outbox.length > 0) this.outbox.take()
       this.outbox.append(keep(message))
@@ -110,8 +110,8 @@ export class InprocPipe extends Pipe {
     partner.partner = undefined
     this.host.detached(this)
     partner.host.detached(partner)
-    if (!this.isOver) this.onLost(false)
-    if (!partner.isOver) partner.onLost(refused)
+    if (!this.isOver) this.onLost(refused)
+    partner.onLost(refused)
   }
 
   /** What its partner has is the partner's. What waits for one goes on waiting, and need not be waited for. */

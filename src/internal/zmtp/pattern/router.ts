@@ -164,7 +164,7 @@ export class Stream extends Router {
     if (frames.length === 1 && frames[0]!.length === 0) {
       this.peers.delete(pipe.lane)
       pipe.close(Number.POSITIVE_INFINITY, () => {})
-    } else for (const frame of frames) if (frame.length > 0) pipe.send(frame)
+    } else for (const frame of frames) pipe.send(frame)
     return "sent"
   }
 }

@@ -276,23 +276,85 @@ live(
   })
 )
 
+for (const end of ["disconnected", "closed"] as const)
+  live(
+    `who is ${end}, and has nothing for anybody, tries no more, and leaves no timer behind`,
+    Effect.gen(function* () {
+      const nobody = yield* Effect.scoped(Effect.map(server(), ({ at }) => at))
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+      try {
+        const push = yield* openSocket("push", { connect: nobody, linger: 1000 })
+        let retries = 0
+        ownerOf(push).onEvent = ({ _tag }) => {
+          if (_tag === "ConnectRetried") retries++
+        }
+        while (retries === 0) yield* nextTurn
+        const timers = vi.getTimerCount()
+        if (end === "disconnected") push.port.disconnect(nobody)
+        else push.port.close(1000, () => {})
+        expect(vi.getTimerCount()).toBe(timers - 1)
+      } finally {
+        vi.useRealTimers()
+      }
+    })
+  )
+
 live(
-  "who is disconnected, and has nothing for anybody, leaves no timer behind",
+  "a close that is over before its linger leaves no timer behind",
   Effect.gen(function* () {
-    const nobody = yield* Effect.scoped(Effect.map(server(), ({ at }) => at))
+    const { at } = yield* server((socket) => asPull(socket.resume()))
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
     try {
-      const push = yield* openSocket("push", { connect: nobody, linger: 1000 })
-      let retries = 0
-      ownerOf(push).onEvent = ({ _tag }) => {
-        if (_tag === "ConnectRetried") retries++
-      }
-      while (retries === 0) yield* nextTurn
+      const { port } = yield* openSocket("push", { connect: at })
+      while (port.peers === 0) yield* nextTurn
       const timers = vi.getTimerCount()
-      push.port.disconnect(nobody)
-      expect(vi.getTimerCount()).toBe(timers - 1)
+      port.offer(Buffer.alloc(2 ** 24))
+      const delivery = yield* Effect.callback((resume) => {
+        port.close(3_600_000, (it) => resume(Effect.succeed(it)))
+        expect(vi.getTimerCount()).toBe(timers + 1)
+      })
+      expect(delivery).toEqual({ inTime: true, unsent: 0 })
+      while (vi.getTimerCount() > timers) yield* nextTurn
     } finally {
       vi.useRealTimers()
     }
+  })
+)
+
+live(
+  "a close that takes longer than its linger ends, and says how much was not sent",
+  Effect.gen(function* () {
+    const { at } = yield* server((socket) => asPull(socket.pause()))
+    const { port } = yield* openSocket("push", { connect: at })
+    yield* until(Effect.sync(() => port.peers === 1))
+    for (let i = 0; i < 3; i++) port.offer(Buffer.alloc(2 ** 26))
+    const delivery = yield* Effect.callback<Delivery>((resume) => {
+      port.close(20, (it) => resume(Effect.succeed(it)))
+    })
+    expect(delivery.inTime).toBe(false)
+    expect(delivery.unsent).toBeGreaterThan(0)
+  })
+)
+
+live(
+  "who is in the middle of a handshake is let go when a socket closes",
+  Effect.gen(function* () {
+    const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp") })
+    const peer = connect(Number(pull.endpoints[0]!.split(":")[2]), "127.0.0.1").on("error", () => {})
+    // What it is greeted with.
+    yield* Effect.callback<void>((resume) => void peer.once("data", () => resume(Effect.void)))
+    pull.port.close(0, () => {})
+    yield* Effect.callback<void>((resume) => void peer.resume().once("close", () => resume(Effect.void)))
+  })
+)
+
+live(
+  "a PAIR that has connected does not try to connect to another",
+  Effect.gen(function* () {
+    const [first, second] = yield* Effect.all([server(), server()])
+    yield* openSocket("pair", { connect: [first.at, second.at] })
+    yield* until(Effect.sync(() => first.came.length === 1))
+    yield* turns(20)
+    expect(second.came.length).toBe(0)
   })
 )

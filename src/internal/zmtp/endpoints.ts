@@ -270,19 +270,16 @@ export class Endpoints {
     this.#bound.clear()
     const pipes = new Set([...others, ...this.#leaving, ...bound.flatMap(({ pipes }) => [...pipes])])
     let unsent = 0
-    let isInTime = true
     let open = pipes.size + bound.length
-    let isDone = false
     let timer: NodeJS.Timeout | undefined
     const closeOne = (): void => {
       open--
-      if (open > 0 || isDone) return
-      isDone = true
+      if (open > 0) return
       clearTimeout(timer)
       this.context.leave()
       for (const one of connected) one.close()
       // Whoever does not linger does not mind.
-      microtask(() => done({ inTime: isInTime && (unsent === 0 || linger <= 0), unsent }))
+      microtask(() => done({ inTime: unsent === 0 || linger <= 0, unsent }))
     }
     // One more, for itself.
     open++
@@ -295,7 +292,6 @@ export class Endpoints {
     }
     if (open > 1 && linger > 0 && Number.isFinite(linger)) {
       timer = setTimeout(() => {
-        isInTime = false
         for (const pipe of pipes) pipe.close(0, ignore)
       }, linger)
     }

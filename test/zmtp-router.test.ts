@@ -2,7 +2,7 @@
 import { describe, expect } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { openSocket } from "../src/internal/socket/open.ts"
-import { freshEndpoint, randomFrom, until } from "./support/sockets.ts"
+import { freshEndpoint, numbers, randomFrom, until } from "./support/sockets.ts"
 import { all, live, next, type Opened, ownerOf, rude, turns } from "./support/zmtpPort.ts"
 
 const textOf = ({ port }: Opened): string => String(port.take()[1])
@@ -97,44 +97,92 @@ describe("a ROUTER", () => {
     })
   )
 
-  for (const seed of [1, 2, 3, 4, 5])
+  /** How many of four places it is bound to: those that it connects to come again by the same connection. */
+  for (const [bound, seed] of [0, 1, 4].flatMap((bound) => numbers(1, 11).map((seed) => [bound, seed] as const)))
     live(
-      `hears once, and in order, what those said that came and went by the same names (${seed})`,
+      `hears once, and in order, what those said that came and went by the same names (bound to ${bound}, ${seed})`,
       Effect.gen(function* () {
         const below = randomFrom(seed)
         const places = Array.from({ length: 4 }, () => freshEndpoint("inproc"))
-        // Of those that it connects to, the same may come again.
-        const router = yield* openSocket("router", { bind: places[0]!, connect: places.slice(1) })
-        const dealers = new Map<number, { readonly port: Opened["port"]; readonly instance: number }>()
-        const said: Array<string> = []
+        const router = yield* openSocket("router", { bind: places.slice(0, bound), connect: places.slice(bound) })
+        interface Instance {
+          readonly port: Opened["port"]
+          readonly name: string
+          readonly began: number
+          /** Whether nobody else had its name when it came. */
+          readonly isAlone: boolean
+          readonly said: Array<string>
+          ended: number
+        }
+        const dealers = new Map<number, Instance>()
+        const instances: Array<Instance> = []
         const heard: Array<string> = []
-        for (let step = 0; step < 400; step++) {
+        for (let step = 0; step < 600; step++) {
           const place = below(places.length)
           const dealer = dealers.get(place)
-          const action = below(4)
+          const action = below(5)
           if (action === 0) for (let i = below(3); i > 0 && router.port.ready > 0; i--) heard.push(textOf(router))
           else if (dealer === undefined) {
-            const at = { [place === 0 ? "connect" : "bind"]: places[place]!, routingId: `${below(2)}` }
-            const { port } = yield* openSocket("dealer", at)
-            dealers.set(place, { port, instance: step })
-          } else if (action === 1) {
+            const name = `${below(2)}`
+            const { port } = yield* openSocket("dealer", {
+              [place < bound ? "connect" : "bind"]: places[place]!,
+              routingId: name
+            })
+            const isAlone = [...dealers.values()].every((other) => other.name !== name)
+            const one = { port, name, began: step, isAlone, said: [], ended: Number.POSITIVE_INFINITY }
+            dealers.set(place, one)
+            instances.push(one)
+          } else if (action <= 2) {
             dealer.port.close(0, () => {})
+            dealer.ended = step
             dealers.delete(place)
           } else {
-            said.push(`${dealer.instance} ${step}`)
-            dealer.port.offer(said.at(-1)!)
+            dealer.said.push(`${place} ${step}`)
+            dealer.port.offer(dealer.said.at(-1)!)
           }
         }
         for (const { port } of dealers.values()) port.close(0, () => {})
         while (router.port.ready > 0) heard.push(textOf(router))
-        const instances = new Set(said.map((text) => text.split(" ")[0]))
-        for (const instance of instances) {
-          const own = (texts: ReadonlyArray<string>) => texts.filter((text) => text.startsWith(`${instance} `))
-          expect(own(heard)).toEqual(own(said))
+        const all = instances.flatMap(({ said }) => said)
+        expect(heard.toSorted()).toEqual(all.toSorted())
+        const placesOf = ({ said }: Instance) => said.map((text) => heard.indexOf(text))
+        for (const one of instances) {
+          expect(placesOf(one)).toEqual(placesOf(one).toSorted((a, b) => a - b))
+          for (const other of bound === places.length ? instances : [])
+            if (one.name === other.name && one.ended < other.began && one.isAlone && other.isAlone)
+              expect(Math.max(...placesOf(one))).toBeLessThan(Math.min(...placesOf(other)))
         }
-        expect(heard.length).toBe(said.length)
       })
     )
+
+  live(
+    "hears those of one name one after the other, though one of them comes again after another",
+    Effect.gen(function* () {
+      const places = [0, 1, 2].map(() => freshEndpoint("inproc"))
+      const router = yield* openSocket("router", { connect: places })
+      const come = (place: number, ...said: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          const { port } = yield* openSocket("dealer", { bind: places[place]!, routingId: "name" })
+          for (const text of said) port.offer(text)
+          port.close(0, () => {})
+        })
+      const heard = () => all(router).map(([, text]) => text)
+      // One that says nothing the first time.
+      yield* come(0, "1", "2")
+      yield* come(1)
+      yield* come(2, "3", "4")
+      yield* come(1, "5", "6")
+      expect(heard()).toEqual(["1", "2", "3", "4", "5", "6"])
+      // One that was behind another before.
+      yield* come(0, "1", "2")
+      yield* come(1, "3")
+      expect(heard()).toEqual(["1", "2", "3"])
+      yield* come(0, "1", "2")
+      yield* come(1, "3", "4")
+      yield* come(2, "5")
+      expect(heard()).toEqual(["1", "2", "3", "4", "5"])
+    })
+  )
 
   live(
     "hears of the next though another of its name comes and goes without a word, however often",

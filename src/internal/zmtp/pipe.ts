@@ -45,8 +45,6 @@ export abstract class Pipe {
   isWaiting = false
   /** Whether nothing is taken of what came of it, as that of another with its name comes first. */
   isHeld = false
-  /** Whom it is held behind. */
-  behind: Pipe | undefined
   /** Called when all is taken that came of it. */
   onEmpty: (() => void) | undefined
   /** Nothing more is taken from it: the socket is done with it. */

@@ -60,37 +60,29 @@ export class Router extends Pattern {
     const { lane } = pipe
     const before = this.former.get(lane)
     if (before === undefined) return this.inbound.admit(pipe)
-    // It may have its place already, or something here from before the other.
-    if (pipe.behind !== undefined || (pipe.inbox.length > 0 && !pipe.isHeld)) return
+    // It may have something here from before the other.
+    if (pipe.inbox.length > 0 && !pipe.isHeld) return
     pipe.isHeld = true
-    pipe.behind = before
     before.onEmpty = () => this.emptied(before, lane, pipe)
   }
 
   /** It has gone. */
   private leave(pipe: Pipe): void {
-    const { behind, lane } = pipe
+    const { lane } = pipe
     this.peers.delete(lane)
     if (pipe.inbox.length > 0) {
       // Where it has come again, another may have its place behind it since.
       if (pipe.onEmpty !== undefined) return
       this.former.set(lane, pipe)
       pipe.onEmpty = () => this.emptied(pipe, lane)
-    } else if (behind !== undefined) {
-      // Whoever comes next has its place.
-      pipe.isHeld = false
-      pipe.behind = undefined
-      behind.onEmpty = () => this.emptied(behind, lane)
-    }
+    } else pipe.isHeld = false
   }
 
   /** All is taken that was here of it. */
   private emptied(pipe: Pipe, lane: Lane, next?: Pipe): void {
     pipe.onEmpty = undefined
     if (this.former.get(lane) === pipe) this.former.delete(lane)
-    if (next === undefined) return
-    next.behind = undefined
-    this.inbound.admit(next)
+    if (next !== undefined) this.inbound.admit(next)
   }
 
   override detached(pipe: Pipe): void {

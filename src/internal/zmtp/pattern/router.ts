@@ -70,12 +70,10 @@ export class Router extends Pattern {
   private leave(pipe: Pipe): void {
     const { lane } = pipe
     this.peers.delete(lane)
-    if (pipe.inbox.length > 0) {
-      // Where it has come again, another may have its place behind it since.
-      if (pipe.onEmpty !== undefined) return
-      this.former.set(lane, pipe)
-      pipe.onEmpty = () => this.emptied(pipe, lane)
-    } else pipe.isHeld = false
+    // Where it has come again, another may have come after it since.
+    if (pipe.inbox.length === 0 || pipe.onEmpty !== undefined) return
+    this.former.set(lane, pipe)
+    pipe.onEmpty = () => this.emptied(pipe, lane)
   }
 
   /** All is taken that was here of it. */

@@ -212,6 +212,33 @@ describe("an XPUB", () => {
   )
 })
 
+live(
+  "topics are bytes, whichever form a message has",
+  Effect.gen(function* () {
+    const pub = yield* openSocket("pub", { bind: freshEndpoint("inproc") })
+    const sub = yield* openSocket("sub", { connect: pub.endpoints[0]!, subscribe: "\u00e4" })
+    for (const message of ["\u00e4 1", ["\u00e4 2"], Buffer.from("\u00e4 3"), "\u00c3 4"])
+      pub.port.offer(message as never)
+    expect(all(sub).flat()).toEqual(["\u00e4 1", "\u00e4 2", "\u00e4 3"])
+  })
+)
+
+live(
+  "who listens to an XPUB is told of a subscription, and who waits to send by an XSUB at once",
+  Effect.gen(function* () {
+    const xpub = yield* openSocket("xpub", { bind: freshEndpoint("inproc") })
+    const xsub = yield* openSocket("xsub", { connect: xpub.endpoints[0]! })
+    let told = 0
+    ownerOf(xpub).onMessages = () => void told++
+    ownerOf(xsub).onRoom = () => void told++
+    xpub.port.listen()
+    xsub.port.subscribe(topic("a"))
+    yield* until(Effect.sync(() => told === 1))
+    xsub.port.awaitRoom("")
+    yield* until(Effect.sync(() => told === 2))
+  })
+)
+
 describe("an XSUB", () => {
   live(
     "subscribes by a message of one frame, and says all else to the publishers",

@@ -24,6 +24,20 @@ describe("a ROUTER", () => {
     )
 
   live(
+    "gives each that has no name one of its own",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("inproc") })
+      for (const _ of [1, 2, 3]) {
+        const { port } = yield* openSocket("dealer", { connect: router.endpoints[0]! })
+        port.offer("hello")
+      }
+      const names = all(router).map(([name]) => name!)
+      expect(new Set(names).size).toBe(3)
+      expect(names.every((name) => name.startsWith("\0"))).toBe(true)
+    })
+  )
+
+  live(
     "has nobody wait for who is not there",
     Effect.gen(function* () {
       const router = yield* openSocket("router", { bind: freshEndpoint("inproc") })

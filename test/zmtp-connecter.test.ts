@@ -3,6 +3,7 @@ import { Socket } from "node:net"
 import { Duration } from "effect"
 import { Zmq } from "effect-zmq"
 import { afterEach, beforeEach, expect, it, vi } from "vitest"
+import type { Failure } from "../src/internal/zmtp/protocol/connection.ts"
 import { Settings } from "../src/internal/zmtp/settings.ts"
 import { Connecter } from "../src/internal/zmtp/transport/connecter.ts"
 import { nextTurn } from "./support/zmtpWire.ts"
@@ -34,6 +35,18 @@ class Connecting extends Connecter {
     this.established = established
     this.events = events
     this.attempt()
+  }
+
+  /** The connection is there, and is lost so many milliseconds later. */
+  loses(failure: Failure | undefined, wasReady: boolean, later = 0): number {
+    last().emit("connect")
+    const now = performance.now()
+    const clock = vi.spyOn(performance, "now").mockReturnValue(now + later)
+    this.lost(failure, wasReady)
+    clock.mockRestore()
+    const interval = this.intervals.at(-1)!
+    vi.advanceTimersByTime(interval)
+    return interval
   }
 
   get intervals(): ReadonlyArray<number> {
@@ -122,4 +135,83 @@ it("nor is whoever is disconnected between attempts", async () => {
   expect(vi.getTimerCount()).toBe(1)
   connecting.close()
   expect(vi.getTimerCount()).toBe(0)
+})
+
+const refusal: Failure = { kind: "authentication", reason: "no", status: 400, phase: "handshake" } as Failure
+const timeout: Failure = { ...refusal, kind: "timeout" } as Failure
+
+it("whoever refuses us is asked less and less often, up to ten seconds", () => {
+  vi.spyOn(Math, "random").mockReturnValue(0)
+  const connecting = new Connecting({})
+  const intervals = Array.from({ length: 9 }, () => connecting.loses(refusal, false))
+  expect(intervals).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000])
+})
+
+it("or up to what the options say", () => {
+  vi.spyOn(Math, "random").mockReturnValue(0)
+  const connecting = new Connecting({ reconnectInterval: 100, reconnectMaxInterval: 300 })
+  expect(Array.from({ length: 4 }, () => connecting.loses(refusal, false))).toEqual([100, 200, 300, 300])
+})
+
+it("those that were refused at the same time come again at different times, whatever the limit", () => {
+  vi.spyOn(Math, "random").mockReturnValue(0.5)
+  const connecting = new Connecting({ reconnectMaxInterval: 300 })
+  expect(connecting.loses(refusal, false)).toBe(150)
+})
+
+it("whoever refuses us after it has borne us for long is asked soon", () => {
+  vi.spyOn(Math, "random").mockReturnValue(0)
+  const connecting = new Connecting({})
+  for (const _ of [1, 2, 3]) connecting.loses(refusal, false)
+  expect(connecting.loses(refusal, true, 9_999)).toBe(800)
+  expect(connecting.loses(refusal, true, 10_001)).toBe(100)
+})
+
+it("who takes too long to shake hands, or hangs up, does not refuse us", () => {
+  vi.spyOn(Math, "random").mockReturnValue(0)
+  const connecting = new Connecting({})
+  for (const failure of [timeout, undefined])
+    expect(Array.from({ length: 3 }, () => connecting.loses(failure, false))).toEqual([100, 100, 100])
+})
+
+it("a refusal is forgotten when the connection was there", () => {
+  vi.spyOn(Math, "random").mockReturnValue(0)
+  const connecting = new Connecting({})
+  expect([refusal, refusal, refusal].map((failure) => connecting.loses(failure, false))).toEqual([100, 200, 400])
+  expect(connecting.loses(undefined, true)).toBe(100)
+})
+
+it("a place that cannot be dialled is tried again, and not told of by a throw", () => {
+  vi.spyOn(Socket.prototype, "connect").mockImplementation(() => {
+    throw new RangeError("no such port")
+  })
+  const connecting = new Connecting({})
+  expect(connecting.intervals.length).toBe(1)
+  expect(vi.getTimerCount()).toBe(1)
+})
+
+it("nothing becomes of one that is disconnected", async () => {
+  const connecting = new Connecting({})
+  connecting.close()
+  await nextTurn()
+  connecting.lost(undefined, true)
+  expect([dialled.length, vi.getTimerCount(), connecting.intervals.length]).toEqual([1, 0, 0])
+})
+
+it("nothing is dialled where it is disconnected before there is cryptography", async () => {
+  let compiled = (): void => {}
+  const settings = Object.defineProperty(new Settings("push", false, -1), "waitsFor", {
+    value: new Promise<void>((resolve) => {
+      compiled = resolve
+    })
+  })
+  const connecting = [1, 2].map(
+    () => new Connecter({ endpoint: "tcp://127.0.0.1:1", settings, tell: () => {}, established: () => {} })
+  )
+  for (const one of connecting) one.attempt()
+  connecting[0]!.close()
+  expect(dialled.length).toBe(0)
+  compiled()
+  await nextTurn()
+  expect(dialled.length).toBe(1)
 })

@@ -4,15 +4,14 @@ import { connect, createServer, Server } from "node:net"
 import { dirname } from "node:path"
 import { expect, it } from "@effect/vitest"
 import { Effect, Scope, Stream } from "effect"
-import { Engine, Zmq } from "effect-zmq"
+import { Zmq } from "effect-zmq"
 import { vi } from "vitest"
+import { openSocket } from "../src/internal/socket/open.ts"
 import { Settings } from "../src/internal/zmtp/settings.ts"
 import { Listener } from "../src/internal/zmtp/transport/listener.ts"
 import { nodeArguments, runCommand } from "./support/child.ts"
 import { boundTo, freshEndpoint, openFiles, until } from "./support/sockets.ts"
-
-const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
-  it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
+import { live, type Opened, ownerOf, rude, turns } from "./support/zmtpPort.ts"
 
 const pathOf = (endpoint: string): string => endpoint.slice("ipc://".length)
 
@@ -148,6 +147,72 @@ live(
     const push = yield* Zmq.push({ connect: boundTo(pull), linger: 0, reconnectInterval: 10 })
     yield* push.events.pipe(Stream.filter(Zmq.SocketEvent.$is("Disconnected")), Stream.take(2), Stream.runDrain)
     expect((yield* pull.status).peers).toBe(0)
+  })
+)
+
+/** What is told from now on of what becomes of connections. */
+const eventsOf = (socket: Opened): Effect.Effect<Array<string>> =>
+  Effect.map(turns(2), () => {
+    const told: Array<string> = []
+    ownerOf(socket).onEvent = ({ _tag }) => void told.push(_tag)
+    return told
+  })
+
+live(
+  "who is not let in by its address is told of, and was never accepted",
+  Effect.gen(function* () {
+    const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp"), tcpAcceptFilter: ["10.1.2.3/32"] })
+    const told = yield* eventsOf(pull)
+    const peer = yield* rude(pull, "PUSH")
+    yield* Effect.callback<void>((resume) => void peer.once("close", () => resume(Effect.void)))
+    yield* until(Effect.sync(() => told.length > 0))
+    expect(told).toEqual(["AcceptFailed"])
+  })
+)
+
+live(
+  "a bind that fails is told of, and so is the end of one that did not",
+  Effect.gen(function* () {
+    const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp") })
+    const at = pull.endpoints[0]!
+    const told = yield* eventsOf(pull)
+    const error = yield* Effect.callback<unknown>((resume) => {
+      pull.port.bind(at, (error) => resume(Effect.succeed(error)))
+    })
+    expect(error).toMatchObject({ code: "EADDRINUSE" })
+    yield* turns(2)
+    expect(told).toEqual(["BindFailed"])
+    pull.port.unbind(at, () => {})
+    yield* turns(2)
+    expect(told).toEqual(["BindFailed", "Closed"])
+  })
+)
+
+live(
+  "a path that somebody is about to bind is in use, and free when that was given up",
+  Effect.gen(function* () {
+    const [one, other] = yield* Effect.all([openSocket("pull", {}), openSocket("pull", {})])
+    const at = freshEndpoint("ipc")
+    const giveUp = one.port.bind(at, () => {})
+    const codes: Array<unknown> = []
+    other.port.bind(at, (error) => void codes.push((error as { readonly code: string }).code))
+    expect(codes).toEqual(["EADDRINUSE"])
+    giveUp()
+    const error = yield* Effect.callback<unknown>((resume) => {
+      other.port.bind(at, (error) => resume(Effect.succeed(error)))
+    })
+    expect(error).toBeUndefined()
+  })
+)
+
+live(
+  "a path without a folder is told of as such",
+  Effect.gen(function* () {
+    const { port } = yield* openSocket("pull", {})
+    const error = yield* Effect.callback<unknown>((resume) => {
+      port.bind("ipc:///no/such/folder/name", (error) => resume(Effect.succeed(error)))
+    })
+    expect(error).toMatchObject({ code: "ENOENT" })
   })
 )
 

@@ -1,39 +1,11 @@
 /** What sockets of this engine do below the mailbox, where what the library does above hides it. */
-import { connect, type Socket } from "node:net"
-import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope } from "effect"
-import { Engine, Zmq } from "effect-zmq"
+import { describe, expect } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { Zmq } from "effect-zmq"
 import { openSocket } from "../src/internal/socket/open.ts"
-import { freshEndpoint, nextTurn, texts, until, untilDefined } from "./support/sockets.ts"
-import { frame, greeting, ready } from "./support/zmtpSides.ts"
-
-type Opened = Effect.Success<ReturnType<typeof openSocket>>
-
-const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
-  it.live(name, () => run.pipe(Effect.provide(Engine.layerZmtp)))
-
-/** All that is here. */
-const all = ({ port }: Opened): Array<Array<string>> => {
-  const taken: Array<Array<string>> = []
-  while (port.ready > 0) taken.push(texts(port.take()))
-  return taken
-}
-
-const next = ({ port }: Opened): Effect.Effect<Array<string>> =>
-  untilDefined(Effect.sync(() => (port.ready > 0 ? texts(port.take()) : undefined)))
-
-/** A peer that says what it likes, whatever was asked for. */
-const rude = ({ endpoints }: Opened, type: string): Effect.Effect<Socket, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const socket = connect(Number(endpoints[0]!.split(":")[2]), "127.0.0.1").on("error", () => {})
-      socket.write(Buffer.concat([greeting(), ready(type)]))
-      return socket.resume()
-    }),
-    (socket) => Effect.sync(() => socket.destroy())
-  )
-
-const topic = (text: string): Buffer => Buffer.from(text)
+import { freshEndpoint, nextTurn, until } from "./support/sockets.ts"
+import { all, live, next, rude, topic } from "./support/zmtpPort.ts"
+import { frame } from "./support/zmtpSides.ts"
 
 describe("a SUB", () => {
   live(
@@ -56,17 +28,17 @@ describe("a SUB", () => {
       const sub = yield* openSocket("sub", { bind: freshEndpoint("inproc"), subscribe: [] })
       const publisher = openSocket("xpub", { connect: sub.endpoints[0]! })
       const xpub = yield* publisher
-      const matching = ({ port } = xpub) => port.subscribers!.matching(topic("a"))
+      const matching = ({ port } = xpub) => port.subscribers!.matching(topic("ab"))
       // It may be changed when it is said.
-      const given = topic("a")
+      const given = topic("ab")
       for (const _ of [1, 2]) sub.port.subscribe(given)
       given.fill("x")
-      sub.port.unsubscribe(topic("a"))
+      sub.port.unsubscribe(topic("ab"))
       expect(matching()).toBe(1)
-      xpub.port.offer("a1")
-      expect(all(sub)).toEqual([["a1"]])
+      xpub.port.offer("ab1")
+      expect(all(sub)).toEqual([["ab1"]])
       expect(matching(yield* publisher)).toBe(1)
-      sub.port.unsubscribe(topic("a"))
+      sub.port.unsubscribe(topic("ab"))
       expect(matching()).toBe(0)
     })
   )
@@ -169,6 +141,29 @@ describe("a REQ", () => {
     })
   )
 })
+
+for (const [relaxed, correlate, takes] of [
+  [false, false, true],
+  [false, true, true],
+  [true, false, false],
+  [true, true, true]
+] as const)
+  live(
+    `a REQ ${takes ? "takes" : "does not take"} a reply of a server that was away (relaxed ${relaxed}, correlate ${correlate})`,
+    Effect.gen(function* () {
+      const at = freshEndpoint("inproc")
+      const req = yield* openSocket("req", { connect: at, routingId: "asks", relaxed, correlate })
+      const before = yield* openSocket("router", { bind: at })
+      req.port.offer("question")
+      const envelope = before.port.take().slice(0, -1)
+      before.port.close(0, () => {})
+      const server = yield* openSocket("router", { bind: at })
+      // One that is strict goes on waiting.
+      if (!relaxed) expect(req.port.offer("again")).toBe("outOfTurn")
+      expect(server.port.offer([...envelope, "reply"] as never)).toBe("sent")
+      expect(all(req)).toEqual(takes ? [["reply"]] : [])
+    })
+  )
 
 describe("a REP", () => {
   live(

@@ -49,7 +49,7 @@ export interface EngineContext {
 export interface Setting {
   readonly option: string
   readonly value: boolean | number | string | Buffer | null
-  /** What the program gave; a `Redacted` for a secret. */
+  /** What the program gave; a `Redacted` for a secret, and undefined where it is a default of ours. */
   readonly given: unknown
   readonly expected: string
 }

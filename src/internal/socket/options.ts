@@ -498,7 +498,7 @@ export const prepare = (type: SocketType, options: unknown): Prepared => {
     // other mechanism, without a word. It is the default of a new socket.
     if (read === false && (name === "plainServer" || name === "curveServer")) continue
     for (const one of isList(read) ? read : [read]) {
-      const setting = { option: name, value: one, given: value, expected: row.expected }
+      const setting = { option: name, value: one, given: given[name], expected: row.expected }
       settings.push(row.secret ? new SecretSetting(setting) : setting)
     }
   }

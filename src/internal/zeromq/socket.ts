@@ -16,7 +16,6 @@ import type {
 } from "../engine.ts"
 import { hasLanes, peerOf, sharedLane } from "../lane.ts"
 import type { SocketType } from "../socketTypes.ts"
-import { mostInFront } from "../subscription.ts"
 import { errorOf } from "./answer.ts"
 import { attendTo, leave, soon } from "./attend.ts"
 import { closeNative } from "./closing.ts"
@@ -246,8 +245,8 @@ export class ZeromqSocket implements EngineSocket {
   }
 
   private makeRoomInFront(): void {
-    const given = this.#settings.get("receiveHighWaterMark")?.given ?? mostInFront
-    if (this.counted === undefined || !reliesOnZap(this.#settings.values()) || given !== mostInFront) return
+    const given = this.#settings.get("receiveHighWaterMark")?.given
+    if (this.counted === undefined || !reliesOnZap(this.#settings.values()) || given !== undefined) return
     this.native.set({ option: "receiveHighWaterMark", value: mostReconnected, given, expected: "" })
   }
 

@@ -17,14 +17,13 @@ export const closeAll = (
   // Those that are open, and one more, until all have begun to close.
   let open = listeners.length + pipes.size + 1
   let unsent = 0
-  let isInTime = true
   let timer: NodeJS.Timeout | undefined
   const closed = (): void => {
     open--
     if (open !== 0) return
     clearTimeout(timer)
     // Whoever does not linger does not mind.
-    done({ inTime: isInTime && (unsent === 0 || linger <= 0), unsent })
+    done({ inTime: unsent === 0 || linger <= 0, unsent })
   }
   for (const listener of listeners) listener.close(closed)
   for (const pipe of pipes) {
@@ -35,7 +34,6 @@ export const closeAll = (
   }
   if (open > 1 && linger > 0 && Number.isFinite(linger)) {
     timer = setTimeout(() => {
-      isInTime = false
       for (const pipe of pipes) pipe.close(0, () => {})
     }, linger)
   }

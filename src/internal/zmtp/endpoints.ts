@@ -107,6 +107,7 @@ export class Endpoints {
     }
     const lost = (wasRefused: boolean): void => {
       gone()
+      // There may be room for another.
       if (!wasRefused) this.context.retry(endpoint)
     }
     const pipe = new InprocPipe(this.home, endpoint, lost, gone)

@@ -42,10 +42,10 @@ export class Inbound {
 
   /** A pipe that was held may give what it has. */
   admit(pipe: Pipe): void {
+    if (!pipe.isHeld) return
     pipe.isHeld = false
     this.length += pipe.inbox.length
     if (pipe.inbox.length > 0) this.activate(pipe)
-    else pipe.onEmpty?.()
   }
 
   /** Whose message is next. Only while there is one. */

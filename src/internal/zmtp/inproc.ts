@@ -65,8 +65,7 @@ export class InprocPipe extends Pipe {
 
   send(message: Outgoing): void {
     const { partner } = this
-    if (partner !== undefined && this.deferred === undefined && this.outbox.length === 0)
-      partner.host.arrived(partner, received(message))
+    if (partner !== undefined && this.deferred === undefined) partner.host.arrived(partner, received(message))
     else {
       if (this.host.settings.conflate) while (this.outbox.length > 0) this.outbox.take()
       this.outbox.append(keep(message))
@@ -90,7 +89,7 @@ export class InprocPipe extends Pipe {
   private tell(topic: Buffer, begins: boolean): void {
     const run = (): void => {
       const { partner } = this
-      if (partner !== undefined) partner.host.subscribed(partner, Buffer.from(topic), begins)
+      if (partner !== undefined) partner.host.subscribed(partner, topic, begins)
     }
     if (this.deferred === undefined) run()
     else this.deferred.push(run)

@@ -25,7 +25,6 @@ export class Notices {
   /** Of messages no more is told. */
   dismiss(): void {
     this.isDismissed = true
-    this.isListening = false
   }
 
   /** Nothing more is told. */

@@ -5,7 +5,6 @@ import type { Setting } from "../engine.ts"
 import { publicKeyOf } from "../security/keys.ts"
 import { decode } from "../security/z85.ts"
 import type { SocketType as Type } from "../socketTypes.ts"
-import { mostInFront } from "../subscription.ts"
 import { errorOf } from "./addresses.ts"
 import { type Boxes, findBoxes } from "./protocol/boxes.ts"
 import type { Security } from "./protocol/connection.ts"
@@ -96,7 +95,7 @@ export class Settings {
   }
 
   /** Throws `Unsupported`. */
-  set({ option, value }: Setting): void {
+  set({ given, option, value }: Setting): void {
     const harmless = unsupportedOptions.get(option)
     if (harmless !== undefined) {
       if (harmless.includes(value)) return
@@ -109,8 +108,8 @@ export class Settings {
         this.linger = (value as number) < 0 ? Number.POSITIVE_INFINITY : (value as number)
         return
       case "receiveHighWaterMark":
-        // The default of an XPUB is for the sake of libzmq.
-        this.receiveHighWaterMark = this.type === "xpub" && value === mostInFront ? 1000 : (value as number)
+        // Our default, that of an XPUB, is for the sake of libzmq.
+        if (given !== undefined) this.receiveHighWaterMark = value as number
         return
       case "tcpKeepalive":
         this.keepAlive = value as number
@@ -189,8 +188,7 @@ export class Settings {
   denies(address: string): boolean {
     const { acceptFilter } = this
     if (acceptFilter === undefined) return false
-    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
-    if (mapped !== undefined) return !acceptFilter.check(mapped, "ipv4")
+    // One of IPv4 that comes by IPv6 is taken for what it is.
     return !acceptFilter.check(address, isIPv6(address) ? "ipv6" : "ipv4")
   }
 }

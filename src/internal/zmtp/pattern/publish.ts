@@ -44,8 +44,8 @@ export class Pub extends Pattern {
   /** Whom the message goes to that is being sent. */
   private matched: Array<Pipe> = []
   private round = 0
-  /** With `noDrop`, who the next message waits for. */
-  private behind: Pipe | undefined
+  /** With `noDrop`, whether the next message waits for somebody. */
+  private isBehind = false
 
   override readonly subscribers: EngineSubscribers = {
     matching: (topic) => this.matchedBy(topic).length,
@@ -72,8 +72,7 @@ export class Pub extends Pattern {
       subscriber.isThere = false
       this.forget(subscriber)
     }
-    this.core.notices.peers()
-    if (this.behind === pipe) this.hasRoom(pipe)
+    this.hasRoom(pipe)
   }
 
   /** The topics of who has left are no more. Not all at once, if they are many. */
@@ -101,6 +100,8 @@ export class Pub extends Pattern {
       }
     }
     if (changed !== undefined && this.listeners > 0) this.core.notices.peers()
+    // The next message may not be for who is behind.
+    if (this.isBehind) this.hasRoom(pipe)
     return this.isNews(begins, changed) ? this.news(pipe, topic, begins) : true
   }
 
@@ -123,7 +124,7 @@ export class Pub extends Pattern {
     if (this.core.settings.noDrop)
       for (const pipe of matched)
         if (!pipe.hasRoom) {
-          this.behind = pipe
+          this.isBehind = true
           return "full"
         }
     for (const pipe of matched) if (pipe.hasRoom) pipe.send(message)
@@ -151,11 +152,11 @@ export class Pub extends Pattern {
   }
 
   isOpen(): boolean {
-    return this.behind === undefined
+    return !this.isBehind
   }
 
   override hasRoom(pipe: Pipe): void {
-    if (this.behind === pipe) this.behind = undefined
+    this.isBehind = false
     super.hasRoom(pipe)
   }
 }
@@ -211,13 +212,13 @@ export class Sub extends Pattern {
   // Each time, as libzmq does: an XPUB may want to hear of it.
   override subscribe(topic: Buffer): void {
     if (this.wanted.add(topic)) this.filter.add(topic, this)
-    for (const pipe of this.core.pipes) if (pipe.isThere) pipe.subscribe(topic)
+    for (const pipe of this.core.pipes) pipe.subscribe(topic)
   }
 
   override unsubscribe(topic: Buffer): void {
     if (!this.wanted.remove(topic)) return
     this.filter.remove(topic, this)
-    for (const pipe of this.core.pipes) if (pipe.isThere) pipe.cancel(topic)
+    for (const pipe of this.core.pipes) pipe.cancel(topic)
   }
 
   override accept(_: Pipe, message: Message): Message | undefined {

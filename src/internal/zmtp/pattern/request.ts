@@ -43,20 +43,10 @@ export class Req extends Dealer {
     return id
   }
 
-  override ended(pipe: Pipe): void {
-    super.ended(pipe)
-    this.giveUp(pipe)
-  }
-
+  // Who comes again knows nothing of the request, unless its reply says which it is.
   override detached(pipe: Pipe): void {
-    this.giveUp(pipe)
-  }
-
-  // As libzmq has it: from then on a reply may come from anybody, where it is correlated.
-  private giveUp(pipe: Pipe): void {
     const { awaited } = this
-    if (awaited?.pipe === pipe && !awaited.isAnswered && awaited.id === undefined && this.core.settings.relaxed)
-      this.awaited = undefined
+    if (awaited?.pipe === pipe && awaited.id === undefined && this.core.settings.relaxed) this.awaited = undefined
   }
 
   override accept(pipe: Pipe, message: Message): Message | undefined {

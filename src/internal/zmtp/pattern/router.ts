@@ -41,7 +41,8 @@ export class Router extends Pattern {
       this.admit(pipe)
       return "in"
     }
-    pipe.isHeld = true
+    // What is here of it has its place already.
+    if (pipe.inbox.length === 0) pipe.isHeld = true
     const waiting = this.waiting.get(pipe.lane)
     if (waiting === undefined) this.waiting.set(pipe.lane, new Set([pipe]))
     else waiting.add(pipe)
@@ -52,39 +53,34 @@ export class Router extends Pattern {
     this.peers.set(pipe.lane, pipe)
     this.follow(pipe)
     if (this.core.settings.probeRouter) pipe.send("")
-    this.core.notices.room(pipe.lane)
   }
 
   /** Under one name, what came of one peer comes before what comes of the next. */
   private follow(pipe: Pipe): void {
-    const { former, inbound } = this
     const { lane } = pipe
-    const before = former.get(lane)
-    if (before === undefined) {
-      if (pipe.isHeld) inbound.admit(pipe)
-      return
-    }
-    // It may have been its own, or have something here from before the other.
-    if (before === pipe || (pipe.inbox.length > 0 && !pipe.isHeld)) return
+    const before = this.former.get(lane)
+    if (before === undefined) return this.inbound.admit(pipe)
+    // It may have something here from before the other.
+    if (pipe.inbox.length > 0 && !pipe.isHeld) return
     pipe.isHeld = true
-    before.onEmpty = () => {
-      before.onEmpty = undefined
-      if (former.get(lane) === before) former.delete(lane)
-      inbound.admit(pipe)
-    }
+    before.onEmpty = () => this.emptied(before, lane, pipe)
   }
 
   /** It has gone. */
   private leave(pipe: Pipe): void {
-    const { former } = this
     const { lane } = pipe
     this.peers.delete(lane)
-    if (pipe.inbox.length === 0 && !pipe.isHeld) return
-    former.set(lane, pipe)
-    pipe.onEmpty = () => {
-      pipe.onEmpty = undefined
-      if (former.get(lane) === pipe) former.delete(lane)
-    }
+    // Where it has come again, another may have come after it since.
+    if (pipe.inbox.length === 0 || pipe.onEmpty !== undefined) return
+    this.former.set(lane, pipe)
+    pipe.onEmpty = () => this.emptied(pipe, lane)
+  }
+
+  /** All is taken that was here of it. */
+  private emptied(pipe: Pipe, lane: Lane, next?: Pipe): void {
+    pipe.onEmpty = undefined
+    if (this.former.get(lane) === pipe) this.former.delete(lane)
+    if (next !== undefined) this.inbound.admit(next)
   }
 
   override detached(pipe: Pipe): void {
@@ -100,8 +96,6 @@ export class Router extends Pattern {
     if (waiting!.size === 0) this.waiting.delete(next.lane)
     next.isWaiting = false
     this.admit(next)
-    this.core.notices.messages()
-    next.refill()
   }
 
   override accept(pipe: Pipe, message: Message): Message {
@@ -136,7 +130,6 @@ export class Stream extends Router {
     pipe.lane = pipe.routingId.toString("latin1")
     this.peers.set(pipe.lane, pipe)
     this.notify(pipe)
-    this.core.notices.room(pipe.lane)
     return "in"
   }
 
@@ -161,7 +154,7 @@ export class Stream extends Router {
     if (frames.length === 1 && frames[0]!.length === 0) {
       this.peers.delete(pipe.lane)
       pipe.close(Number.POSITIVE_INFINITY, () => {})
-    } else for (const frame of frames) if (frame.length > 0) pipe.send(frame)
+    } else for (const frame of frames) pipe.send(frame)
     return "sent"
   }
 }

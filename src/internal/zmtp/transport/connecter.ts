@@ -32,7 +32,6 @@ export class Connecter {
 
   /** Begins. */
   readonly attempt = (): void => {
-    if (this.isOver) return
     const { endpoint, settings } = this.options
     const { waitsFor } = settings
     if (waitsFor !== undefined) void waitsFor.then(this.dial)
@@ -55,7 +54,6 @@ export class Connecter {
     if (settings.connectTimeout > 0) limit = setTimeout(() => socket.destroy(), settings.connectTimeout)
     const failed = (): void => {
       clearTimeout(limit)
-      if (this.socket !== socket) return
       this.socket = undefined
       this.failed()
     }
@@ -89,8 +87,7 @@ export class Connecter {
     const isRefused = failure !== undefined && failure.kind !== "timeout"
     const { reconnectInterval, reconnectMaxInterval } = this.options.settings
     const most = Math.max(reconnectInterval, reconnectMaxInterval > 0 ? reconnectMaxInterval : longestDelay)
-    if (!isRefused && (wasReady || this.delay === 0)) this.delay = 0
-    else if (isRefused && performance.now() - this.since > most) this.delay = 0
+    if (isRefused ? performance.now() - this.since > most : wasReady) this.delay = 0
     this.again(isRefused)
   }
 

@@ -324,6 +324,23 @@ describe("STREAM", () => {
     })
   )
 
+  it.effect("gives what comes in pieces of at most 8 KiB, so that a high-water mark says how much that is", () =>
+    Effect.gen(function* () {
+      const server = yield* Zmq.rawStream({ bind: freshEndpoint("tcp") })
+      const client = yield* connectTcp(boundTo(server))
+      yield* server.recv
+      const bytes = Buffer.alloc(1 << 20, "0123456789")
+      client.write(bytes)
+      const pieces: Array<Buffer> = []
+      for (let length = 0; length < bytes.length; length += pieces.at(-1)!.length) {
+        const [, piece] = yield* server.recv
+        pieces.push(piece!)
+      }
+      expect(Buffer.concat(pieces).equals(bytes)).toBe(true)
+      expect(Math.max(...pieces.map(({ length }) => length))).toBe(8192)
+    })
+  )
+
   it.effect("STREAM sends one frame to a peer: with more libzmq would lose what follows", () =>
     Effect.gen(function* () {
       const server = yield* Zmq.rawStream({ bind: freshEndpoint("tcp") })

@@ -7,6 +7,9 @@ import type { NetworkHost, OnEnd } from "./networkPipe.ts"
 import type { Readable, Reader } from "./reading.ts"
 import { millisToEnd } from "./wire.ts"
 
+/** What libzmq reads of a peer at a time (its option in_batch_size): a high-water mark counts such pieces. */
+const most = 8192
+
 const nobody = { type: undefined, routingId: Buffer.alloc(0), userId: undefined }
 
 export class RawPipe extends Pipe implements Reader {
@@ -54,8 +57,12 @@ export class RawPipe extends Pipe implements Reader {
   read(bytes: Buffer): void {
     // It is not wanted any more.
     if (this.isOver) return
-    // What is kept is as large as what came.
-    if (this.host.arrived(this, [Buffer.from(bytes)]) || this.isPaused) return
+    let mayCome = true
+    for (let at = 0; at < bytes.length; at += most) {
+      // What is kept is as large as what came.
+      mayCome = this.host.arrived(this, [Buffer.from(bytes.subarray(at, at + most))])
+    }
+    if (mayCome || this.isPaused) return
     this.isPaused = true
     this.socket?.pause()
   }

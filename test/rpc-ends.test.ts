@@ -193,6 +193,7 @@ describe("a process that is killed", () => {
         const next = yield* startProcess("serverProcess.ts", endpoint, "bind", "second")
         yield* until(Effect.map(Effect.exit(client.name()), (exit) => Exit.isSuccess(exit) && exit.value === "second"))
         expect(yield* client.run({ id: "3" })).toBe("second")
+        yield* next.said("run 3")
         expect(next.lines.filter((line) => /^(run|hang) /.test(line))).toEqual(["run 3"])
 
         // A client that dies.

@@ -31,7 +31,8 @@ describe("a ROUTER", () => {
         const { port } = yield* openSocket("dealer", { connect: router.endpoints[0]! })
         port.offer("hello")
       }
-      const names = all(router).map(([name]) => name!)
+      const names: Array<string> = []
+      while (router.port.ready > 0) names.push(router.port.take()[0].toString("latin1"))
       expect(new Set(names).size).toBe(3)
       expect(names.every((name) => name.startsWith("\0"))).toBe(true)
     })

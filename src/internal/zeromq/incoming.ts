@@ -38,6 +38,8 @@ export interface Reading {
   /** Whether somebody else waits for messages, whom `accept` gives them to. */
   readonly wanted: () => boolean
   readonly onMessages: () => void
+  /** It has read as far ahead as it may. */
+  readonly onFull: () => void
   readonly onEnd: () => void
 }
 
@@ -68,6 +70,8 @@ export class Incoming {
   // may still be, until all is taken. What is read further is in `further`.
   private readsAhead = 0
   private bytesAhead = mostBytesAhead
+  /** Whether it has read as far ahead as it may, and not all of that is taken yet. */
+  isFull = false
   private readonly further = new Ahead()
   private forNobody: NodeJS.Timeout | undefined
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
@@ -123,6 +127,7 @@ export class Incoming {
     if (most <= 0) {
       // Whoever wanted one has left.
       this.listening = false
+      this.lookWhetherFull()
       return
     }
     if (turn.isOver) return this.pause()
@@ -221,7 +226,15 @@ export class Incoming {
   }
 
   private renewAhead(): void {
-    if (this.ready === 0) this.bytesAhead = mostBytesAhead
+    if (this.ready > 0) return
+    this.bytesAhead = mostBytesAhead
+    this.isFull = false
+  }
+
+  private lookWhetherFull(): void {
+    if (this.isFull || (this.ready < mostAhead && this.bytesAhead > 0)) return
+    this.isFull = true
+    this.reading.onFull()
   }
 
   // How many messages are received though nobody has asked for them.

@@ -154,7 +154,6 @@ describe("Messages that come when nobody receives any more", () => {
       room: () => 10,
       wanted: () => false,
       onMessages: () => told.push("messages"),
-      onFull: () => told.push("full"),
       onEnd: () => told.push("end")
     })
     incoming.dismiss(owes)

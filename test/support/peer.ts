@@ -28,16 +28,6 @@ if (type === "rawStream") {
   pair.connect(endpoint)
   for (let i = 0; i < count; i++) await pair.send(`${i}`)
   Object.assign(globalThis, { pair })
-} else if (type === "boundDealer") {
-  const dealer = new zmq.Dealer(least)
-  await dealer.bind(endpoint)
-  const body = Buffer.alloc(100_000, "x")
-  for (let i = 0; i < count; i++) await dealer.send(["", body])
-  console.log("said")
-  for (;;) {
-    await dealer.receive()
-    console.log("read")
-  }
 } else {
   const dealer = new zmq.Dealer(least)
   dealer.connect(endpoint)

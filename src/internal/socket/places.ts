@@ -162,10 +162,10 @@ export class Places {
       const { resolved } = this.bound[at]!
       this.bound.splice(at, 1)
       this.last = resolved
+      this.socket.onPeers()
       this.socket.port.unbind(resolved, (cause) =>
         cause === undefined ? resume(Effect.void) : failed(faultOf("unbind", endpoint, cause), cause)
       )
-      this.socket.onPeers()
     })
   }
 
@@ -184,13 +184,12 @@ export class Places {
       this.last = endpoint
       if (this.connectedTo.includes(endpoint)) return Effect.void
       this.links.end(endpoint)
+      this.socket.onPeers()
       try {
         this.socket.port.disconnect(endpoint)
         return Effect.void
       } catch (cause) {
         return failed(faultOf("disconnect", endpoint, cause), cause)
-      } finally {
-        this.socket.onPeers()
       }
     })
   }

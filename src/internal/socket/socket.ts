@@ -163,20 +163,13 @@ export class SocketCore implements Owner {
   }
   onMessages = (): void => this.inbox.arrived()
   onRoom = (lane: string): void => this.outbox.mayTry(lane)
-  onPeers = (): void => {
-    this.goOnReading()
-    this.connections.changed.raise()
-  }
+  onPeers = (): void => this.connections.changed.raise()
   onDropped: () => void
   onEnd = (): void => this.inbox.close()
 
-  // One that was alone with what it has sent may be so no more.
-  private goOnReading(): void {
-    if (this.inbox.held?.size) this.inbox.fill()
-  }
-
   onEvent = (event: SocketEvent, connectedTo: string | undefined): void => {
-    this.goOnReading()
+    // One that was alone with what it has sent may be so no more.
+    if (this.inbox.held?.size) this.inbox.fill()
     this.connections.tell(event)
     const refused = event._tag === "HandshakeFailed" ? { reason: event.reason } : {}
     this.log("Debug", `effect-zmq: ${event._tag} at a ${this.type} socket`, {

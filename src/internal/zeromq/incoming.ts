@@ -38,8 +38,6 @@ export interface Reading {
   /** Whether somebody else waits for messages, whom `accept` gives them to. */
   readonly wanted: () => boolean
   readonly onMessages: () => void
-  /** It has read as far ahead as it may. */
-  readonly onFull: () => void
   readonly onEnd: () => void
 }
 
@@ -70,8 +68,6 @@ export class Incoming {
   // may still be, until all is taken. What is read further is in `further`.
   private readsAhead = 0
   private bytesAhead = mostBytesAhead
-  /** Whether it has read as far ahead as it may, and not all of that is taken yet. */
-  isFull = false
   private readonly further = new Ahead()
   private forNobody: NodeJS.Timeout | undefined
   /** Messages and bytes that came, and receives that libzmq woke for nothing. */
@@ -127,7 +123,6 @@ export class Incoming {
     if (most <= 0) {
       // Whoever wanted one has left.
       this.listening = false
-      this.lookWhetherFull()
       return
     }
     if (turn.isOver) return this.pause()
@@ -226,15 +221,7 @@ export class Incoming {
   }
 
   private renewAhead(): void {
-    if (this.ready > 0) return
-    this.bytesAhead = mostBytesAhead
-    this.isFull = false
-  }
-
-  private lookWhetherFull(): void {
-    if (this.isFull || (this.ready < mostAhead && this.bytesAhead > 0)) return
-    this.isFull = true
-    this.reading.onFull()
+    if (this.ready === 0) this.bytesAhead = mostBytesAhead
   }
 
   // How many messages are received though nobody has asked for them.

@@ -101,7 +101,6 @@ export class ZeromqSocket implements EngineSocket {
       room: () => owner.wanted,
       wanted: () => this.counted?.wanted === true,
       onMessages: owner.onMessages,
-      onFull: owner.onPeers,
       onEnd: owner.onEnd
     })
     this.rooms = new Rooms(this.native, hasLanes(type), (lane) => {
@@ -279,15 +278,9 @@ export class ZeromqSocket implements EngineSocket {
     return watching && !unseen && this.endpoints.bindsSilently.length === 0
   }
 
-  // The end of one over inproc shows behind all that came of it, and that of another where
-  // libzmq reads it no further: as its queue is full, and nothing more may be read ahead.
+  // The end of one over inproc shows behind all that came of it.
   get hasOnePeer(): boolean {
-    return (
-      !this.#incoming.isFull &&
-      this.knowsPeers &&
-      this.endpoints.silentConnections === 0 &&
-      this.monitor.peers.size === 1
-    )
+    return this.knowsPeers && this.endpoints.silentConnections === 0 && this.monitor.peers.size === 1
   }
 
   peersAt(endpoint: string): number | undefined {

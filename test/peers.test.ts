@@ -336,7 +336,7 @@ describe("A client that asks 1,000 times and does not read", () => {
 })
 
 // A worker has a proxy as its only client, and behind that are many.
-describe("The only client of a ROUTER, which asks 2,000 times and does not read,", () => {
+describe("The only client of a ROUTER, which asks 5,000 times and does not read,", () => {
   const clientOf = (endpoint: string) =>
     Effect.acquireRelease(
       Effect.sync(() => dealer(endpoint)),
@@ -344,7 +344,7 @@ describe("The only client of a ROUTER, which asks 2,000 times and does not read,
     )
   const asking = Effect.fnUntraced(function* (endpoint: string) {
     const client = yield* clientOf(endpoint)
-    for (const number of numbers(0, 2000)) yield* Effect.promise(() => client.ask(`${number}`))
+    for (const number of numbers(0, 5000)) yield* Effect.promise(() => client.ask(`${number}`))
     return client
   })
   for (const [name, open] of Object.entries(services)) {
@@ -357,8 +357,8 @@ describe("The only client of a ROUTER, which asks 2,000 times and does not read,
           yield* until(Effect.sync(() => socket.stats.queued >= 500))
           yield* untilStuck(socket)
           const read: Array<string> = []
-          while (read.length < 2000) read.push(yield* Effect.promise(client.read))
-          expect(read.toSorted((a, b) => +a - +b)).toEqual(numbers(0, 2000).map(String))
+          while (read.length < 5000) read.push(yield* Effect.promise(client.read))
+          expect(read.toSorted((a, b) => +a - +b)).toEqual(numbers(0, 5000).map(String))
           expect(socket.stats).toMatchObject({ dropped: 0, queued: 0, putBack: 0 })
         }).pipe(Effect.scoped)
       )
@@ -379,7 +379,7 @@ describe("The only client of a ROUTER, which asks 2,000 times and does not read,
     it.live(`leaves nothing behind when it dies: ${name}`, () =>
       Effect.gen(function* () {
         const { endpoint, socket } = yield* open(freshEndpoint("tcp"))
-        const client = yield* peerProcess("dealer", endpoint, 2000)
+        const client = yield* peerProcess("dealer", endpoint, 5000)
         yield* said(client)
         yield* until(Effect.sync(() => socket.stats.queued >= 500))
         yield* untilStuck(socket)

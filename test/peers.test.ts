@@ -335,63 +335,6 @@ describe("A client that asks 1,000 times and does not read", () => {
   }
 })
 
-// A worker has a proxy as its only client, and behind that are many.
-describe("The only client of a ROUTER, which asks 5,000 times and does not read,", () => {
-  const clientOf = (endpoint: string) =>
-    Effect.acquireRelease(
-      Effect.sync(() => dealer(endpoint)),
-      ({ close }) => Effect.sync(close)
-    )
-  const asking = Effect.fnUntraced(function* (endpoint: string) {
-    const client = yield* clientOf(endpoint)
-    for (const number of numbers(0, 5000)) yield* Effect.promise(() => client.ask(`${number}`))
-    return client
-  })
-  for (const [name, open] of Object.entries(services)) {
-    if (!name.startsWith("a ROUTER")) continue
-    for (const transport of ["tcp", "ipc"] as const) {
-      it.live(`loses none, and gets all when it reads: ${name} over ${transport}`, () =>
-        Effect.gen(function* () {
-          const { endpoint, socket } = yield* open(freshEndpoint(transport))
-          const client = yield* asking(endpoint)
-          yield* until(Effect.sync(() => socket.stats.queued >= 500))
-          yield* untilStuck(socket)
-          const read: Array<string> = []
-          while (read.length < 5000) read.push(yield* Effect.promise(client.read))
-          expect(read.toSorted((a, b) => +a - +b)).toEqual(numbers(0, 5000).map(String))
-          expect(socket.stats).toMatchObject({ dropped: 0, queued: 0, putBack: 0 })
-        }).pipe(Effect.scoped)
-      )
-    }
-    it.live(`does not hold up one that comes: ${name}`, () =>
-      Effect.gen(function* () {
-        const { endpoint, socket } = yield* open(freshEndpoint("tcp"))
-        yield* asking(endpoint)
-        yield* until(Effect.sync(() => socket.stats.queued >= 500))
-        yield* untilStuck(socket)
-        expect(socket.stats.dropped).toBe(0)
-        const other = yield* clientOf(endpoint)
-        for (const number of numbers(0, 20)) {
-          expect(yield* Effect.promise(() => other.ask(`other ${number}`).then(other.read))).toBe("other")
-        }
-      }).pipe(Effect.scoped)
-    )
-    it.live(`leaves nothing behind when it dies: ${name}`, () =>
-      Effect.gen(function* () {
-        const { endpoint, socket } = yield* open(freshEndpoint("tcp"))
-        const client = yield* peerProcess("dealer", endpoint, 5000)
-        yield* said(client)
-        yield* until(Effect.sync(() => socket.stats.queued >= 500))
-        yield* untilStuck(socket)
-        yield* killed(client)
-        const other = yield* clientOf(endpoint)
-        expect(yield* Effect.promise(() => other.ask("other").then(other.read))).toBe("other")
-        yield* until(Effect.sync(() => socket.stats.queued === 0))
-      }).pipe(Effect.scoped)
-    )
-  }
-})
-
 describe("A client that is killed with 30,000 requests in flight", () => {
   for (const [name, open] of Object.entries(services)) {
     it.live.skipIf(lacks(...name.split(" ")))(`costs the others nothing, and leaves nothing behind: ${name}`, () =>

@@ -189,8 +189,6 @@ export interface EngineSocket {
   /** How many peers there are, and whether all of them are known. */
   readonly peers: number
   readonly knowsPeers: boolean
-  /** Whether there is one peer, whose end is told whether or not anything is taken. */
-  readonly hasOnePeer: boolean
   /** How many have come in where it is bound, if that is known. */
   peersAt(endpoint: string): number | undefined
   /** Whether the peer is there that was connected to. */

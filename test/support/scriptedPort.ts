@@ -34,7 +34,6 @@ export class ScriptedPort extends Scripted implements EngineSocket {
   left = 0
   readonly peers = 0
   readonly knowsPeers = false
-  readonly hasOnePeer = false
   readonly watched = true
   readonly subscribers = undefined
 

@@ -4,14 +4,10 @@ import type { Outbox } from "../send/outbox.ts"
 import type { Inbox } from "./inbox.ts"
 import type { Lease } from "./mailbox.ts"
 
-// What the mailbox takes at a time comes on top.
-const mostOfOne = mostPerPeer >> 1
-
 /**
  * Messages of peers that do not read what was sent to them. They wait until
  * their peer has room, so that whoever handles messages goes on with those of
- * the others. What such a peer sends beyond the bound is dropped; but where a
- * ROUTER has it as its only peer, as a worker has a proxy, nothing more is taken from the engine.
+ * the others. What such a peer sends beyond the bound is dropped.
  */
 export class Held {
   readonly outbox: Outbox
@@ -53,11 +49,6 @@ export class Held {
     this.held.set(peer, held)
     this.size++
     return true
-  }
-
-  /** Whether nothing more is to be taken: there is nobody else whom that keeps waiting. */
-  get isEnough(): boolean {
-    return this.size >= mostOfOne && this.pieces === undefined && this.held.size === 1 && this.inbox.socket.hasOnePeer
   }
 
   /** Gives back all that waits: nobody handles messages any more. */

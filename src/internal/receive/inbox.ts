@@ -33,7 +33,7 @@ export class Inbox {
 
   /** The mailbox takes at most so many messages at a time. */
   readonly capacity: number
-  readonly socket: EngineSocket
+  private readonly socket: EngineSocket
 
   constructor(socket: EngineSocket, capacity: number, newestOnly: boolean) {
     this.socket = socket
@@ -48,7 +48,7 @@ export class Inbox {
 
   /** How many messages may come now: of those for nobody as many as a reply may be behind. */
   get wanted(): number {
-    if (this.mailbox.closed || this.held?.isEnough) return 0
+    if (this.mailbox.closed) return 0
     if (this.mailbox.wanted) return this.capacity
     return this.expects ? Math.max(0, this.capacity - this.mailbox.size) : 0
   }

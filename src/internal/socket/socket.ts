@@ -168,8 +168,6 @@ export class SocketCore implements Owner {
   onEnd = (): void => this.inbox.close()
 
   onEvent = (event: SocketEvent, connectedTo: string | undefined): void => {
-    // One that was alone with what it has sent may be so no more.
-    if (this.inbox.held?.size) this.inbox.fill()
     this.connections.tell(event)
     const refused = event._tag === "HandshakeFailed" ? { reason: event.reason } : {}
     this.log("Debug", `effect-zmq: ${event._tag} at a ${this.type} socket`, {

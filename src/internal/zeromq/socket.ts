@@ -278,11 +278,6 @@ export class ZeromqSocket implements EngineSocket {
     return watching && !unseen && this.endpoints.bindsSilently.length === 0
   }
 
-  // The end of one over inproc shows behind all that came of it.
-  get hasOnePeer(): boolean {
-    return this.knowsPeers && this.endpoints.silentConnections === 0 && this.monitor.peers.size === 1
-  }
-
   peersAt(endpoint: string): number | undefined {
     const { peers, unseen, watching } = this.monitor
     return watching && !unseen && !isSilent(endpoint) ? peers.at(endpoint) : undefined

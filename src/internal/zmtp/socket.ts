@@ -88,10 +88,6 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     return this.#pattern.ready
   }
 
-  get hasOnePeer(): boolean {
-    return this.peers === 1
-  }
-
   take(): Message {
     const pattern = this.#pattern
     const pipe = pattern.inbound.next

@@ -16,7 +16,7 @@ interface Calls {
   readonly through?: boolean
 }
 
-export const callingOf = Effect.fnUntraced(function* (transport: Transport, ports: ReadonlyArray<number>) {
+const callingOf = Effect.fnUntraced(function* (transport: Transport, ports: ReadonlyArray<number>) {
   const context = yield* Layer.build(layerClient(transport, ports))
   const sharding = Context.get(context, Sharding.Sharding)
   const echoes = yield* sharding.makeClient(Echo)

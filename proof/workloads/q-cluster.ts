@@ -60,8 +60,8 @@ const storm =
         const atLast = size.quick
           ? Effect.catch(all(60_000), () => Effect.andThen(Effect.flatMap(age(cluster), note), all(240_000)))
           : all(660_000)
-        interrupts.set(kind, (interrupts.get(kind) ?? 0) + interrupted() - before)
         yield* Effect.tapError(atLast, () => Effect.flatMap(whereAre(cluster, client, done + portion), found))
+        interrupts.set(kind, (interrupts.get(kind) ?? 0) + interrupted() - before)
       }
       yield* tell("stop")
       yield* until("the end of all calls", () => isOver(client))

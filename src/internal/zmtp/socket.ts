@@ -300,6 +300,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   forgoRoom(lane: Lane): void {
     this.notices.forgoRoom(lane)
   }
+
   // ---------------------------------------------------------------------------
   // settings
   // ---------------------------------------------------------------------------

@@ -26,6 +26,7 @@ const ofNoEngine = [
   "types",
   "codec-msgpack",
   "codec-text",
+  "holding-back",
   "zmtp-*"
 ]
 // And those of what libzmq alone has.

@@ -15,7 +15,8 @@ import type { Again, Closed, DecodeError, EncodeError, InvalidState } from "./Zm
  * While a peer of a ROUTER, STREAM or SERVER does not read what is sent to it, its
  * messages wait for no handler, up to 1,000 of them. What it sends beyond that is
  * dropped, counted in `stats.dropped` and said once in the log. Of a STREAM all of it is then
- * dropped, and it is hung up on as soon as it has room.
+ * dropped, and it is hung up on as soon as it has room. On `Engine.layerZmtp` the peer
+ * waits first: nothing is dropped before it has read nothing for a second.
  *
  * @category models
  * @since 0.1.0

@@ -27,8 +27,9 @@ export interface Stats {
   readonly again: number
   /**
    * Messages that were dropped. Of a ROUTER, STREAM or SERVER peer that does not read what is sent to it: those beyond
-   * the 1,000 that wait until it does. Of subscribers: on a PUB what is no subscription, on an XPUB what is one of more
-   * than 1,000 that nobody has received (of subscriptions, more than 100,000), or the rest of one that libzmq has cut.
+   * the 1,000 that wait until it does, on `Engine.layerZmtp` only when it has read nothing for a second. Of subscribers:
+   * on a PUB what is no subscription, on an XPUB what is one of more than 1,000 that nobody has received (of
+   * subscriptions, more than 100,000), or the rest of one that libzmq has cut.
    */
   readonly dropped: number
   /** Events of its connections that a reader of `events` missed, as it was more than 4,096 behind. */

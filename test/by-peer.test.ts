@@ -241,8 +241,9 @@ const round = (type: "router" | "rawStream", seed: number, closes: boolean): Eff
       lanes: outbox.queues.size,
       full: outbox.full,
       held: held!.size,
+      heldBack: (port as { readonly heldBack?: ReadonlySet<string> }).heldBack?.size ?? 0,
       mailbox: mailbox.size
-    }).toEqual({ seed, lanes: 0, full: 0, held: 0, mailbox: 0 })
+    }).toEqual({ seed, lanes: 0, full: 0, held: 0, heldBack: 0, mailbox: 0 })
     yield* Scope.close(scope, Exit.void)
   }).pipe(Effect.orDie)
 

@@ -2,7 +2,7 @@
 import { describe, expect } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { openSocket } from "../src/internal/socket/open.ts"
-import { freshEndpoint, numbers, randomFrom, until } from "./support/sockets.ts"
+import { freshEndpoint, numbers, randomFrom, texts, until } from "./support/sockets.ts"
 import { all, live, next, type Opened, ownerOf, rude, turns } from "./support/zmtpPort.ts"
 
 const textOf = ({ port }: Opened): string => String(port.take()[1])
@@ -249,6 +249,121 @@ describe("a ROUTER", () => {
       expect(router.port.ready).toBe(0)
       first.port.disconnect(named.connect)
       for (const message of said) expect(yield* next(router)).toEqual(message)
+    })
+  )
+})
+
+describe("a ROUTER that holds peers back", () => {
+  const lane = "slow"
+  const filled = (transport: "inproc" | "tcp") =>
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint(transport), receiveHighWaterMark: 4, linger: 0 })
+      const dealer = (routingId: string) =>
+        openSocket("dealer", { connect: router.endpoints[0]!, routingId, sendHighWaterMark: 0, linger: 0 })
+      const [slow, good] = [yield* dealer(lane), yield* dealer("good")]
+      for (const number of numbers(0, 20)) for (const { port } of [slow, good]) port.offer(`${number}`)
+      // Over inproc all is there, as the dealers have no mark.
+      yield* until(Effect.sync(() => router.port.ready === (transport === "inproc" ? 40 : 8)))
+      return { router, slow, good }
+    })
+  const said = (name: string, from = 0, to = 20) => numbers(from, to).map((number) => [name, `${number}`])
+
+  for (const transport of ["inproc", "tcp"] as const) {
+    live(
+      `has all of the others meanwhile, and then all of theirs, in order, over ${transport}`,
+      Effect.gen(function* () {
+        const { router } = yield* filled(transport)
+        router.port.holdBack!(lane, true)
+        router.port.holdBack!(lane, true)
+        for (const message of said("good")) expect(yield* next(router)).toEqual(message)
+        yield* turns(5)
+        expect(router.port.ready).toBe(0)
+        let told = 0
+        ownerOf(router).onMessages = () => void told++
+        router.port.listen()
+        yield* turns(3)
+        expect(told).toBe(0)
+        router.port.holdBack!(lane, false)
+        router.port.holdBack!(lane, false)
+        yield* until(Effect.sync(() => told === 1))
+        for (const message of said(lane)) expect(yield* next(router)).toEqual(message)
+      })
+    )
+
+    live(
+      `has all of one that leaves, over ${transport}`,
+      Effect.gen(function* () {
+        const { router, slow } = yield* filled(transport)
+        router.port.holdBack!(lane, true)
+        for (const message of said("good")) expect(yield* next(router)).toEqual(message)
+        slow.port.disconnect(router.endpoints[0]!)
+        // Over tcp it has said more than there is room for: who does not read on does not see its end.
+        if (transport === "tcp") router.port.holdBack!(lane, false)
+        for (const message of said(lane, 0, transport === "tcp" ? 4 : 20)) expect(yield* next(router)).toEqual(message)
+      })
+    )
+  }
+
+  live(
+    "leaves with them what there is no room for",
+    Effect.gen(function* () {
+      const { router, slow } = yield* filled("tcp")
+      router.port.holdBack!(lane, true)
+      for (const message of said("good")) expect(yield* next(router)).toEqual(message)
+      const { pipes } = router.port as unknown as { readonly pipes: Iterable<{ readonly inbox: { length: number } }> }
+      for (let i = 0; i < 64; i++) slow.port.offer(Buffer.alloc(2 ** 20))
+      yield* turns(20)
+      expect([...pipes].map(({ inbox }) => inbox.length)).toEqual([4, 0])
+    })
+  )
+
+  live(
+    "counts what was there of them when nobody receives any more",
+    Effect.gen(function* () {
+      const { router } = yield* filled("inproc")
+      router.port.holdBack!(lane, true)
+      router.port.dismiss()
+      expect(router.port.left).toBe(40)
+    })
+  )
+
+  live(
+    "takes messages fairly from all that are not held back, whenever that changes",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("inproc"), linger: 0 })
+      const random = randomFrom(Number(process.env.HELD_SEED ?? Date.now() % 1_000_000))
+      const names = ["a", "b", "c", "d", "e"]
+      const dealers = yield* Effect.forEach(names, (routingId) =>
+        openSocket("dealer", { connect: router.endpoints[0]!, routingId, linger: 0 })
+      )
+      // What each has sent that was not taken, who is held back, and how many others came since it was its turn.
+      const waiting = names.map(() => [] as Array<string>)
+      const isHeldBack = names.map(() => false)
+      const passed = names.map(() => 0)
+      for (let i = 0, sent = 0; i < 20_000; i++) {
+        const at = random(names.length)
+        const what = random(100)
+        if (what < 10) {
+          isHeldBack[at] = random(2) === 0
+          passed[at] = 0
+          router.port.holdBack!(names[at]!, isHeldBack[at]!)
+        } else if (what < 55) {
+          if (dealers[at]!.port.offer(`${sent}`) !== "sent") continue
+          waiting[at]!.push(`${sent++}`)
+        } else if (router.port.ready > 0) {
+          const [name, text] = texts(router.port.take())
+          const from = names.indexOf(name!)
+          expect([isHeldBack[from], text]).toEqual([false, waiting[from]!.shift()])
+          passed[from] = 0
+          names.forEach((_, other) => {
+            if (other !== from && !isHeldBack[other] && waiting[other]!.length > 0) passed[other]!++
+            else if (other !== from) passed[other] = 0
+            expect(passed[other]).toBeLessThan(2 * names.length)
+          })
+        }
+        const takable = waiting.filter((_, name) => !isHeldBack[name]).reduce((sum, { length }) => sum + length, 0)
+        expect(router.port.ready).toBe(takable)
+      }
     })
   )
 })

@@ -146,6 +146,12 @@ export interface EngineSocket {
    * one. An engine that knows nothing of peers does not have it.
    */
   readonly rememberPeers?: () => (message: Message) => Whence | undefined
+  /**
+   * Leaves with a peer what it sends, or takes that again, as often as it is asked to.
+   * The others are served on. When the peer has left it is over. An engine that has all
+   * peers in one queue does not have it.
+   */
+  readonly holdBack?: (lane: Lane, isHeldBack: boolean) => void
   /** Nobody receives any more. What still comes is dropped, and counted in `left`. */
   dismiss(): void
 

@@ -28,8 +28,12 @@ for (const target of targets) {
     try {
       const result = fuzz(target, randomFrom(seed))
       outcomes[result.outcome] = (outcomes[result.outcome] ?? 0) + 1
-      longest = Math.max(longest, result.longest)
-      if (result.longest > 10) over++
+      // V8 may collect or compile in the middle of any call: what takes long each time is the input's.
+      let least = result.longest
+      for (let tries = 0; tries < 3 && least > 10; tries++)
+        least = Math.min(least, fuzz(target, randomFrom(seed)).longest)
+      longest = Math.max(longest, least)
+      if (least > 10) over++
       messages += result.messages
     } catch (cause) {
       console.error(`${target.name}, seed ${seed}:`, cause)

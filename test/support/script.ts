@@ -14,6 +14,8 @@ export type Admission = "always" | "writable" | "ask"
 
 export interface Script {
   readonly admission?: Admission
+  /** Whether it can leave with one peer what that sends. */
+  readonly holdsBack?: boolean
   /** How many messages it takes before it is full. */
   readonly room?: number
   /** Makes a message whenever there is none left: a peer that never stops. */

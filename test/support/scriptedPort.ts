@@ -15,15 +15,16 @@ import type {
   Owner,
   Source
 } from "../../src/internal/engine.ts"
+import { peerOf } from "../../src/internal/lane.ts"
 import { turn } from "../../src/internal/turn.ts"
 import type { Message, Outgoing } from "../../src/Message.ts"
-import { Scripted, textOf } from "./script.ts"
+import { type Script, Scripted, textOf } from "./script.ts"
 
 const ignore = (): void => {}
 
 /**
  * Whether it does what an engine may do and need not: takes a moment to look and to
- * close, peeks twice, tells of room that is not there.
+ * close, peeks twice, tells of room that is not there, leaves with one peer what that sends.
  */
 const isOdd = process.env.SCRIPTED === "odd"
 
@@ -42,6 +43,9 @@ export class ScriptedPort extends Scripted implements EngineSocket {
   private telling = false
   private dismissed = false
   private readonly lanes = new Set<Lane>()
+  /** Whom it was asked to hold back. */
+  readonly heldBack = new Set<Lane>()
+  readonly holdBack?: NonNullable<EngineSocket["holdBack"]>
   private turn: NodeJS.Immediate | undefined
 
   /** The engine that opens this one socket. */
@@ -95,9 +99,22 @@ export class ScriptedPort extends Scripted implements EngineSocket {
   // the port
   // ---------------------------------------------------------------------------
 
+  constructor(script: Script = {}) {
+    super(script)
+    if (script.holdsBack ?? isOdd) this.holdBack = this.holdBackOrNot
+  }
+
+  private readonly holdBackOrNot = (lane: Lane, isHeldBack: boolean): void => {
+    if (isHeldBack) this.heldBack.add(lane)
+    else this.heldBack.delete(lane)
+    this.tellLater()
+  }
+
+  private readonly mayGive = (message: Message): boolean => !this.heldBack.has(peerOf(message))
+
   get ready(): number {
     this.flow()
-    return this.queue.length
+    return this.heldBack.size === 0 ? this.queue.length : this.queue.filter(this.mayGive).length
   }
 
   take(): Message {
@@ -105,7 +122,7 @@ export class ScriptedPort extends Scripted implements EngineSocket {
     turn.spend()
     this.handedOver++
     this.received.messages++
-    return this.queue.shift()!
+    return this.queue.splice(this.queue.findIndex(this.mayGive), 1)[0]!
   }
 
   listen(): void {

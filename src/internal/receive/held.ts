@@ -1,21 +1,41 @@
 import type { Message } from "../../Message.ts"
+import type { Lane } from "../engine.ts"
 import { mostPerPeer, peerOf } from "../lane.ts"
 import type { Outbox } from "../send/outbox.ts"
 import type { Inbox } from "./inbox.ts"
 import type { Lease } from "./mailbox.ts"
 
+/** An engine that can leave with one peer what it sends, and a clock. */
+export interface HoldingBack {
+  readonly holdBack: (lane: Lane, isHeldBack: boolean) => void
+  readonly after: (millis: number, run: () => void) => () => void
+}
+
+// A peer is held back when so many of its messages wait. As many more may be on their way by then.
+const holdsBackAt = mostPerPeer / 2
+
+// How long a peer may read nothing before it counts as one that does not read, in milliseconds.
+const patience = 1000
+
 /**
  * Messages of peers that do not read what was sent to them. They wait until
  * their peer has room, so that whoever handles messages goes on with those of
- * the others. What such a peer sends beyond the bound is dropped.
+ * the others.
+ *
+ * One that is only slow is held back, where the engine can: what it sends waits with it. But
+ * who reads nothing for a second is read on, so that its end is seen, and what it
+ * sends beyond the bound is dropped.
  */
 export class Held {
   readonly outbox: Outbox
   private readonly inbox: Inbox
+  private readonly engine: HoldingBack | undefined
+  /** Who is held back, or was for so long that it counts as one that does not read, with what stops the wait for that. */
+  private readonly heldBack = new Map<Lane, () => void>()
   private readonly pieces: "told" | "untold" | undefined
   private readonly onDropped: () => void
-  private readonly held = new Map<string, Array<Lease<Message>>>()
-  private readonly cutOff = new Set<string>()
+  private readonly held = new Map<Lane, Array<Lease<Message>>>()
+  private readonly cutOff = new Set<Lane>()
   size = 0
   /** How many were dropped. */
   dropped = 0
@@ -24,9 +44,16 @@ export class Held {
    * Of a STREAM each message is a piece of what its peer says: without one of them
    * the rest means nothing. `pieces` says whether it is told that a peer has left.
    */
-  constructor(inbox: Inbox, outbox: Outbox, pieces: "told" | "untold" | undefined, onDropped: () => void) {
+  constructor(
+    inbox: Inbox,
+    outbox: Outbox,
+    engine: HoldingBack | undefined,
+    pieces: "told" | "untold" | undefined,
+    onDropped: () => void
+  ) {
     this.inbox = inbox
     this.outbox = outbox
+    this.engine = engine
     this.pieces = pieces
     this.onDropped = onDropped
     outbox.onRoom = this.release
@@ -48,7 +75,29 @@ export class Held {
     held.push(lease)
     this.held.set(peer, held)
     this.size++
+    if (held.length >= holdsBackAt && !this.heldBack.has(peer)) this.holdBack(peer)
     return true
+  }
+
+  private holdBack(peer: Lane): void {
+    const { engine, outbox } = this
+    if (engine === undefined) return
+    const sent = outbox.sentSinceFull(peer)
+    engine.holdBack(peer, true)
+    const stop = engine.after(patience, () => {
+      // It reads, though there is no end of what is sent to it.
+      if (outbox.sentSinceFull(peer) > sent) this.holdBack(peer)
+      else engine.holdBack(peer, false)
+    })
+    this.heldBack.set(peer, stop)
+  }
+
+  private goOn(peer: Lane): void {
+    const stop = this.heldBack.get(peer)
+    if (stop === undefined) return
+    stop()
+    this.heldBack.delete(peer)
+    this.engine!.holdBack(peer, false)
   }
 
   /** Gives back all that waits: nobody handles messages any more. */
@@ -56,6 +105,7 @@ export class Held {
     this.inbox.mailbox.restore([...this.held.values()].flat())
     this.held.clear()
     this.size = 0
+    for (const peer of [...this.heldBack.keys()]) this.goOn(peer)
   }
 
   /** Counts one that is dropped. */
@@ -67,6 +117,7 @@ export class Held {
   // As soon as it has room for that. Nothing of what it has said is of use.
   private hangUp(peer: string): void {
     this.cutOff.add(peer)
+    this.goOn(peer)
     for (let i = this.forget(peer).length; i > 0; i--) this.drop()
     const id = Buffer.from(peer, "latin1")
     this.outbox.post([id, ""], (offer) => {
@@ -87,6 +138,7 @@ export class Held {
 
   private readonly release = (peer: string): void => {
     this.inbox.mailbox.restore(this.forget(peer))
+    this.goOn(peer)
   }
 
   private forget(peer: string): ReadonlyArray<Lease<Message>> {

@@ -17,6 +17,8 @@ class Queue {
   awaiting = false
   // whether the last try found no room
   full = false
+  // how many of those who waited have sent since it is full
+  sent = 0
 }
 
 /** A message that waits for room by itself. */
@@ -72,6 +74,10 @@ export class Outbox {
   }
   isFull(peer: Lane): boolean {
     return this.queues.get(peer)?.full === true
+  }
+  /** How many have sent to a peer since its lane is full. */
+  sentSinceFull(peer: Lane): number {
+    return this.queues.get(peer)?.sent ?? 0
   }
 
   /** Sends now or not at all. Whoever waits goes first, but one who only rests may be overtaken. */
@@ -173,7 +179,10 @@ export class Outbox {
     queue.resting = false
     waiter.state = "gone"
     if (offer === "full") this.awaitRoom(lane, queue)
-    else this.goOn(lane, queue)
+    else {
+      queue.sent++
+      this.goOn(lane, queue)
+    }
     return offer
   }
 

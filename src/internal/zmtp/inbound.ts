@@ -23,7 +23,7 @@ export class Inbound {
 
   append(pipe: Pipe, message: Message): void {
     pipe.inbox.append(message)
-    if (pipe.isHeld) return
+    if (pipe.isHeld || pipe.isHeldBack) return
     this.length++
     if (!pipe.isActive || this.order === "arrival") this.activate(pipe)
   }
@@ -44,8 +44,38 @@ export class Inbound {
   admit(pipe: Pipe): void {
     if (!pipe.isHeld) return
     pipe.isHeld = false
+    this.enter(pipe)
+  }
+
+  /** A pipe gives nothing for a while. What comes of it stays there. */
+  holdBack(pipe: Pipe): void {
+    if (pipe.isHeldBack) return
+    pipe.isHeldBack = true
+    if (pipe.isHeld) return
+    this.length -= pipe.inbox.length
+    if (pipe.isActive) this.deactivate(pipe)
+  }
+
+  /** It may give again. */
+  goOn(pipe: Pipe): void {
+    if (!pipe.isHeldBack) return
+    pipe.isHeldBack = false
+    this.enter(pipe)
+  }
+
+  private enter(pipe: Pipe): void {
+    if (pipe.isHeld || pipe.isHeldBack) return
     this.length += pipe.inbox.length
     if (pipe.inbox.length > 0) this.activate(pipe)
+  }
+
+  private deactivate(pipe: Pipe): void {
+    pipe.isActive = false
+    for (let left = this.waiting.length; left > 0; left--) {
+      const other = this.waiting.take()
+      if (other !== pipe) this.waiting.append(other)
+    }
+    if (this.current === pipe) this.current = this.waiting.length > 0 ? this.waiting.take() : undefined
   }
 
   /** Whose message is next. Only while there is one. */

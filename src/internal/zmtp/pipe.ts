@@ -56,6 +56,8 @@ export abstract class Pipe {
   isWaiting = false
   /** Whether nothing is taken of what came of it, as that of another with its name comes first. */
   isHeld = false
+  /** Whether nothing is taken of it for a while, as its peer does not read. */
+  isHeldBack = false
   /** Called when all is taken that came of it. */
   onEmpty: (() => void) | undefined
   /** The socket is done with it: nothing more comes of it or goes to it, but what was sent. */

@@ -110,6 +110,15 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     return markOf(this.settings.receiveHighWaterMark)
   }
 
+  holdBack(lane: Lane, isHeldBack: boolean): void {
+    const pipe = this.#pattern.inLane(lane)
+    if (pipe === undefined) return
+    const { inbound } = this.#pattern
+    if (isHeldBack) return inbound.holdBack(pipe)
+    inbound.goOn(pipe)
+    if (this.ready > 0) this.notices.messages()
+  }
+
   listen(): void {
     this.isUsed = true
     this.notices.listen()
@@ -132,6 +141,10 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     this.isDismissed = true
     this.notices.dismiss()
     const { inbound } = this.#pattern
+    for (const pipe of this.#pipes) {
+      inbound.goOn(pipe)
+      inbound.admit(pipe)
+    }
     while (inbound.length > 0) {
       inbound.take()
       this.left++
@@ -170,6 +183,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   detached(pipe: Pipe): void {
     if (!pipe.isThere) return
     pipe.isThere = false
+    this.#pattern.inbound.goOn(pipe)
     this.peers--
     // Before another comes in by its name. One that waits for that name is no end of it.
     if (!pipe.isWaiting) this.sayFarewell(pipe)

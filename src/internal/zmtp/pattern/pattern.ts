@@ -67,6 +67,11 @@ export abstract class Pattern {
     return this.inbound.take()
   }
 
+  /** The pipe whose peer has a lane, where peers have lanes. */
+  inLane(_: Lane): Pipe | undefined {
+    return undefined
+  }
+
   abstract offer(message: Outgoing): Offer
   /** Whether an offer in this lane would be answered at once: who waits there is told. */
   abstract isOpen(lane: Lane): boolean

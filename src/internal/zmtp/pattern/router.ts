@@ -113,6 +113,10 @@ export class Router extends Pattern {
     return "sent"
   }
 
+  override inLane(lane: Lane): Pipe | undefined {
+    return this.peers.get(lane)
+  }
+
   isOpen(lane: Lane): boolean {
     const pipe = this.peers.get(lane)
     return pipe === undefined || pipe.hasRoom

@@ -1,0 +1,200 @@
+/** Peers that are slow to read: what they send is left with them, where the engine can do that. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { Engine, Zmq } from "effect-zmq"
+import { CurrentEngine } from "./support/engine.ts"
+import { messageOf, turns } from "./support/scripted.ts"
+import { ScriptedPort } from "./support/scriptedPort.ts"
+import { boundTo, freshEndpoint, nextTurn, numbers } from "./support/sockets.ts"
+
+/** A service whose clients have as much room as a test says. */
+const service = (
+  concurrency = 4,
+  holdsBack = true
+): Effect.Effect<
+  {
+    readonly port: ScriptedPort
+    readonly socket: Zmq.Router
+    /** How many more messages a client takes. */
+    readonly room: Map<string, number>
+    readonly run: Fiber.Fiber<void, unknown>
+    readonly ask: (client: string, count: number) => void
+    readonly answered: (client: string) => number
+  },
+  never,
+  Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const port = new ScriptedPort({ admission: "ask", holdsBack })
+    const room = new Map<string, number>()
+    port.answer = (message) => {
+      const client = `${message[0]}`
+      const left = room.get(client) ?? Number.POSITIVE_INFINITY
+      if (left <= 0) return "full"
+      room.set(client, left - 1)
+      return "sent"
+    }
+    const socket = yield* Effect.orDie(Zmq.router({ linger: 0 })).pipe(
+      Effect.provideService(CurrentEngine, port.engine)
+    )
+    const run = yield* Effect.forkChild(socket.serve(([body]) => Effect.succeed(`re ${body}`), { concurrency }))
+    let asked = 0
+    const ask = (client: string, count: number) => {
+      for (const _ of numbers(0, count)) port.arriveMessage(messageOf(client, "", `${asked++}`))
+    }
+    const answered = (client: string) => port.sent.filter((sent) => sent.startsWith(`${client}|`)).length
+    return { port, socket, room, run, ask, answered }
+  })
+
+const go = Effect.promise(() => turns(200))
+
+describe("A peer that is slow to read", () => {
+  it.effect("is held back before anything is dropped, and read on when it reads, in order", () =>
+    Effect.gen(function* () {
+      const { answered, ask, port, room, socket } = yield* service(1)
+      room.set("slow", 10)
+      ask("slow", 5000)
+      yield* go
+      expect([...port.heldBack]).toEqual(["slow"])
+      // Others are served on.
+      ask("good", 300)
+      yield* go
+      expect(answered("good")).toBe(300)
+      // It reads some, time and again, and that in less than a second.
+      for (let i = 0; i < 20; i++) {
+        room.set("slow", 100)
+        yield* go
+        yield* TestClock.adjust("900 millis")
+        expect([...port.heldBack]).toEqual(["slow"])
+      }
+      room.delete("slow")
+      yield* Effect.andThen(go, go)
+      expect(port.sent.filter((sent) => sent.startsWith("slow"))).toEqual(
+        numbers(0, 5000).map((number) => `slow||re ${number}`)
+      )
+      expect(socket.stats).toMatchObject({ dropped: 0, queued: 0, putBack: 0 })
+      expect(port.heldBack.size).toBe(0)
+    })
+  )
+
+  it.effect("counts as one that does not read after a second: what it sends beyond 1,000 is dropped", () =>
+    Effect.gen(function* () {
+      const { answered, ask, port, room, socket } = yield* service()
+      room.set("dead", 0)
+      ask("dead", 5000)
+      yield* go
+      yield* TestClock.adjust("999 millis")
+      yield* go
+      expect(socket.stats.dropped).toBe(0)
+      expect([...port.heldBack]).toEqual(["dead"])
+      yield* TestClock.adjust("1 millis")
+      yield* go
+      expect([...port.heldBack]).toEqual([])
+      // The first was handled, and its reply waits.
+      expect(socket.stats).toMatchObject({ dropped: 5000 - 1001, queued: 1000 })
+      // Once it reads, it has the same patience again.
+      room.delete("dead")
+      yield* go
+      expect(answered("dead")).toBe(1001)
+      room.set("dead", 0)
+      ask("dead", 5000)
+      yield* go
+      yield* TestClock.adjust("999 millis")
+      expect([...port.heldBack]).toEqual(["dead"])
+      expect(socket.stats.dropped).toBe(5000 - 1001)
+    })
+  )
+
+  it.effect("is held back no more when nobody handles messages, or it has left", () =>
+    Effect.gen(function* () {
+      const { ask, port, room, run, socket } = yield* service()
+      room.set("slow", 0)
+      room.set("leaving", 0)
+      ask("slow", 2000)
+      ask("leaving", 2000)
+      yield* go
+      expect([...port.heldBack].toSorted()).toEqual(["leaving", "slow"])
+      const { answer } = port
+      port.answer = (message) => (`${message[0]}` === "leaving" ? "unroutable" : answer(message))
+      yield* go
+      expect([...port.heldBack]).toEqual(["slow"])
+      yield* Fiber.interrupt(run)
+      expect([...port.heldBack]).toEqual([])
+      const left = yield* Effect.orDie(socket.drain)
+      // The reply to the first of them is on its way.
+      expect(left.map((message) => Number(message[2]))).toEqual(numbers(1, 2000))
+      expect(socket.stats.dropped).toBe(0)
+    })
+  )
+
+  it.effect("is not held back where the engine has all peers in one queue: beyond 1,000 is dropped", () =>
+    Effect.gen(function* () {
+      const { ask, room, socket } = yield* service(4, false)
+      room.set("slow", 0)
+      ask("slow", 5000)
+      yield* go
+      expect(socket.stats).toMatchObject({ dropped: 5000 - 1001, queued: 1000 })
+    })
+  )
+})
+
+describe("A client of a STREAM that is slow to read", () => {
+  it.effect("is read on when it has said too much all the same, so that it is seen to leave", () =>
+    Effect.gen(function* () {
+      const port = new ScriptedPort({ admission: "ask", holdsBack: true })
+      port.answer = () => "full"
+      const opening = Zmq.rawStream({ linger: 0 }).pipe(Effect.provideService(CurrentEngine, port.engine))
+      const socket = yield* Effect.orDie(opening)
+      for (const number of numbers(0, 2000)) port.arriveMessage(messageOf("slow", `${number}`))
+      // All of them are on this side by now: they come back.
+      const held: Array<number> = []
+      const collecting = yield* Effect.forkChild(
+        socket.runForEachBatch(
+          (batch) =>
+            Effect.andThen(
+              Effect.sync(() => held.push(batch.length)),
+              Effect.never
+            ),
+          {
+            max: 2000,
+            within: "1 hour"
+          }
+        )
+      )
+      yield* go
+      yield* Fiber.interrupt(collecting)
+      expect(held).toEqual([2000])
+      yield* Effect.forkScoped(socket.runForEach(([id]) => socket.send([id, "answer"])))
+      yield* go
+      expect(socket.stats.dropped).toBe(1999)
+      expect([...port.heldBack]).toEqual([])
+    })
+  )
+})
+
+describe("A peer with thousands of requests that reads one reply in each turn", () => {
+  for (const transport of ["tcp", "ipc", "inproc"] as const)
+    it.effect(`gets them all on ZMTP, over ${transport}`, () =>
+      Effect.gen(function* () {
+        const bind = freshEndpoint(transport)
+        const router = yield* Zmq.router({ bind, sendHighWaterMark: 10, receiveHighWaterMark: 10, linger: 0 })
+        const padding = " ".repeat(20_000)
+        yield* Effect.forkScoped(router.serve(([body]) => Effect.succeed(`${body}${padding}`), { concurrency: 16 }))
+        const dealer = yield* Zmq.dealer({
+          connect: boundTo(router),
+          receiveHighWaterMark: 1,
+          sendHighWaterMark: 10,
+          linger: 0
+        })
+        yield* Effect.forkScoped(dealer.sendAll(numbers(0, 5000).map((number) => ["", `${number}`] as const)))
+        const answers: Array<number> = []
+        while (answers.length < 5000) {
+          answers.push(Number.parseInt(`${(yield* dealer.recv)[1]}`, 10))
+          yield* nextTurn
+        }
+        expect(answers.toSorted((a, b) => a - b)).toEqual(numbers(0, 5000))
+        expect(router.stats.dropped).toBe(0)
+      }).pipe(Effect.provide(Engine.layerZmtp))
+    )
+})

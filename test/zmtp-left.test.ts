@@ -5,6 +5,7 @@ import { Effect, Fiber, type Scope, Stream } from "effect"
 import { Engine, Zmq } from "effect-zmq"
 import type { Delivery, EngineSocket } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
+import type { Pipe } from "../src/internal/zmtp/pipe.ts"
 import { boundTo, freshEndpoint, nextTurn, texts, transports, until, untilDefined } from "./support/sockets.ts"
 import { frame, greeting, property, ready } from "./support/zmtpSides.ts"
 
@@ -149,3 +150,24 @@ live(
     expect(port.ready).toBe(0)
   })
 )
+
+for (const [linger, isOver, unsent] of [
+  [1, true, 3],
+  [0, true, 0],
+  [60_000, false, 3]
+] as const)
+  live(
+    `when a socket closes, ${unsent} are not delivered of what was sent to whom it left (linger ${linger}, over ${isOver})`,
+    Effect.gen(function* () {
+      const at = yield* nobody
+      const { port } = yield* openSocket("push", { connect: at, linger })
+      for (let i = 0; i < 3; i++) expect(port.offer(`${i}`)).toBe("sent")
+      const [pipe] = (port as unknown as { readonly pipes: Iterable<Pipe> }).pipes
+      port.disconnect(at)
+      if (linger === 1) yield* Effect.callback<void>((resume) => pipe!.close(60_000, () => resume(Effect.void)))
+      const delivery = yield* Effect.callback<Delivery>((resume) =>
+        port.close(isOver ? 0 : 1, (done) => resume(Effect.succeed(done)))
+      )
+      expect(delivery).toEqual({ inTime: unsent === 0, unsent })
+    })
+  )

@@ -43,6 +43,8 @@ export class Endpoints {
   readonly #connected = new Map<string, Connected>()
   /** Those that we have left, and that there is something on its way to. */
   readonly #leaving = new Set<Pipe>()
+  /** What was sent to them, and was not on its way when its linger had passed. */
+  private unsent = 0
   private readonly underWay = new Set<GiveUp>()
   private isDismissed = false
 
@@ -251,9 +253,10 @@ export class Endpoints {
     const { linger } = this.home.settings
     const timer =
       linger > 0 && Number.isFinite(linger) ? setTimeout(() => pipe.close(0, ignore), linger).unref() : undefined
-    pipe.close(linger, () => {
+    pipe.close(linger, (unsent) => {
       clearTimeout(timer)
-      this.#leaving.delete(pipe)
+      // Whoever does not linger does not mind.
+      if (this.#leaving.delete(pipe) && linger > 0) this.unsent += unsent
       done()
     })
   }
@@ -275,10 +278,12 @@ export class Endpoints {
     this.#connected.clear()
     this.#bound.clear()
     const pipes = new Set([...others, ...this.#leaving, ...bound.flatMap(({ pipes }) => [...pipes])])
-    closeAll(bound, pipes, linger, (delivery) => {
+    this.#leaving.clear()
+    closeAll(bound, pipes, linger, ({ inTime, unsent }) => {
       this.context.leave()
       for (const one of connected) one.close()
-      microtask(() => done(delivery))
+      const { unsent: before } = this
+      microtask(() => done({ inTime: inTime && before === 0, unsent: unsent + before }))
     })
   }
 }

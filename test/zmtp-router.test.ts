@@ -328,6 +328,27 @@ describe("a ROUTER that holds peers back", () => {
   )
 
   live(
+    "has what another of its name had said meanwhile",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("inproc"), linger: 0 })
+      const named = { connect: router.endpoints[0]!, routingId: lane, linger: 0 }
+      for (const text of ["first", "second"]) {
+        const dealer = yield* openSocket("dealer", named)
+        for (const i of [1, 2]) dealer.port.offer(`${text} ${i}`)
+        if (text === "first") dealer.port.disconnect(named.connect)
+      }
+      const of = (text: string) => [1, 2].map((i) => [lane, `${text} ${i}`])
+      for (const isHeldBack of [true, false, true]) {
+        router.port.holdBack!(lane, isHeldBack)
+        expect(router.port.ready).toBe(2)
+      }
+      expect(all(router)).toEqual(of("first"))
+      router.port.holdBack!(lane, false)
+      expect(all(router)).toEqual(of("second"))
+    })
+  )
+
+  live(
     "takes messages fairly from all that are not held back, whenever that changes",
     Effect.gen(function* () {
       const router = yield* openSocket("router", { bind: freshEndpoint("inproc"), linger: 0 })

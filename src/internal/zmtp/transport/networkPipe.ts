@@ -71,9 +71,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
         userId: peer.userId
       })
     this.host.tell(SocketEvent.HandshakeSucceeded({ endpoint }), this)
-    if (!mayStay) return this.refuse("there is another peer already")
-    this.pump()
-    this.drained()
+    if (mayStay) this.pump()
+    else this.refuse("there is another peer already")
   }
 
   message(message: Message): boolean {

@@ -1,0 +1,151 @@
+/** Peers that we connected to, and that come again: each connection begins anew. */
+import { type AddressInfo, createServer, type Socket } from "node:net"
+import { expect } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
+import type { Delivery } from "../src/internal/engine.ts"
+import { openSocket } from "../src/internal/socket/open.ts"
+import { freshEndpoint, until } from "./support/sockets.ts"
+import { all, live, next, turns } from "./support/zmtpPort.ts"
+import { frame, greeting, ready } from "./support/zmtpSides.ts"
+
+/** Listens, and has what each connection says. */
+const listening = Effect.gen(function* () {
+  const peers: Array<{ readonly socket: Socket; readonly said: () => Buffer }> = []
+  const server = createServer((socket) => {
+    const chunks: Array<Buffer> = []
+    socket.on("error", () => {}).on("data", (bytes) => void chunks.push(bytes))
+    peers.push({ socket, said: () => Buffer.concat(chunks) })
+  })
+  yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      server.close()
+      for (const { socket } of peers) socket.destroy()
+    })
+  )
+  const endpoint = `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const peer = (number: number) =>
+    Effect.as(until(Effect.sync(() => peers.length > number)), number).pipe(Effect.map(() => peers[number]!))
+  return { endpoint, peer }
+})
+
+live(
+  "nothing is sent before the handshake of the next connection is over",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const push = yield* openSocket("push", { connect: endpoint, reconnectInterval: 1, linger: 0 })
+    const first = yield* peer(0)
+    first.socket.write(Buffer.concat([greeting(), ready("PULL")]))
+    yield* until(Effect.sync(() => push.port.peers === 1))
+    first.socket.destroy()
+    yield* until(Effect.sync(() => push.port.peers === 0))
+    const second = yield* peer(1)
+    second.socket.write(greeting())
+    // All that it says by itself.
+    const expected = 64 + ready("PUSH").length
+    yield* until(Effect.sync(() => second.said().length >= 64))
+    expect(push.port.offer("message")).toBe("sent")
+    yield* turns(20)
+    expect(second.said().includes("message")).toBe(false)
+    second.socket.write(ready("PULL"))
+    yield* until(Effect.sync(() => second.said().includes(frame(0, "message"))))
+    expect(second.said().indexOf("message")).toBeGreaterThan(expected)
+  })
+)
+
+live(
+  "a peer whose name another has taken over is heard when it comes again",
+  Effect.gen(function* () {
+    const named = { routingId: "name", linger: 0 }
+    const first = yield* openSocket("dealer", { bind: freshEndpoint("tcp"), ...named })
+    const scope = yield* Scope.make()
+    const second = yield* Scope.provide(openSocket("dealer", { bind: freshEndpoint("tcp"), ...named }), scope)
+    const router = yield* openSocket("router", {
+      connect: first.endpoints[0]!,
+      handover: true,
+      reconnectInterval: 1,
+      linger: 0
+    })
+    yield* until(Effect.sync(() => router.port.peers === 1))
+    router.port.connect(second.endpoints[0]!, () => {})
+    yield* until(Effect.sync(() => router.port.isConnected(second.endpoints[0]!)))
+    yield* Scope.close(scope, Exit.void)
+    yield* until(
+      Effect.sync(() => {
+        first.port.offer("hello")
+        return router.port.ready > 0
+      })
+    )
+    expect(yield* next(router)).toEqual(["name", "hello"])
+  })
+)
+
+live(
+  "who does not let us in gets nothing, and others all",
+  Effect.gen(function* () {
+    const refusing = yield* openSocket("pub", { bind: freshEndpoint("tcp") })
+    const push = yield* openSocket("push", { connect: refusing.endpoints[0]!, reconnectInterval: 1, linger: 0 })
+    // What waits for who is not there yet may be for it: until it has said no.
+    yield* until(Effect.sync(() => push.port.offer("lost") === "full"))
+    const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp") })
+    push.port.connect(pull.endpoints[0]!, () => {})
+    for (let i = 0; i < 10; i++) push.port.offer(`${i}`)
+    const heard: Array<string> = []
+    while (heard.length < 10) heard.push((yield* next(pull))[0]!)
+    expect(heard).toEqual(Array.from({ length: 10 }, (_, i) => `${i}`))
+    expect(all(pull)).toEqual([])
+  })
+)
+
+live(
+  "what is sent waits for who has said nothing in time",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const options = { connect: endpoint, reconnectInterval: 3_600_000, handshakeInterval: 10, linger: 0 }
+    const push = yield* openSocket("push", options)
+    const { socket } = yield* peer(0)
+    yield* Effect.callback<void>((resume) => void socket.on("end", () => resume(Effect.void)))
+    yield* turns(5)
+    expect(push.port.offer("message")).toBe("sent")
+  })
+)
+
+live(
+  "what is sent waits for who was let in, and said nonsense",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const push = yield* openSocket("push", { connect: endpoint, reconnectInterval: 3_600_000, linger: 0 })
+    const { socket } = yield* peer(0)
+    socket.write(Buffer.concat([greeting(), ready("PULL")]))
+    yield* until(Effect.sync(() => push.port.peers === 1))
+    socket.write("this is nonsense")
+    yield* until(Effect.sync(() => push.port.peers === 0))
+    expect(push.port.offer("message")).toBe("sent")
+  })
+)
+
+live(
+  "what was lost with a connection is not counted when the socket closes",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const push = yield* openSocket("push", { connect: endpoint, reconnectInterval: 1 })
+    const comes = (number: number) =>
+      Effect.gen(function* () {
+        const { socket } = yield* peer(number)
+        socket.pause().write(Buffer.concat([greeting(), ready("PULL")]))
+        yield* until(Effect.sync(() => push.port.peers === 1))
+        return socket
+      })
+    const first = yield* comes(0)
+    // The kernel does not take all of it.
+    push.port.offer(Buffer.alloc(64 * 2 ** 20))
+    yield* turns(5)
+    first.resetAndDestroy()
+    yield* until(Effect.sync(() => push.port.peers === 0))
+    yield* comes(1)
+    const delivery = yield* Effect.callback<Delivery>((resume) => {
+      push.port.close(3_600_000, (delivery) => resume(Effect.succeed(delivery)))
+    })
+    expect(delivery).toEqual({ inTime: true, unsent: 0 })
+  })
+)

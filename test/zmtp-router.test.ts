@@ -89,6 +89,26 @@ describe("a ROUTER", () => {
       })
     )
 
+  for (const transport of ["tcp", "inproc"] as const)
+    live(
+      `hears of who probes it before all that waited for it, over ${transport}`,
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const bound = yield* Scope.provide(openSocket("router", { bind: freshEndpoint(transport) }), scope)
+        const [connect] = bound.endpoints
+        yield* Scope.close(scope, Exit.void)
+        const dealer = yield* openSocket("dealer", {
+          connect: connect!,
+          routingId: "name",
+          probeRouter: true,
+          reconnectInterval: 1
+        })
+        for (const text of ["one", "two"]) dealer.port.offer(text)
+        const router = yield* openSocket("router", { bind: connect! })
+        for (const text of ["", "one", "two"]) expect(yield* next(router)).toEqual(["name", text])
+      })
+    )
+
   live(
     "hears of those with the same name one after the other, each with its end",
     Effect.gen(function* () {
@@ -300,6 +320,10 @@ describe("a ROUTER that holds peers back", () => {
         // Over tcp it has said more than there is room for: who does not read on does not see its end.
         if (transport === "tcp") router.port.holdBack!(lane, false)
         for (const message of said(lane, 0, transport === "tcp" ? 4 : 20)) expect(yield* next(router)).toEqual(message)
+        // Then there is nobody to hold back.
+        yield* until(Effect.sync(() => all(router).length === 0 && router.port.peers === 1))
+        for (const isHeldBack of [true, false]) router.port.holdBack!(lane, isHeldBack)
+        expect(router.port.ready).toBe(0)
       })
     )
   }
@@ -322,8 +346,10 @@ describe("a ROUTER that holds peers back", () => {
     Effect.gen(function* () {
       const { router } = yield* filled("inproc")
       router.port.holdBack!(lane, true)
+      const waiting = yield* openSocket("dealer", { connect: router.endpoints[0]!, routingId: "good", linger: 0 })
+      waiting.port.offer("of one that waits for the name")
       router.port.dismiss()
-      expect(router.port.left).toBe(40)
+      expect(router.port.left).toBe(41)
     })
   )
 

@@ -116,7 +116,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     const { inbound } = this.#pattern
     if (isHeldBack) return inbound.holdBack(pipe)
     inbound.goOn(pipe)
-    if (this.ready > 0) this.notices.messages()
+    this.notices.messages()
   }
 
   listen(): void {
@@ -194,7 +194,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
       this.#pattern.inbound.admit(pipe)
     }
     this.notices.peers()
-    if (this.ready > 0) this.notices.messages()
+    this.notices.messages()
   }
 
   /** Behind all that came of a peer, what was asked for stands for its end. */

@@ -91,6 +91,7 @@ export class RawPipe extends Pipe implements Reader {
     this.socket?.resume()
   }
 
+  greet(): void {}
   subscribe(): void {}
   cancel(): void {}
   refuse(): void {

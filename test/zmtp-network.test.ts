@@ -1,11 +1,11 @@
-/** Peers that we connected to, and that come again: each connection begins anew. */
+/** Peers that we connected to over a network: each connection begins anew, and what waits for them has its bound. */
 import { type AddressInfo, createServer, type Socket } from "node:net"
 import { expect } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import type { Delivery } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { freshEndpoint, until } from "./support/sockets.ts"
-import { all, live, next, turns } from "./support/zmtpPort.ts"
+import { all, live, next, ownerOf, turns } from "./support/zmtpPort.ts"
 import { frame, greeting, ready } from "./support/zmtpSides.ts"
 
 /** Listens, and has what each connection says. */
@@ -84,7 +84,12 @@ live(
   "who does not let us in gets nothing, and others all",
   Effect.gen(function* () {
     const refusing = yield* openSocket("pub", { bind: freshEndpoint("tcp") })
-    const push = yield* openSocket("push", { connect: refusing.endpoints[0]!, reconnectInterval: 1, linger: 0 })
+    const push = yield* openSocket("push", {
+      connect: refusing.endpoints[0]!,
+      reconnectInterval: 1,
+      sendHighWaterMark: 0,
+      linger: 0
+    })
     // What waits for who is not there yet may be for it: until it has said no.
     yield* until(Effect.sync(() => push.port.offer("lost") === "full"))
     const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp") })
@@ -147,5 +152,89 @@ live(
       push.port.close(3_600_000, (delivery) => resume(Effect.succeed(delivery)))
     })
     expect(delivery).toEqual({ inTime: true, unsent: 0 })
+  })
+)
+
+live(
+  "with immediate nothing waits for who has gone",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const push = yield* openSocket("push", { connect: endpoint, immediate: true, reconnectInterval: 3_600_000 })
+    expect(push.port.offer("message")).toBe("full")
+    const { socket } = yield* peer(0)
+    socket.write(Buffer.concat([greeting(), ready("PULL")]))
+    yield* until(Effect.sync(() => push.port.peers === 1))
+    expect(push.port.offer("message")).toBe("sent")
+    socket.end()
+    yield* until(Effect.sync(() => push.port.peers === 0))
+    expect(push.port.offer("message")).toBe("full")
+  })
+)
+
+live(
+  "what a peer does not read in time is counted, though others have all by then",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp") })
+    const push = yield* openSocket("push", { connect: [pull.endpoints[0]!, endpoint] })
+    const { socket } = yield* peer(0)
+    socket.pause().write(Buffer.concat([greeting(), ready("PULL")]))
+    yield* until(Effect.sync(() => push.port.peers === 2))
+    // The kernel does not take all of the second.
+    for (const size of [1, 64 * 2 ** 20]) push.port.offer(Buffer.alloc(size))
+    yield* next(pull)
+    const delivery = yield* Effect.callback<Delivery>((resume) => {
+      push.port.close(200, (delivery) => resume(Effect.succeed(delivery)))
+    })
+    expect(delivery).toEqual({ inTime: false, unsent: 1 })
+  })
+)
+
+live(
+  "nothing is told of the handshake of who was left meanwhile",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const push = yield* openSocket("push", { connect: endpoint, linger: 0 })
+    const told: Array<string> = []
+    ownerOf(push).onEvent = ({ _tag }) => void told.push(_tag)
+    const { socket } = yield* peer(0)
+    push.port.disconnect(endpoint)
+    yield* Effect.callback<void>((resume) => void socket.on("close", () => resume(Effect.void)))
+    yield* until(Effect.sync(() => told.includes("Disconnected")))
+    expect(told).not.toContain("HandshakeFailed")
+  })
+)
+
+live(
+  "what is written counts until it is read, and is not sent when it closes at once",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const push = yield* openSocket("push", { connect: endpoint, sendHighWaterMark: 3 })
+    const { socket } = yield* peer(0)
+    socket.pause().write(Buffer.concat([greeting(), ready("PULL")]))
+    yield* until(Effect.sync(() => push.port.peers === 1))
+    // The kernel takes none of them as a whole.
+    const offers = Array.from({ length: 4 }, () => push.port.offer(Buffer.alloc(32 * 2 ** 20)))
+    expect(offers).toEqual(["sent", "sent", "sent", "full"])
+    const delivery = yield* Effect.callback<Delivery>((resume) => {
+      push.port.close(0, (delivery) => resume(Effect.succeed(delivery)))
+    })
+    expect(delivery).toEqual({ inTime: true, unsent: 3 })
+  })
+)
+
+live(
+  "with conflate a peer that is slow to read gets the newest message, and none that came before it",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const push = yield* openSocket("push", { connect: endpoint, conflate: true, linger: 0 })
+    const { said, socket } = yield* peer(0)
+    socket.pause().write(Buffer.concat([greeting(), ready("PULL")]))
+    yield* until(Effect.sync(() => push.port.peers === 1))
+    for (const message of [Buffer.alloc(32 * 2 ** 20), "older", "newest"]) push.port.offer(message)
+    yield* turns(5)
+    socket.resume()
+    yield* until(Effect.sync(() => said().subarray(-6).toString() === "newest"))
+    expect(said().subarray(-100).includes("older")).toBe(false)
   })
 )

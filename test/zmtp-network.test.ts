@@ -1,7 +1,7 @@
 /** Peers that we connected to over a network: each connection begins anew, and what waits for them has its bound. */
 import { type AddressInfo, createServer, type Socket } from "node:net"
 import { expect } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import type { Delivery } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { freshEndpoint, until } from "./support/sockets.ts"
@@ -187,6 +187,29 @@ live(
       push.port.close(200, (delivery) => resume(Effect.succeed(delivery)))
     })
     expect(delivery).toEqual({ inTime: false, unsent: 1 })
+  })
+)
+
+live(
+  "what was lost while it closes is counted, though its peer has come again and there is no more time",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const push = yield* openSocket("push", { connect: endpoint, reconnectInterval: 1 })
+    const { socket } = yield* peer(0)
+    socket.pause().write(Buffer.concat([greeting(), ready("PULL")]))
+    yield* until(Effect.sync(() => push.port.peers === 1))
+    // The kernel does not take all of the first, and what comes behind the second waits.
+    for (const size of [64, 1, 1]) push.port.offer(Buffer.alloc(size * 2 ** 20))
+    const closing = yield* Effect.forkChild(
+      Effect.callback<Delivery>((resume) => {
+        push.port.close(500, (delivery) => resume(Effect.succeed(delivery)))
+        socket.resetAndDestroy()
+      }),
+      { startImmediately: true }
+    )
+    // It does not shake hands.
+    yield* peer(1)
+    expect(yield* Fiber.join(closing)).toEqual({ inTime: false, unsent: 3 })
   })
 )
 

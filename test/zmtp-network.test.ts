@@ -261,3 +261,34 @@ live(
     expect(said().subarray(-100).includes("older")).toBe(false)
   })
 )
+
+live(
+  "who comes and who goes is told, and why one went before it had shaken hands",
+  Effect.gen(function* () {
+    const { endpoint, peer } = yield* listening
+    const push = yield* openSocket("push", { connect: endpoint, reconnectInterval: 1, linger: 0 })
+    let told = 0
+    ownerOf(push).onPeers = () => void told++
+    const failures: Array<unknown> = []
+    ownerOf(push).onEvent = (event) => {
+      if (event._tag === "HandshakeFailed")
+        failures.push([event.reason, event.code, (event.error as NodeJS.ErrnoException).code])
+    }
+    const first = yield* peer(0)
+    first.socket.write(Buffer.concat([greeting(), ready("PULL")]))
+    yield* until(Effect.sync(() => push.port.peers === 1 && told === 1))
+    first.socket.end()
+    yield* until(Effect.sync(() => push.port.peers === 0 && told === 2))
+    const second = yield* peer(1)
+    second.socket.end()
+    const third = yield* peer(2)
+    yield* until(Effect.sync(() => third.said().length === 64))
+    third.socket.resetAndDestroy()
+    yield* until(Effect.sync(() => failures.length >= 2))
+    expect(failures.slice(0, 2)).toEqual([
+      ["Connection", "EPIPE", undefined],
+      ["Connection", "ECONNRESET", "ECONNRESET"]
+    ])
+    expect(told).toBe(2)
+  })
+)

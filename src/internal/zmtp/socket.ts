@@ -93,7 +93,6 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     const pipe = pattern.inbound.next
     const message = pattern.take()
     if (this.known !== undefined && pipe.whence !== undefined) this.known.set(message, pipe.whence)
-    this.isUsed = true
     turn.spend()
     // When there is room for half of what there may be, it is worth going on.
     if (pipe.inbox.length <= this.markIn >> 1) pipe.refill()
@@ -158,7 +157,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   // ---------------------------------------------------------------------------
 
   attached(pipe: Pipe, peer: Introduction): boolean {
-    if (isInproc(pipe.endpoint) && !this.mayTalkTo(peer.type)) return false
+    if (!this.mayTalkTo(peer.type)) return false
     const { address, userId } = peer
     pipe.whence = { address, userId: userId === "" ? undefined : userId }
     const admission = this.#pattern.attached(pipe, peer)

@@ -89,6 +89,32 @@ describe("a ROUTER", () => {
       })
     )
 
+  for (const side of ["bind", "connect"] as const)
+    live(
+      `is told the end of those that came in alone, and while it receives (${side})`,
+      Effect.gen(function* () {
+        const at = freshEndpoint("inproc")
+        const router = yield* openSocket("router", { [side]: at }, Buffer.from("farewell"))
+        const once = Effect.gen(function* () {
+          const other = side === "bind" ? "connect" : "bind"
+          const { port } = yield* openSocket("dealer", { [other]: at, routingId: "name" })
+          port.offer("hello")
+          expect(yield* next(router)).toEqual(["name", "hello"])
+        })
+        yield* Effect.scoped(once)
+        yield* until(Effect.sync(() => router.port.peers === 0))
+        expect(all(router)).toEqual(side === "bind" ? [["name", "farewell"]] : [])
+        yield* Effect.scoped(
+          Effect.andThen(
+            once,
+            Effect.sync(() => router.port.dismiss())
+          )
+        )
+        yield* until(Effect.sync(() => router.port.peers === 0))
+        expect(router.port.ready).toBe(0)
+      })
+    )
+
   for (const transport of ["tcp", "inproc"] as const)
     live(
       `hears of who probes it before all that waited for it, over ${transport}`,
@@ -414,6 +440,27 @@ describe("a ROUTER that holds peers back", () => {
     })
   )
 })
+
+live(
+  "a DEALER is told the end of those that it connected to alone",
+  Effect.gen(function* () {
+    const [bind, connect] = [freshEndpoint("inproc"), freshEndpoint("inproc")]
+    const dealer = yield* openSocket("dealer", { bind, connect }, Buffer.from("farewell"))
+    for (const [place, expected] of [
+      [{ connect: bind }, []],
+      [{ bind: connect }, [["farewell"]]]
+    ] as const) {
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* openSocket("dealer", place)
+          yield* until(Effect.sync(() => dealer.port.peers === 1))
+        })
+      )
+      yield* until(Effect.sync(() => dealer.port.peers === 0))
+      expect(all(dealer)).toEqual(expected)
+    }
+  })
+)
 
 describe("a STREAM", () => {
   live(

@@ -30,7 +30,6 @@ export class RawPipe extends Pipe implements Reader {
     const { socket } = readable
     this.socket = socket
     this.isPaused = false
-    this.unwritten = 0
     socket.setNoDelay(true)
     this.host.attached(this, { ...nobody, address: socket.remoteAddress })
     readable.attach(this)

@@ -1,11 +1,11 @@
 /** Peers that we connected to over a network: each connection begins anew, and what waits for them has its bound. */
 import { type AddressInfo, createServer, type Socket } from "node:net"
-import { expect } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import type { Delivery } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
-import { freshEndpoint, until } from "./support/sockets.ts"
-import { all, live, next, ownerOf, turns } from "./support/zmtpPort.ts"
+import { freshEndpoint, until, untilDefined } from "./support/sockets.ts"
+import { all, live, next, type Opened, ownerOf, turns } from "./support/zmtpPort.ts"
 import { frame, greeting, ready } from "./support/zmtpSides.ts"
 
 /** Listens, and has what each connection says. */
@@ -292,3 +292,100 @@ live(
     expect(told).toBe(2)
   })
 )
+
+describe("a STREAM that connects", () => {
+  /** With its first connection, and the name of that. */
+  const connected = (options: { readonly sendHighWaterMark?: number; readonly reconnectInterval?: number }) =>
+    Effect.gen(function* () {
+      const { endpoint, peer } = yield* listening
+      const stream = yield* openSocket("rawStream", { connect: endpoint, receiveHighWaterMark: 1, ...options })
+      const { socket } = yield* peer(0)
+      const name = yield* untilDefined(Effect.sync(() => (stream.port.ready > 0 ? stream.port.take()[0] : undefined)))
+      return { stream, socket: socket.pause(), name, peer }
+    })
+  const closed = ({ port }: Opened, linger: number) =>
+    Effect.callback<Delivery>((resume) => void port.close(linger, (delivery) => resume(Effect.succeed(delivery))))
+  // The kernel does not take all of it.
+  const large = Buffer.alloc(32 * 2 ** 20)
+
+  live(
+    "has room for the next connection, whatever was lost with the one before",
+    Effect.gen(function* () {
+      const { name, peer, socket, stream } = yield* connected({ sendHighWaterMark: 1, reconnectInterval: 1 })
+      expect([stream.port.offer([name, large]), stream.port.offer([name, "more"])]).toEqual(["sent", "full"])
+      socket.resetAndDestroy()
+      const { said } = yield* peer(1)
+      // The end of the one, and the beginning of the other.
+      yield* next(stream)
+      const [other] = yield* untilDefined(Effect.sync(() => (stream.port.ready > 0 ? stream.port.take() : undefined)))
+      expect(other.equals(name)).toBe(false)
+      expect(stream.port.offer([other, "hello"])).toBe("sent")
+      yield* until(Effect.sync(() => said().toString() === "hello"))
+      yield* closed(stream, 0)
+    })
+  )
+
+  live(
+    "reads no more than there is room for, of the next connection too",
+    Effect.gen(function* () {
+      const { name, peer, socket, stream } = yield* connected({ reconnectInterval: 1 })
+      const stopsReading = (from: Socket) =>
+        Effect.gen(function* () {
+          const before = stream.port.ready
+          from.write(large)
+          yield* until(Effect.sync(() => stream.port.ready > before))
+          yield* turns(20)
+          expect(from.writableLength).toBeGreaterThan(0)
+          from.resetAndDestroy()
+        })
+      yield* stopsReading(socket)
+      // Who does not read sees the end when it writes.
+      yield* until(Effect.sync(() => stream.port.offer([name, "x"]) === "unroutable"))
+      yield* stopsReading((yield* peer(1)).socket)
+      yield* closed(stream, 0)
+    })
+  )
+
+  live(
+    "has the bytes as they came, in pieces that a high-water mark can count",
+    Effect.gen(function* () {
+      const { socket, stream } = yield* connected({})
+      const said = Array.from({ length: 40 }, (_, i) => Buffer.alloc(20_000, i))
+      for (const bytes of said) {
+        yield* Effect.callback<void>((resume) => void socket.write(bytes, () => resume(Effect.void)))
+        yield* turns(1)
+      }
+      const heard: Array<Buffer> = []
+      for (let length = 0; length < 800_000; length += heard.at(-1)!.length) {
+        const message = yield* untilDefined(Effect.sync(() => (stream.port.ready > 0 ? stream.port.take() : undefined)))
+        heard.push(message[1]!)
+      }
+      expect(Buffer.concat(heard).equals(Buffer.concat(said))).toBe(true)
+      expect(Math.max(...heard.map(({ length }) => length))).toBeLessThanOrEqual(8192)
+      yield* closed(stream, 0)
+    })
+  )
+
+  for (const linger of [0, 3_600_000])
+    live(
+      `closes when there is no connection (linger ${linger})`,
+      Effect.gen(function* () {
+        const { socket, stream } = yield* connected({ reconnectInterval: 3_600_000 })
+        socket.destroy()
+        yield* until(Effect.sync(() => stream.port.peers === 0))
+        expect(yield* closed(stream, linger)).toEqual({ inTime: true, unsent: 0 })
+      })
+    )
+
+  for (const linger of [0, 100, 3_600_000])
+    live(
+      `says what was not sent when it closes (linger ${linger})`,
+      Effect.gen(function* () {
+        const { name, socket, stream } = yield* connected({})
+        stream.port.offer([name, large])
+        const closing = yield* Effect.forkChild(closed(stream, linger), { startImmediately: true })
+        if (linger === 3_600_000) socket.resetAndDestroy()
+        expect(yield* Fiber.join(closing)).toEqual({ inTime: linger === 0, unsent: 1 })
+      })
+    )
+})

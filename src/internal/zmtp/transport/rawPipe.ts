@@ -54,8 +54,6 @@ export class RawPipe extends Pipe implements Reader {
   place(): undefined {}
 
   read(bytes: Buffer): void {
-    // It is not wanted any more.
-    if (this.isOver) return
     let mayCome = true
     for (let at = 0; at < bytes.length; at += most) {
       // What is kept is as large as what came.

@@ -5,8 +5,8 @@ import { Effect, Exit, Fiber, Scope } from "effect"
 import type { Delivery } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { freshEndpoint, until, untilDefined } from "./support/sockets.ts"
-import { all, live, next, type Opened, ownerOf, turns } from "./support/zmtpPort.ts"
-import { frame, greeting, ready } from "./support/zmtpSides.ts"
+import { all, live, next, type Opened, ownerOf, rude, turns } from "./support/zmtpPort.ts"
+import { frame, greeting, longFrame, ready } from "./support/zmtpSides.ts"
 
 /** Listens, and has what each connection says. */
 const listening = Effect.gen(function* () {
@@ -263,6 +263,33 @@ live(
 )
 
 live(
+  "a peer may say commands of 65,536 bytes and no more, whatever a message may have",
+  Effect.gen(function* () {
+    for (const more of [0, 1]) {
+      const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp"), maxMessageSize: 2 ** 20, linger: 0 })
+      const peer = yield* rude(pull, "PUSH")
+      yield* until(Effect.sync(() => pull.port.peers === 1))
+      const body = Buffer.concat([Buffer.from("\x07UNKNOWN", "latin1"), Buffer.alloc(65_536 + more - 8)])
+      peer.write(Buffer.concat([longFrame(4, BigInt(body.length)), body, frame(0, "a message")]))
+      if (more === 0) expect(yield* next(pull)).toEqual(["a message"])
+      else yield* until(Effect.sync(() => pull.port.peers === 0))
+      expect(pull.port.ready).toBe(0)
+    }
+  })
+)
+
+live(
+  "what a peer sends to who receives nothing is dropped, and counts as received",
+  Effect.gen(function* () {
+    const push = yield* openSocket("push", { bind: freshEndpoint("tcp") })
+    const peer = yield* rude(push, "PULL")
+    peer.write(Buffer.concat([frame(0, "one"), frame(0, "two")]))
+    yield* until(Effect.sync(() => push.port.dropped === 2))
+    expect(push.port.received.messages).toBe(2)
+  })
+)
+
+live(
   "who comes and who goes is told, and why one went before it had shaken hands",
   Effect.gen(function* () {
     const { endpoint, peer } = yield* listening
@@ -336,6 +363,11 @@ describe("a STREAM that connects", () => {
           yield* until(Effect.sync(() => stream.port.ready > before))
           yield* turns(20)
           expect(from.writableLength).toBeGreaterThan(0)
+          // Nor when it has read on.
+          while (stream.port.ready > 0) stream.port.take()
+          yield* until(Effect.sync(() => stream.port.ready > 0))
+          yield* turns(20)
+          expect(stream.port.ready).toBeLessThan(100)
           from.resetAndDestroy()
         })
       yield* stopsReading(socket)
@@ -376,6 +408,20 @@ describe("a STREAM that connects", () => {
         expect(yield* closed(stream, linger)).toEqual({ inTime: true, unsent: 0 })
       })
     )
+
+  live(
+    "says what one peer has not read in time, though another has all by then",
+    Effect.gen(function* () {
+      const { name, socket, stream } = yield* connected({})
+      const { endpoint, peer } = yield* listening
+      stream.port.connect(endpoint, () => {})
+      yield* peer(0)
+      yield* until(Effect.sync(() => stream.port.peers === 2))
+      stream.port.offer([name, large])
+      expect(yield* closed(stream, 200)).toEqual({ inTime: false, unsent: 1 })
+      expect(socket.destroyed).toBe(false)
+    })
+  )
 
   for (const linger of [0, 100, 3_600_000])
     live(

@@ -197,6 +197,18 @@ describe("an XPUB", () => {
     )
 
   live(
+    "hears nothing more when nobody receives any more",
+    Effect.gen(function* () {
+      const xpub = yield* openSocket("xpub", { bind: freshEndpoint("inproc") })
+      const sub = yield* openSocket("sub", { connect: xpub.endpoints[0]!, subscribe: "before" })
+      expect(xpub.port.ready).toBe(1)
+      xpub.port.dismiss()
+      sub.port.subscribe(topic("after"))
+      expect([xpub.port.ready, xpub.port.left]).toEqual([0, 1])
+    })
+  )
+
+  live(
     "hears in the order in which it came, and not from one peer after the other",
     Effect.gen(function* () {
       const xpub = yield* openSocket("xpub", { bind: freshEndpoint("inproc") })

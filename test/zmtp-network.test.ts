@@ -290,6 +290,23 @@ live(
 )
 
 live(
+  "nothing is told to who has closed",
+  Effect.gen(function* () {
+    const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp") })
+    const push = yield* openSocket("push", { connect: pull.endpoints[0]!, linger: 0 })
+    yield* until(Effect.sync(() => pull.port.peers === 1 && push.port.peers === 1))
+    yield* turns(2)
+    const told: Array<string> = []
+    ownerOf(push).onPeers = () => void told.push("peers")
+    ownerOf(push).onEvent = ({ _tag }) => void told.push(_tag)
+    yield* Effect.callback<void>((resume) => push.port.close(0, () => resume(Effect.void)))
+    yield* until(Effect.sync(() => pull.port.peers === 0))
+    yield* turns(5)
+    expect(told).toEqual([])
+  })
+)
+
+live(
   "who comes and who goes is told, and why one went before it had shaken hands",
   Effect.gen(function* () {
     const { endpoint, peer } = yield* listening
@@ -408,6 +425,18 @@ describe("a STREAM that connects", () => {
         expect(yield* closed(stream, linger)).toEqual({ inTime: true, unsent: 0 })
       })
     )
+
+  live(
+    "has no room for who has hung up, and is about to go",
+    Effect.gen(function* () {
+      const { name, socket, stream } = yield* connected({ sendHighWaterMark: 0, reconnectInterval: 3_600_000 })
+      expect(stream.port.offer([name, large])).toBe("sent")
+      socket.end()
+      yield* until(Effect.sync(() => stream.port.offer([name, "x"]) === "full"))
+      socket.resetAndDestroy()
+      yield* until(Effect.sync(() => stream.port.offer([name, "x"]) === "unroutable"))
+    })
+  )
 
   live(
     "says what one peer has not read in time, though another has all by then",

@@ -91,9 +91,7 @@ export class RawPipe extends Pipe implements Reader {
   greet(): void {}
   subscribe(): void {}
   cancel(): void {}
-  refuse(): void {
-    this.socket?.destroy()
-  }
+  refuse(): void {}
 
   close(linger: number, done: (unsent: number) => void): void {
     const before = this.onClosed

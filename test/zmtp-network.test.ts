@@ -290,6 +290,18 @@ live(
 )
 
 live(
+  "whom nobody was asked about is nobody, and not a user without a name",
+  Effect.gen(function* () {
+    const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp"), zapDomain: "global" })
+    const whence = pull.port.rememberPeers!()
+    const push = yield* openSocket("push", { connect: pull.endpoints[0]! })
+    push.port.offer("hello")
+    yield* until(Effect.sync(() => pull.port.ready > 0))
+    expect(whence(pull.port.take())).toEqual({ address: "127.0.0.1", userId: undefined })
+  })
+)
+
+live(
   "nothing is told to who has closed",
   Effect.gen(function* () {
     const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp") })

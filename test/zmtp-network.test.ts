@@ -279,6 +279,21 @@ live(
 )
 
 live(
+  "and frames of as much as a message may have",
+  Effect.gen(function* () {
+    for (const more of [0, 1]) {
+      const pull = yield* openSocket("pull", { bind: freshEndpoint("tcp"), maxMessageSize: 300, linger: 0 })
+      const peer = yield* rude(pull, "PUSH")
+      yield* until(Effect.sync(() => pull.port.peers === 1))
+      peer.write(Buffer.concat([longFrame(0, BigInt(300 + more)), Buffer.alloc(300 + more, "x")]))
+      if (more === 0) expect(yield* next(pull)).toEqual(["x".repeat(300)])
+      else yield* until(Effect.sync(() => pull.port.peers === 0))
+      expect(pull.port.ready).toBe(0)
+    }
+  })
+)
+
+live(
   "what a peer sends to who receives nothing is dropped, and counts as received",
   Effect.gen(function* () {
     const push = yield* openSocket("push", { bind: freshEndpoint("tcp") })
@@ -315,6 +330,7 @@ live(
     yield* until(Effect.sync(() => pull.port.peers === 0))
     yield* turns(5)
     expect(told).toEqual([])
+    expect(push.port.offer("late")).toBe("closed")
   })
 )
 

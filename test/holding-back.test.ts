@@ -106,6 +106,31 @@ describe("A peer that is slow to read", () => {
     })
   )
 
+  it.effect("is held back for as long as it reads, though there is no end of what is sent to it", () =>
+    Effect.gen(function* () {
+      const { ask, port, room, socket } = yield* service(1)
+      room.set("slow", 0)
+      for (const number of numbers(0, 30)) yield* Effect.forkChild(socket.send(["slow", "", `news ${number}`]))
+      ask("slow", 5000)
+      yield* go
+      for (let i = 0; i < 20; i++) {
+        room.set("slow", 1)
+        yield* go
+        yield* TestClock.adjust("900 millis")
+        yield* go
+        expect([...port.heldBack]).toEqual(["slow"])
+      }
+      expect(port.sent).toEqual(numbers(0, 20).map((number) => `slow||news ${number}`))
+      expect(socket.stats.dropped).toBe(0)
+      // Now it reads nothing: what it has read before is no reason to wait.
+      yield* TestClock.adjust("2 seconds")
+      yield* go
+      expect([...port.heldBack]).toEqual([])
+      // The first was handled, and its reply waits.
+      expect(socket.stats.dropped).toBe(5000 - 1001)
+    })
+  )
+
   it.effect("is held back no more when nobody handles messages, or it has left", () =>
     Effect.gen(function* () {
       const { ask, port, room, run, socket } = yield* service()

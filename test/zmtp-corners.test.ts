@@ -296,7 +296,7 @@ live(
   "with conflate the newest message is sent to who comes late",
   Effect.gen(function* () {
     const at = yield* Effect.scoped(Effect.map(Zmq.pull({ bind: freshEndpoint("tcp") }), boundTo))
-    const push = yield* Zmq.push({ connect: at, conflate: true })
+    const push = yield* Zmq.push({ connect: at, conflate: true, sendHighWaterMark: 1 })
     for (const text of ["1", "2", "3"]) yield* push.send(text)
     const pull = yield* Zmq.pull({ bind: at })
     expect(yield* pull.recvString).toBe("3")

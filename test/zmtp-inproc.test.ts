@@ -179,7 +179,7 @@ live(
 )
 
 live(
-  "what waits for a name comes first, and before what is sent as it is bound",
+  "what waits for a name comes behind its probe, and before what is sent as it is bound",
   Effect.gen(function* () {
     const at = freshEndpoint("inproc")
     const push = yield* openSocket("push", { connect: at })
@@ -188,7 +188,7 @@ live(
     expect(push.port.offer("not for a router")).toBe("sent")
     const router = yield* openSocket("router", { bind: at })
     dealer.port.offer("3")
-    expect(all(router).map(([, text]) => text)).toEqual(["1", "2", "", "3"])
+    expect(all(router).map(([, text]) => text)).toEqual(["", "1", "2", "3"])
   })
 )
 

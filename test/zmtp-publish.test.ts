@@ -176,21 +176,35 @@ describe("an XPUB that nobody receives from", () => {
 })
 
 describe("an XPUB", () => {
+  for (const how of ["listen", "look"] as const)
+    live(
+      `that receives, and is behind, reads no more long topics than its high-water mark says (${how})`,
+      Effect.gen(function* () {
+        const xpub = yield* openSocket("xpub", { bind: freshEndpoint("tcp"), receiveHighWaterMark: 5 })
+        ownerOf(xpub).onMessages = () => {}
+        if (how === "listen") xpub.port.listen()
+        else xpub.port.look(1, () => {})
+        const peer = yield* rude(xpub, "SUB")
+        const topics = long(20)
+        peer.write(subscribe(topics))
+        yield* until(Effect.sync(() => xpub.port.ready >= 5))
+        yield* turns(10)
+        expect(xpub.port.ready).toBe(5)
+        const heard: Array<string> = []
+        while (heard.length < 20) heard.push(...(yield* next(xpub)))
+        expect(heard).toEqual(topics.map((text) => `\u0001${text}`))
+      })
+    )
+
   live(
-    "that receives, and is behind, reads no more long topics than its high-water mark says",
+    "hears nothing more when nobody receives any more",
     Effect.gen(function* () {
-      const xpub = yield* openSocket("xpub", { bind: freshEndpoint("tcp"), receiveHighWaterMark: 5 })
-      ownerOf(xpub).onMessages = () => {}
-      xpub.port.listen()
-      const peer = yield* rude(xpub, "SUB")
-      const topics = long(20)
-      peer.write(subscribe(topics))
-      yield* until(Effect.sync(() => xpub.port.ready >= 5))
-      yield* turns(10)
-      expect(xpub.port.ready).toBe(5)
-      const heard: Array<string> = []
-      while (heard.length < 20) heard.push(...(yield* next(xpub)))
-      expect(heard).toEqual(topics.map((text) => `\u0001${text}`))
+      const xpub = yield* openSocket("xpub", { bind: freshEndpoint("inproc") })
+      const sub = yield* openSocket("sub", { connect: xpub.endpoints[0]!, subscribe: "before" })
+      expect(xpub.port.ready).toBe(1)
+      xpub.port.dismiss()
+      sub.port.subscribe(topic("after"))
+      expect([xpub.port.ready, xpub.port.left]).toEqual([0, 1])
     })
   )
 

@@ -89,6 +89,52 @@ describe("a ROUTER", () => {
       })
     )
 
+  for (const side of ["bind", "connect"] as const)
+    live(
+      `is told the end of those that came in alone, and while it receives (${side})`,
+      Effect.gen(function* () {
+        const at = freshEndpoint("inproc")
+        const router = yield* openSocket("router", { [side]: at }, Buffer.from("farewell"))
+        const once = Effect.gen(function* () {
+          const other = side === "bind" ? "connect" : "bind"
+          const { port } = yield* openSocket("dealer", { [other]: at, routingId: "name" })
+          port.offer("hello")
+          expect(yield* next(router)).toEqual(["name", "hello"])
+        })
+        yield* Effect.scoped(once)
+        yield* until(Effect.sync(() => router.port.peers === 0))
+        expect(all(router)).toEqual(side === "bind" ? [["name", "farewell"]] : [])
+        yield* Effect.scoped(
+          Effect.andThen(
+            once,
+            Effect.sync(() => router.port.dismiss())
+          )
+        )
+        yield* until(Effect.sync(() => router.port.peers === 0))
+        expect(router.port.ready).toBe(0)
+      })
+    )
+
+  for (const transport of ["tcp", "inproc"] as const)
+    live(
+      `hears of who probes it before all that waited for it, over ${transport}`,
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const bound = yield* Scope.provide(openSocket("router", { bind: freshEndpoint(transport) }), scope)
+        const [connect] = bound.endpoints
+        yield* Scope.close(scope, Exit.void)
+        const dealer = yield* openSocket("dealer", {
+          connect: connect!,
+          routingId: "name",
+          probeRouter: true,
+          reconnectInterval: 1
+        })
+        for (const text of ["one", "two"]) dealer.port.offer(text)
+        const router = yield* openSocket("router", { bind: connect! })
+        for (const text of ["", "one", "two"]) expect(yield* next(router)).toEqual(["name", text])
+      })
+    )
+
   live(
     "hears of those with the same name one after the other, each with its end",
     Effect.gen(function* () {
@@ -300,6 +346,10 @@ describe("a ROUTER that holds peers back", () => {
         // Over tcp it has said more than there is room for: who does not read on does not see its end.
         if (transport === "tcp") router.port.holdBack!(lane, false)
         for (const message of said(lane, 0, transport === "tcp" ? 4 : 20)) expect(yield* next(router)).toEqual(message)
+        // Then there is nobody to hold back.
+        yield* until(Effect.sync(() => all(router).length === 0 && router.port.peers === 1))
+        for (const isHeldBack of [true, false]) router.port.holdBack!(lane, isHeldBack)
+        expect(router.port.ready).toBe(0)
       })
     )
   }
@@ -313,7 +363,7 @@ describe("a ROUTER that holds peers back", () => {
       const { pipes } = router.port as unknown as { readonly pipes: Iterable<{ readonly inbox: { length: number } }> }
       for (let i = 0; i < 64; i++) slow.port.offer(Buffer.alloc(2 ** 20))
       yield* turns(20)
-      expect([...pipes].map(({ inbox }) => inbox.length)).toEqual([4, 0])
+      expect([...pipes].map(({ inbox }) => inbox.length).toSorted()).toEqual([0, 4])
     })
   )
 
@@ -322,8 +372,31 @@ describe("a ROUTER that holds peers back", () => {
     Effect.gen(function* () {
       const { router } = yield* filled("inproc")
       router.port.holdBack!(lane, true)
+      const waiting = yield* openSocket("dealer", { connect: router.endpoints[0]!, routingId: "good", linger: 0 })
+      waiting.port.offer("of one that waits for the name")
       router.port.dismiss()
-      expect(router.port.left).toBe(40)
+      expect(router.port.left).toBe(41)
+    })
+  )
+
+  live(
+    "has what another of its name had said meanwhile",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("inproc"), linger: 0 })
+      const named = { connect: router.endpoints[0]!, routingId: lane, linger: 0 }
+      for (const text of ["first", "second"]) {
+        const dealer = yield* openSocket("dealer", named)
+        for (const i of [1, 2]) dealer.port.offer(`${text} ${i}`)
+        if (text === "first") dealer.port.disconnect(named.connect)
+      }
+      const of = (text: string) => [1, 2].map((i) => [lane, `${text} ${i}`])
+      for (const isHeldBack of [true, false, true]) {
+        router.port.holdBack!(lane, isHeldBack)
+        expect(router.port.ready).toBe(2)
+      }
+      expect(all(router)).toEqual(of("first"))
+      router.port.holdBack!(lane, false)
+      expect(all(router)).toEqual(of("second"))
     })
   )
 
@@ -367,6 +440,27 @@ describe("a ROUTER that holds peers back", () => {
     })
   )
 })
+
+live(
+  "a DEALER is told the end of those that it connected to alone",
+  Effect.gen(function* () {
+    const [bind, connect] = [freshEndpoint("inproc"), freshEndpoint("inproc")]
+    const dealer = yield* openSocket("dealer", { bind, connect }, Buffer.from("farewell"))
+    for (const [place, expected] of [
+      [{ connect: bind }, []],
+      [{ bind: connect }, [["farewell"]]]
+    ] as const) {
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* openSocket("dealer", place)
+          yield* until(Effect.sync(() => dealer.port.peers === 1))
+        })
+      )
+      yield* until(Effect.sync(() => dealer.port.peers === 0))
+      expect(all(dealer)).toEqual(expected)
+    }
+  })
+)
 
 describe("a STREAM", () => {
   live(

@@ -53,7 +53,7 @@ export class Inbound {
     pipe.isHeldBack = true
     if (pipe.isHeld) return
     this.length -= pipe.inbox.length
-    if (pipe.isActive) this.deactivate(pipe)
+    this.deactivate(pipe)
   }
 
   /** It may give again. */

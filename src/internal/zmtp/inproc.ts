@@ -79,17 +79,20 @@ export class InprocPipe extends Pipe {
     if (this.isClosing && outbox.length === 0) this.close(0, ignore)
   }
 
+  greet(message: Outgoing): void {
+    const kept = received(message)
+    this.tell((partner) => partner.host.arrived(partner, kept))
+  }
   subscribe(topic: Buffer): void {
-    this.tell(topic, true)
+    this.tell((partner) => partner.host.subscribed(partner, topic, true))
   }
   cancel(topic: Buffer): void {
-    this.tell(topic, false)
+    this.tell((partner) => partner.host.subscribed(partner, topic, false))
   }
 
-  private tell(topic: Buffer, begins: boolean): void {
+  private tell(what: (partner: InprocPipe) => void): void {
     const run = (): void => {
-      const { partner } = this
-      if (partner !== undefined) partner.host.subscribed(partner, topic, begins)
+      if (this.partner !== undefined) what(this.partner)
     }
     if (this.deferred === undefined) run()
     else this.deferred.push(run)

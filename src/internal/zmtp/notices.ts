@@ -40,7 +40,7 @@ export class Notices {
     if (this.hasMessages()) this.messages()
   }
 
-  /** There are some. */
+  /** There may be some. */
   messages(): void {
     if (!this.isListening || this.willTellMessages) return
     this.willTellMessages = true

@@ -95,6 +95,8 @@ export abstract class Pipe {
 
   /** Sends, whether or not there is room. */
   abstract send(message: Outgoing): void
+  /** Sends to a peer that has come, before all that waits for it. */
+  abstract greet(message: Outgoing): void
   abstract subscribe(topic: Buffer): void
   abstract cancel(topic: Buffer): void
   /** Its inbox has room: there may be more to come. */

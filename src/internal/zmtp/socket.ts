@@ -93,7 +93,6 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     const pipe = pattern.inbound.next
     const message = pattern.take()
     if (this.known !== undefined && pipe.whence !== undefined) this.known.set(message, pipe.whence)
-    this.isUsed = true
     turn.spend()
     // When there is room for half of what there may be, it is worth going on.
     if (pipe.inbox.length <= this.markIn >> 1) pipe.refill()
@@ -116,7 +115,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     const { inbound } = this.#pattern
     if (isHeldBack) return inbound.holdBack(pipe)
     inbound.goOn(pipe)
-    if (this.ready > 0) this.notices.messages()
+    this.notices.messages()
   }
 
   listen(): void {
@@ -158,7 +157,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
   // ---------------------------------------------------------------------------
 
   attached(pipe: Pipe, peer: Introduction): boolean {
-    if (isInproc(pipe.endpoint) && !this.mayTalkTo(peer.type)) return false
+    if (!this.mayTalkTo(peer.type)) return false
     const { address, userId } = peer
     pipe.whence = { address, userId: userId === "" ? undefined : userId }
     const admission = this.#pattern.attached(pipe, peer)
@@ -194,7 +193,7 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
       this.#pattern.inbound.admit(pipe)
     }
     this.notices.peers()
-    if (this.ready > 0) this.notices.messages()
+    this.notices.messages()
   }
 
   /** Behind all that came of a peer, what was asked for stands for its end. */

@@ -21,7 +21,7 @@ export class Dealer extends Pattern {
 
   override attached(pipe: Pipe, _: Introduction): Admission {
     // That of REQ, DEALER and ROUTER alone.
-    if (this.core.settings.probeRouter) pipe.send("")
+    if (this.core.settings.probeRouter) pipe.greet("")
     this.outbound.add(pipe)
     this.core.notices.room("")
     return "in"

@@ -52,7 +52,7 @@ export class Router extends Pattern {
   private admit(pipe: Pipe): void {
     this.peers.set(pipe.lane, pipe)
     this.follow(pipe)
-    if (this.core.settings.probeRouter) pipe.send("")
+    if (this.core.settings.probeRouter) pipe.greet("")
   }
 
   /** Under one name, what came of one peer comes before what comes of the next. */

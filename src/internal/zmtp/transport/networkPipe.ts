@@ -71,9 +71,8 @@ export class NetworkPipe extends Pipe implements WireOwner {
         userId: peer.userId
       })
     this.host.tell(SocketEvent.HandshakeSucceeded({ endpoint }), this)
-    if (!mayStay) return this.refuse("there is another peer already")
-    this.pump()
-    this.drained()
+    if (mayStay) this.pump()
+    else this.refuse("there is another peer already")
   }
 
   message(message: Message): boolean {
@@ -95,7 +94,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.wire = undefined
     this.isRefused = !wasReady && failure !== undefined && failure.kind !== "timeout"
     this.mark = this.markWhile(false)
-    if (this.isThere || this.isWaiting) this.host.detached(this)
+    this.host.detached(this)
     if (!wasReady) {
       // Whoever hangs up before the handshake says nothing of why.
       if (failure !== undefined) this.host.tell(handshakeFailed(endpoint, failure), this)
@@ -104,7 +103,7 @@ export class NetworkPipe extends Pipe implements WireOwner {
     this.host.tell(SocketEvent.Disconnected({ endpoint }), this)
     if (!this.isConnecting || (this.isOver && this.outbox.length === 0)) this.finish()
     // What was on its way makes room for the next connection, however little: nothing else does for now.
-    if (this.isConnecting && this.mark > 0) this.drained(this.mark - 1)
+    this.drained(this.mark - 1)
     this.onEnd(failure, wasReady)
   }
 
@@ -143,6 +142,10 @@ export class NetworkPipe extends Pipe implements WireOwner {
       if (this.host.settings.conflate) while (this.outbox.length > 0) this.outbox.take()
       this.outbox.append(keep(message))
     }
+  }
+
+  greet(message: Outgoing): void {
+    this.wire?.send(message)
   }
 
   private accepts(wire: Wire): boolean {

@@ -30,7 +30,6 @@ export class RawPipe extends Pipe implements Reader {
     const { socket } = readable
     this.socket = socket
     this.isPaused = false
-    this.unwritten = 0
     socket.setNoDelay(true)
     this.host.attached(this, { ...nobody, address: socket.remoteAddress })
     readable.attach(this)
@@ -55,8 +54,6 @@ export class RawPipe extends Pipe implements Reader {
   place(): undefined {}
 
   read(bytes: Buffer): void {
-    // It is not wanted any more.
-    if (this.isOver) return
     let mayCome = true
     for (let at = 0; at < bytes.length; at += most) {
       // What is kept is as large as what came.
@@ -91,11 +88,10 @@ export class RawPipe extends Pipe implements Reader {
     this.socket?.resume()
   }
 
+  greet(): void {}
   subscribe(): void {}
   cancel(): void {}
-  refuse(): void {
-    this.socket?.destroy()
-  }
+  refuse(): void {}
 
   close(linger: number, done: (unsent: number) => void): void {
     const before = this.onClosed

@@ -1,13 +1,13 @@
 /** Peers that are slow to read: what they send is left with them, where the engine can do that. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Engine, Zmq } from "effect-zmq"
 import { coreOf } from "../src/internal/socket/socket.ts"
 import { CurrentEngine } from "./support/engine.ts"
 import { messageOf, turns } from "./support/scripted.ts"
 import { ScriptedPort } from "./support/scriptedPort.ts"
-import { boundTo, freshEndpoint, nextTurn, numbers } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, nextTurn, numbers, until } from "./support/sockets.ts"
 
 /** A service whose clients have as much room as a test says. */
 const service = (
@@ -281,6 +281,35 @@ describe("A peer with thousands of requests that reads one reply in each turn", 
         }
         expect(answers.toSorted((a, b) => a - b)).toEqual(numbers(0, 5000))
         expect(router.stats.dropped).toBe(0)
+      }).pipe(Effect.provide(Engine.layerZmtp))
+    )
+})
+
+describe("What came of a peer that is held back", () => {
+  for (const transport of ["tcp", "inproc"] as const)
+    it.effect(`counts as queued, and is there when its socket has closed, over ${transport}`, () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const opening = Zmq.router({ bind: freshEndpoint(transport), sendHighWaterMark: 1, linger: 0 })
+        const router = yield* Scope.provide(opening, scope)
+        const padding = " ".repeat(100_000)
+        let answered = 0
+        const run = yield* Effect.forkChild(
+          router.runForEach(([id]) =>
+            Effect.andThen(
+              router.send([id, padding]),
+              Effect.sync(() => answered++)
+            )
+          )
+        )
+        const dealer = yield* Zmq.dealer({ connect: boundTo(router), receiveHighWaterMark: 1, linger: 0 })
+        yield* dealer.sendAll(numbers(0, 1500).map((number) => `${number}`))
+        yield* until(Effect.sync(() => answered + router.stats.queued === 1499))
+        yield* Scope.close(scope, Exit.void)
+        yield* Fiber.await(run)
+        const left = yield* router.drain
+        expect(left.map((message) => Number(message[1]))).toEqual(numbers(answered, 1500))
+        expect(router.stats).toMatchObject({ dropped: 0, leftAtClose: left.length })
       }).pipe(Effect.provide(Engine.layerZmtp))
     )
 })

@@ -1,12 +1,13 @@
 /** Peers that are slow to read: what they send is left with them, where the engine can do that. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Engine, Zmq } from "effect-zmq"
+import { coreOf } from "../src/internal/socket/socket.ts"
 import { CurrentEngine } from "./support/engine.ts"
 import { messageOf, turns } from "./support/scripted.ts"
 import { ScriptedPort } from "./support/scriptedPort.ts"
-import { boundTo, freshEndpoint, nextTurn, numbers } from "./support/sockets.ts"
+import { boundTo, freshEndpoint, nextTurn, numbers, until } from "./support/sockets.ts"
 
 /** A service whose clients have as much room as a test says. */
 const service = (
@@ -131,6 +132,91 @@ describe("A peer that is slow to read", () => {
     })
   )
 
+  it.effect("counts as one that reads while there is less and less on its way to it, and again when it goes on", () =>
+    Effect.gen(function* () {
+      const { ask, port, room, socket } = yield* service()
+      room.set("slow", 0)
+      port.onTheirWay.set("slow", 1000)
+      ask("slow", 5000)
+      yield* go
+      const pass = (reads: number) => {
+        port.onTheirWay.set("slow", port.onTheirWay.get("slow")! - reads)
+        return Effect.andThen(TestClock.adjust("1 seconds"), go)
+      }
+      for (let i = 0; i < 5; i++) {
+        yield* pass(1)
+        expect([...port.heldBack]).toEqual(["slow"])
+      }
+      expect(socket.stats.dropped).toBe(0)
+      yield* pass(0)
+      expect([...port.heldBack]).toEqual([])
+      const { dropped } = socket.stats
+      expect(dropped).toBe(5000 - 1001)
+      yield* pass(1)
+      // What it sends next is left with it.
+      ask("slow", 2000)
+      yield* go
+      expect([...port.heldBack]).toEqual(["slow"])
+      expect(socket.stats.dropped).toBe(dropped)
+      yield* pass(0)
+      expect([...port.heldBack]).toEqual([])
+      expect(socket.stats.dropped).toBeGreaterThan(dropped)
+    })
+  )
+
+  it.effect("is no more patient with it for those who give up sending to it, and forgets it", () =>
+    Effect.gen(function* () {
+      const port = new ScriptedPort({ admission: "ask", holdsBack: true })
+      port.answer = () => "full"
+      const socket = yield* Effect.orDie(Zmq.router({ linger: 0 })).pipe(
+        Effect.provideService(CurrentEngine, port.engine)
+      )
+      let answers = true
+      const answer = ([id]: Zmq.Message) =>
+        answers ? Effect.ignore(Effect.timeout(socket.send([id, "answer"]), "100 millis")) : Effect.void
+      yield* Effect.forkScoped(socket.runForEach(answer))
+      for (const number of numbers(0, 5000)) port.arriveMessage(messageOf("dead", `${number}`))
+      const pass = Effect.andThen(TestClock.adjust("100 millis"), go)
+      for (let i = 0; i < 9; i++) {
+        yield* Effect.andThen(go, pass)
+        expect(socket.stats.dropped).toBe(0)
+      }
+      yield* Effect.andThen(go, pass)
+      yield* go
+      expect([...port.heldBack]).toEqual([])
+      expect(port.ready).toBe(0)
+      expect(socket.stats.dropped).toBeGreaterThan(3900)
+      // Nobody sends to it any more, and nothing is kept of it.
+      answers = false
+      const { patience } = coreOf(socket)!.inbox.held as unknown as { readonly patience: ReadonlyMap<string, unknown> }
+      expect(patience.size).toBe(1)
+      yield* Effect.andThen(pass, go)
+      expect(socket.stats.queued).toBe(0)
+      yield* TestClock.adjust("1 seconds")
+      expect(patience.size).toBe(0)
+    })
+  )
+
+  it.effect("is held back anew when another has come by its name", () =>
+    Effect.gen(function* () {
+      const { ask, port, room, socket } = yield* service()
+      room.set("slow", 0)
+      ask("slow", 3000)
+      yield* go
+      expect([...port.heldBack]).toEqual(["slow"])
+      for (const number of numbers(1, 5)) {
+        port.heldBack.clear()
+        ask("slow", 250)
+        yield* go
+        expect([...port.heldBack]).toEqual(["slow"])
+        expect(socket.stats).toMatchObject({ dropped: 0, queued: 3000 + number * 250 - 1 })
+      }
+      room.delete("slow")
+      yield* Effect.andThen(go, go)
+      expect(socket.stats).toMatchObject({ dropped: 0, queued: 0, messagesOut: 4000 })
+    })
+  )
+
   it.effect("is held back no more when nobody handles messages, or it has left", () =>
     Effect.gen(function* () {
       const { ask, port, room, run, socket } = yield* service()
@@ -171,7 +257,7 @@ describe("A client of a STREAM that is slow to read", () => {
       port.answer = () => "full"
       const opening = Zmq.rawStream({ linger: 0 }).pipe(Effect.provideService(CurrentEngine, port.engine))
       const socket = yield* Effect.orDie(opening)
-      for (const number of numbers(0, 2000)) port.arriveMessage(messageOf("slow", `${number}`))
+      for (const number of numbers(0, 3000)) port.arriveMessage(messageOf("slow", `${number}`))
       // All of them are on this side by now: they come back.
       const held: Array<number> = []
       const collecting = yield* Effect.forkChild(
@@ -182,17 +268,17 @@ describe("A client of a STREAM that is slow to read", () => {
               Effect.never
             ),
           {
-            max: 2000,
+            max: 3000,
             within: "1 hour"
           }
         )
       )
       yield* go
       yield* Fiber.interrupt(collecting)
-      expect(held).toEqual([2000])
+      expect(held).toEqual([3000])
       yield* Effect.forkScoped(socket.runForEach(([id]) => socket.send([id, "answer"])))
       yield* go
-      expect(socket.stats.dropped).toBe(1999)
+      expect(socket.stats.dropped).toBe(2999)
       expect([...port.heldBack]).toEqual([])
     })
   )
@@ -220,6 +306,35 @@ describe("A peer with thousands of requests that reads one reply in each turn", 
         }
         expect(answers.toSorted((a, b) => a - b)).toEqual(numbers(0, 5000))
         expect(router.stats.dropped).toBe(0)
+      }).pipe(Effect.provide(Engine.layerZmtp))
+    )
+})
+
+describe("What came of a peer that is held back", () => {
+  for (const transport of ["tcp", "inproc"] as const)
+    it.effect(`counts as queued, and is there when its socket has closed, over ${transport}`, () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const opening = Zmq.router({ bind: freshEndpoint(transport), sendHighWaterMark: 1, linger: 0 })
+        const router = yield* Scope.provide(opening, scope)
+        const padding = " ".repeat(100_000)
+        let answered = 0
+        const run = yield* Effect.forkChild(
+          router.runForEach(([id]) =>
+            Effect.andThen(
+              router.send([id, padding]),
+              Effect.sync(() => answered++)
+            )
+          )
+        )
+        const dealer = yield* Zmq.dealer({ connect: boundTo(router), receiveHighWaterMark: 1, linger: 0 })
+        yield* dealer.sendAll(numbers(0, 1500).map((number) => `${number}`))
+        yield* until(Effect.sync(() => answered + router.stats.queued === 1499))
+        yield* Scope.close(scope, Exit.void)
+        yield* Fiber.await(run)
+        const left = yield* router.drain
+        expect(left.map((message) => Number(message[1]))).toEqual(numbers(answered, 1500))
+        expect(router.stats).toMatchObject({ dropped: 0, leftAtClose: left.length })
       }).pipe(Effect.provide(Engine.layerZmtp))
     )
 })

@@ -368,10 +368,47 @@ describe("a ROUTER that holds peers back", () => {
   )
 
   live(
+    "leaves with them what is more than 1,000, without a mark too",
+    Effect.gen(function* () {
+      const router = yield* openSocket("router", { bind: freshEndpoint("tcp"), receiveHighWaterMark: 0, linger: 0 })
+      const slow = yield* openSocket("dealer", { connect: router.endpoints[0]!, routingId: lane, linger: 0 })
+      slow.port.offer("0")
+      expect(yield* next(router)).toEqual([lane, "0"])
+      router.port.holdBack!(lane, true)
+      const padding = " ".repeat(10_000)
+      let sent = 1
+      const fill = Effect.sync(() => {
+        while (slow.port.offer(`${sent}${padding}`) === "sent") sent++
+        return router.port.waiting
+      })
+      yield* until(Effect.map(fill, (waiting) => waiting === 1000))
+      yield* Effect.andThen(Effect.andThen(turns(20), fill), turns(20))
+      expect([router.port.ready, router.port.waiting]).toEqual([0, 1000])
+      router.port.holdBack!(lane, false)
+      expect([router.port.ready >= 1000, router.port.waiting]).toEqual([true, 0])
+      for (const number of numbers(1, sent)) expect((yield* next(router))[1]).toBe(`${number}${padding}`)
+    })
+  )
+
+  live(
+    "says how much is on its way to them",
+    Effect.gen(function* () {
+      const { router, slow } = yield* filled("inproc")
+      for (const number of numbers(0, 7)) router.port.offer([lane, `${number}`])
+      expect(router.port.holdBack!(lane, true)).toBe(7)
+      yield* next(slow)
+      expect(router.port.holdBack!(lane, true)).toBe(6)
+      expect(router.port.holdBack!(lane, false)).toBe(6)
+      expect(router.port.holdBack!("nobody", true)).toBe(0)
+    })
+  )
+
+  live(
     "counts what was there of them when nobody receives any more",
     Effect.gen(function* () {
       const { router } = yield* filled("inproc")
       router.port.holdBack!(lane, true)
+      expect([router.port.ready, router.port.waiting]).toEqual([20, 20])
       const waiting = yield* openSocket("dealer", { connect: router.endpoints[0]!, routingId: "good", linger: 0 })
       waiting.port.offer("of one that waits for the name")
       router.port.dismiss()

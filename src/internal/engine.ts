@@ -148,10 +148,13 @@ export interface EngineSocket {
   readonly rememberPeers?: () => (message: Message) => Whence | undefined
   /**
    * Leaves with a peer what it sends, or takes that again, as often as it is asked to.
-   * The others are served on. When the peer has left it is over. An engine that has all
-   * peers in one queue does not have it.
+   * The others are served on. When the peer has left it is over. Returns how many messages
+   * are on their way to it: who reads has fewer. An engine that has all peers in one queue
+   * does not have it.
    */
-  readonly holdBack?: (lane: Lane, isHeldBack: boolean) => void
+  readonly holdBack?: (lane: Lane, isHeldBack: boolean) => number
+  /** How many messages came that are not `ready`: those of peers that are held back, or that wait for their name. */
+  readonly waiting?: number
   /** Nobody receives any more. What still comes is dropped, and counted in `left`. */
   dismiss(): void
 

@@ -45,6 +45,8 @@ export class ScriptedPort extends Scripted implements EngineSocket {
   private readonly lanes = new Set<Lane>()
   /** Whom it was asked to hold back. */
   readonly heldBack = new Set<Lane>()
+  /** How many messages are on their way to a peer. */
+  readonly onTheirWay = new Map<Lane, number>()
   readonly holdBack?: NonNullable<EngineSocket["holdBack"]>
   private turn: NodeJS.Immediate | undefined
 
@@ -104,10 +106,11 @@ export class ScriptedPort extends Scripted implements EngineSocket {
     if (script.holdsBack ?? isOdd) this.holdBack = this.holdBackOrNot
   }
 
-  private readonly holdBackOrNot = (lane: Lane, isHeldBack: boolean): void => {
+  private readonly holdBackOrNot = (lane: Lane, isHeldBack: boolean): number => {
     if (isHeldBack) this.heldBack.add(lane)
     else this.heldBack.delete(lane)
     this.tellLater()
+    return this.onTheirWay.get(lane) ?? 0
   }
 
   private readonly mayGive = (message: Message): boolean => !this.heldBack.has(peerOf(message))
@@ -115,6 +118,10 @@ export class ScriptedPort extends Scripted implements EngineSocket {
   get ready(): number {
     this.flow()
     return this.heldBack.size === 0 ? this.queue.length : this.queue.filter(this.mayGive).length
+  }
+
+  get waiting(): number {
+    return this.queue.length - this.ready
   }
 
   take(): Message {

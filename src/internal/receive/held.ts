@@ -1,5 +1,5 @@
 import type { Message } from "../../Message.ts"
-import type { Lane } from "../engine.ts"
+import type { EngineSocket, Lane } from "../engine.ts"
 import { mostPerPeer, peerOf } from "../lane.ts"
 import type { Outbox } from "../send/outbox.ts"
 import type { Inbox } from "./inbox.ts"
@@ -7,15 +7,26 @@ import type { Lease } from "./mailbox.ts"
 
 /** An engine that can leave with one peer what it sends, and a clock. */
 export interface HoldingBack {
-  readonly holdBack: (lane: Lane, isHeldBack: boolean) => void
+  readonly holdBack: NonNullable<EngineSocket["holdBack"]>
   readonly after: (millis: number, run: () => void) => () => void
+  /** How many messages of a peer the engine may have that it is asked to leave there. */
+  readonly most: number
+}
+
+/** How long a peer is waited for that is held back. */
+interface Patience {
+  /** How much it had taken of what is sent to it. */
+  taken: number
+  /** It took no more: it counts as one that does not read, until it does. */
+  isOver: boolean
+  stop: () => void
 }
 
 // A peer is held back when so many of its messages wait. As many more may be on their way by then.
 const holdsBackAt = mostPerPeer / 2
 
 // How long a peer may read nothing before it counts as one that does not read, in milliseconds.
-const patience = 1000
+const millisOfPatience = 1000
 
 /**
  * Messages of peers that do not read what was sent to them. They wait until
@@ -30,8 +41,8 @@ export class Held {
   readonly outbox: Outbox
   private readonly inbox: Inbox
   private readonly engine: HoldingBack | undefined
-  /** Who is held back, or was for so long that it counts as one that does not read, with what stops the wait for that. */
-  private readonly heldBack = new Map<Lane, () => void>()
+  /** With those who are held back, or were. A timer goes, or it is over and the lane is full: so each is forgotten. */
+  private readonly patience = new Map<Lane, Patience>()
   private readonly pieces: "told" | "untold" | undefined
   private readonly onDropped: () => void
   private readonly held = new Map<Lane, Array<Lease<Message>>>()
@@ -67,7 +78,9 @@ export class Held {
     // The end of a peer, too, waits until those who send to it know.
     if (!this.outbox.isFull(peer)) return false
     const held = this.held.get(peer) ?? []
-    if (held.length >= mostPerPeer) {
+    const isHeldBack = held.length >= holdsBackAt && this.holdBack(peer)
+    // What was here of one that has left, or that is held back only now, is more.
+    if (held.length >= (isHeldBack ? mostPerPeer + this.engine!.most : mostPerPeer)) {
       this.drop()
       if (this.pieces !== undefined) this.hangUp(peer)
       return true
@@ -75,28 +88,48 @@ export class Held {
     held.push(lease)
     this.held.set(peer, held)
     this.size++
-    if (held.length >= holdsBackAt && !this.heldBack.has(peer)) this.holdBack(peer)
     return true
   }
 
-  private holdBack(peer: Lane): void {
-    const { engine, outbox } = this
-    if (engine === undefined) return
-    const sent = outbox.sentSinceFull(peer)
-    engine.holdBack(peer, true)
-    const stop = engine.after(patience, () => {
-      // It reads, though there is no end of what is sent to it.
-      if (outbox.sentSinceFull(peer) > sent) this.holdBack(peer)
-      else engine.holdBack(peer, false)
-    })
-    this.heldBack.set(peer, stop)
+  /** Has the engine leave with a peer what it sends, and says whether it does: not with one that does not read. */
+  private holdBack(peer: Lane): boolean {
+    const { engine } = this
+    if (engine === undefined) return false
+    const known = this.patience.get(peer)
+    if (known?.isOver === true && known.taken === this.takenBy(peer, false)) return false
+    // Each time, as another may have come by its name.
+    const taken = this.takenBy(peer, true)
+    if (known === undefined || known.isOver) this.wait(peer, taken)
+    return true
+  }
+
+  // How much a peer has taken of what is sent to it while its lane is full, but for a constant.
+  private takenBy(peer: Lane, isHeldBack: boolean): number {
+    return this.outbox.sentSinceFull(peer) - this.engine!.holdBack(peer, isHeldBack)
+  }
+
+  private wait(peer: Lane, taken: number, isOver = false): void {
+    this.patience.get(peer)?.stop()
+    const stop = this.engine!.after(millisOfPatience, () => this.lookAt(peer))
+    this.patience.set(peer, { taken, isOver, stop })
+  }
+
+  private lookAt(peer: Lane): void {
+    const known = this.patience.get(peer)!
+    const isStill = this.outbox.isFull(peer)
+    const taken = this.takenBy(peer, isStill && !known.isOver)
+    // It reads, though there is no end of what is sent to it.
+    if (isStill && taken !== known.taken) return this.wait(peer, taken)
+    this.engine!.holdBack(peer, false)
+    if (isStill) known.isOver = true
+    else this.patience.delete(peer)
   }
 
   private goOn(peer: Lane): void {
-    const stop = this.heldBack.get(peer)
-    if (stop === undefined) return
-    stop()
-    this.heldBack.delete(peer)
+    const known = this.patience.get(peer)
+    if (known === undefined) return
+    known.stop()
+    this.patience.delete(peer)
     this.engine!.holdBack(peer, false)
   }
 
@@ -105,7 +138,12 @@ export class Held {
     this.inbox.mailbox.restore([...this.held.values()].flat())
     this.held.clear()
     this.size = 0
-    for (const peer of [...this.heldBack.keys()]) this.goOn(peer)
+    this.goOnAll()
+  }
+
+  /** Nobody is held back any more. */
+  goOnAll(): void {
+    for (const peer of [...this.patience.keys()]) this.goOn(peer)
   }
 
   /** Counts one that is dropped. */
@@ -136,9 +174,14 @@ export class Held {
     return !hasLeft || this.pieces === "untold"
   }
 
-  private readonly release = (peer: string): void => {
+  private readonly release = (peer: string, sent: number): void => {
     this.inbox.mailbox.restore(this.forget(peer))
-    this.goOn(peer)
+    const known = this.patience.get(peer)
+    if (known === undefined) return
+    // Those who gave up have not read for it.
+    if (sent > 0) return this.goOn(peer)
+    this.engine!.holdBack(peer, false)
+    if (known.isOver) this.wait(peer, known.taken, true)
   }
 
   private forget(peer: string): ReadonlyArray<Lease<Message>> {

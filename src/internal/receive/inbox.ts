@@ -43,7 +43,8 @@ export class Inbox {
 
   /** Messages that were received and that nobody has. */
   get queued(): number {
-    return this.mailbox.size + this.socket.ready + (this.held?.size ?? 0)
+    const { ready, waiting = 0 } = this.socket
+    return this.mailbox.size + ready + waiting + (this.held?.size ?? 0)
   }
 
   /** How many messages may come now: of those for nobody as many as a reply may be behind. */
@@ -103,6 +104,7 @@ export class Inbox {
   }
 
   close(): void {
+    this.held?.goOnAll()
     this.take(this.socket.ready)
     this.mailbox.close()
     this.diversion?.close()

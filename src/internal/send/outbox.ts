@@ -52,8 +52,8 @@ export class Outbox {
   private onPaid: () => void = ignore
   closed = false
   readonly rest = new Rest()
-  /** Called when nobody waits for room in a lane any more. */
-  onRoom: (lane: Lane) => void = ignore
+  /** Called when nobody waits for room in a lane any more, with how many have sent since it was full. */
+  onRoom: (lane: Lane, sent: number) => void = ignore
   /** How many of the messages were requests: each was answered, or nobody waits for its reply any more. */
   requests = 0
   /** Messages that were accepted here and never sent. */
@@ -276,7 +276,7 @@ export class Outbox {
     if (!queue.full) return
     this.full--
     this.socket.forgoRoom(lane)
-    this.onRoom(lane)
+    this.onRoom(lane, queue.sent)
   }
 }
 

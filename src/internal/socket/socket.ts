@@ -97,7 +97,13 @@ export class SocketCore implements Owner {
       this.inbox.held = new Held(
         this.inbox,
         this.outbox,
-        this.port.holdBack === undefined ? undefined : { holdBack: this.port.holdBack.bind(this.port), after },
+        this.port.holdBack === undefined
+          ? undefined
+          : {
+              holdBack: this.port.holdBack.bind(this.port),
+              after,
+              most: highWaterMark > 0 ? highWaterMark : Number.POSITIVE_INFINITY
+            },
         type !== "rawStream" ? undefined : this.given("notify") === false ? "untold" : "told",
         this.warnOnce(`messages of a peer that does not read what is sent to it are dropped beyond ${mostPerPeer}`)
       )

@@ -109,13 +109,23 @@ export class ZmtpSocket implements EngineSocket, Home, Core {
     return markOf(this.settings.receiveHighWaterMark)
   }
 
-  holdBack(lane: Lane, isHeldBack: boolean): void {
-    const pipe = this.#pattern.inLane(lane)
-    if (pipe === undefined) return
-    const { inbound } = this.#pattern
-    if (isHeldBack) return inbound.holdBack(pipe)
-    inbound.goOn(pipe)
-    this.notices.messages()
+  holdBack(lane: Lane, isHeldBack: boolean): number {
+    const pattern = this.#pattern
+    const pipe = pattern.inLane(lane)
+    if (pipe === undefined) return 0
+    if (isHeldBack) pattern.inbound.holdBack(pipe)
+    else if (pipe.isHeldBack) {
+      pattern.inbound.goOn(pipe)
+      if (pattern.mayCome(pipe)) pipe.refill()
+      this.notices.messages()
+    }
+    return pipe.queued
+  }
+
+  get waiting(): number {
+    let waiting = 0
+    for (const { inbox, isHeld, isHeldBack } of this.#pipes) if (isHeld || isHeldBack) waiting += inbox.length
+    return waiting
   }
 
   listen(): void {

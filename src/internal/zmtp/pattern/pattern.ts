@@ -1,6 +1,7 @@
 /** What makes a socket one of its type. */
 import type { Message, Outgoing } from "../../../Message.ts"
 import type { EngineSubscribers, Lane, Offer } from "../../engine.ts"
+import { mostPerPeer } from "../../lane.ts"
 import { Inbound, type Order } from "../inbound.ts"
 import type { Notices } from "../notices.ts"
 import type { Introduction, Pipe } from "../pipe.ts"
@@ -57,7 +58,10 @@ export abstract class Pattern {
 
   /** Whether more may come of a peer before what is here is taken. */
   mayCome(pipe: Pipe): boolean {
-    return this.core.settings.conflate || pipe.inbox.length < this.core.markIn
+    const { markIn, settings } = this.core
+    // Where there is no mark, there is one for those who do not read.
+    const most = pipe.isHeldBack ? Math.min(markIn, mostPerPeer) : markIn
+    return settings.conflate || pipe.inbox.length < most
   }
 
   get ready(): number {

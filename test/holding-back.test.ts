@@ -188,12 +188,14 @@ describe("A peer that is slow to read", () => {
       expect(socket.stats.dropped).toBeGreaterThan(3900)
       // Nobody sends to it any more, and nothing is kept of it.
       answers = false
-      const { patience } = coreOf(socket)!.inbox.held as unknown as { readonly patience: ReadonlyMap<string, unknown> }
-      expect(patience.size).toBe(1)
+      const { patience } = coreOf(socket)!.inbox.held as unknown as {
+        readonly patience: { readonly waits: ReadonlyMap<string, unknown> }
+      }
+      expect(patience.waits.size).toBe(1)
       yield* Effect.andThen(pass, go)
       expect(socket.stats.queued).toBe(0)
       yield* TestClock.adjust("1 seconds")
-      expect(patience.size).toBe(0)
+      expect(patience.waits.size).toBe(0)
     })
   )
 

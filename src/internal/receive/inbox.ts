@@ -104,7 +104,7 @@ export class Inbox {
   }
 
   close(): void {
-    this.held?.goOnAll()
+    this.held?.close()
     this.take(this.socket.ready)
     this.mailbox.close()
     this.diversion?.close()

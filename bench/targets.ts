@@ -68,6 +68,14 @@ const onZmtp = (what: string, way: string | undefined, speed: number, metric?: s
 
 const ways = ["recvString", "messages", "runForEach"] as const
 
+const flat = (what: string, workload: string, contender: string, baseline: string): Comparison => ({
+  what,
+  workload,
+  contender,
+  baseline,
+  atMost: 1.15
+})
+
 const engines: ReadonlyArray<Comparison> = [
   ...ways.map((way, i) => onZmtp("receive 16 B over tcp", way, [2.5, 3.5, 6][i]!)),
   ...ways.map((way) => onZmtp("receive 16 B over tcp", way, 4, "processor")),
@@ -97,18 +105,16 @@ const engines: ReadonlyArray<Comparison> = [
   fast("ZMTP: 16 B, the engine alone", "engines: 16 B over tcp, the engine alone", "zmtp, taking", "C, libzmq", 1),
   onZmtp("PUB to 100 SUBs", undefined, 1),
   onZmtp("PUB to one SUB of 10,000 topics", undefined, 1),
+  flat(
+    "ZMTP: a message for nobody beside 1,000 idle SUBs against 1",
+    "engines: PUB to nobody, beside so many idle SUBs",
+    "zmtp, 1000",
+    "zmtp, 1"
+  ),
   onZmtp("ROUTER with 1000 DEALERs, runForEach", undefined, 1),
   onZmtp("receive 16 B over tcp with CURVE, runForEach", undefined, 1),
   onZmtp("receive 1 KiB over tcp with CURVE, runForEach", undefined, 1)
 ]
-
-const flat = (what: string, workload: string, contender: string, baseline: string): Comparison => ({
-  what,
-  workload,
-  contender,
-  baseline,
-  atMost: 1.15
-})
 
 const targets: ReadonlyArray<Comparison> = [
   ...receiving("16 B", 1.3, 1.8),

@@ -54,10 +54,8 @@ export class Held {
     // The end of a peer, too, waits until those who send to it know.
     if (!this.outbox.isFull(peer)) return false
     const held = this.held.get(peer) ?? []
-    const { patience } = this
-    const isHeldBack = held.length >= holdsBackAt && patience?.holdBack(peer) === true
-    // What was here of one that has left, or that is held back only now, is more.
-    if (held.length >= (isHeldBack ? mostPerPeer + patience!.most : mostPerPeer)) {
+    const more = held.length < holdsBackAt ? 0 : (this.patience?.holdBack(peer) ?? 0)
+    if (held.length >= mostPerPeer + more) {
       this.drop()
       if (this.pieces !== undefined) this.hangUp(peer)
       return true
@@ -88,7 +86,7 @@ export class Held {
   }
 
   // As soon as it has room for that. Nothing of what it has said is of use.
-  private hangUp(peer: string): void {
+  private hangUp(peer: Lane): void {
     this.cutOff.add(peer)
     this.patience?.end(peer)
     for (let i = this.forget(peer).length; i > 0; i--) this.drop()
@@ -102,19 +100,19 @@ export class Held {
   }
 
   // Its last word is told, that it has left.
-  private keepFromCutOff(peer: string, { message }: Lease<Message>): boolean {
+  private keepFromCutOff(peer: Lane, { message }: Lease<Message>): boolean {
     const hasLeft = message[1]?.length === 0
     if (hasLeft) this.cutOff.delete(peer)
     else this.drop()
     return !hasLeft || this.pieces === "untold"
   }
 
-  private readonly release = (peer: string, sent: number): void => {
+  private readonly release = (peer: Lane, sent: number): void => {
     this.inbox.mailbox.restore(this.forget(peer))
     this.patience?.emptied(peer, sent)
   }
 
-  private forget(peer: string): ReadonlyArray<Lease<Message>> {
+  private forget(peer: Lane): ReadonlyArray<Lease<Message>> {
     const held = this.held.get(peer) ?? []
     this.held.delete(peer)
     this.size -= held.length

@@ -27,8 +27,6 @@ const millisToRead = 1000
  * end is seen.
  */
 export class Patience {
-  /** How many messages of a peer that is held back may come all the same. */
-  readonly most: number
   private readonly outbox: Outbox
   private readonly engine: HoldingBack
   /** For those who are held back, or were. A timer goes, or it is over and their lane is full: so each is forgotten. */
@@ -37,17 +35,19 @@ export class Patience {
   constructor(outbox: Outbox, engine: HoldingBack) {
     this.outbox = outbox
     this.engine = engine
-    this.most = engine.most
   }
 
-  /** Holds a peer back whose lane is full, and says whether it does: not one that does not read. */
-  holdBack(peer: Lane): boolean {
+  /**
+   * Holds a peer back whose lane is full, but for one that does not read. Says how many more of its
+   * messages may come all the same: what was here of one that has left, or that is held back only now.
+   */
+  holdBack(peer: Lane): number {
     const known = this.waits.get(peer)
-    if (known?.isOver === true && known.taken === this.takenBy(peer, false)) return false
+    if (known?.isOver === true && known.taken === this.takenBy(peer, false)) return 0
     // Each time, as another may have come by its name.
     const taken = this.takenBy(peer, true)
     if (known === undefined || known.isOver) this.wait(peer, taken)
-    return true
+    return this.engine.most
   }
 
   /** Nobody waits for room in its lane any more, and so many have sent. */

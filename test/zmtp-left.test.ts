@@ -3,10 +3,11 @@ import { connect, type Socket } from "node:net"
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, type Scope, Stream } from "effect"
 import { Engine, Zmq } from "effect-zmq"
-import type { Delivery, EngineSocket } from "../src/internal/engine.ts"
+import type { EngineSocket } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import type { Pipe } from "../src/internal/zmtp/pipe.ts"
 import { boundTo, freshEndpoint, nextTurn, texts, transports, until, untilDefined } from "./support/sockets.ts"
+import { closed } from "./support/zmtpPort.ts"
 import { frame, greeting, property, ready } from "./support/zmtpSides.ts"
 
 const live = <E>(name: string, run: Effect.Effect<void, E, Scope.Scope>): void =>
@@ -49,9 +50,7 @@ for (const [from, to] of [
       expect(yield* nextOf(late.port)).toEqual(["old"])
       expect(port.peers).toBe(1)
       for (let i = 0; i < 4; i++) expect(port.offer(`${i}`)).toBe("sent")
-      const delivery = yield* Effect.callback<Delivery>((resume) =>
-        port.close(10_000, (delivery) => resume(Effect.succeed(delivery)))
-      )
+      const delivery = yield* closed({ port }, 10_000)
       expect(delivery).toEqual({ inTime: true, unsent: 0 })
       for (let i = 0; i < 4; i++) expect(yield* nextOf(other.port)).toEqual([`${i}`])
       expect(late.port.ready).toBe(0)
@@ -165,9 +164,7 @@ for (const [linger, isOver, unsent] of [
       const [pipe] = (port as unknown as { readonly pipes: Iterable<Pipe> }).pipes
       port.disconnect(at)
       if (linger === 1) yield* Effect.callback<void>((resume) => pipe!.close(60_000, () => resume(Effect.void)))
-      const delivery = yield* Effect.callback<Delivery>((resume) =>
-        port.close(isOver ? 0 : 1, (done) => resume(Effect.succeed(done)))
-      )
+      const delivery = yield* closed({ port }, isOver ? 0 : 1)
       expect(delivery).toEqual({ inTime: unsent === 0, unsent })
     })
   )

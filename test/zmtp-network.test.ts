@@ -5,7 +5,7 @@ import { Effect, Exit, Fiber, Scope } from "effect"
 import type { Delivery } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { freshEndpoint, until, untilDefined } from "./support/sockets.ts"
-import { all, live, next, type Opened, ownerOf, rude, turns } from "./support/zmtpPort.ts"
+import { all, closed, live, next, ownerOf, rude, turns } from "./support/zmtpPort.ts"
 import { frame, greeting, longFrame, ready } from "./support/zmtpSides.ts"
 
 /** Listens, and has what each connection says. */
@@ -148,9 +148,7 @@ live(
     first.resetAndDestroy()
     yield* until(Effect.sync(() => push.port.peers === 0))
     yield* comes(1)
-    const delivery = yield* Effect.callback<Delivery>((resume) => {
-      push.port.close(3_600_000, (delivery) => resume(Effect.succeed(delivery)))
-    })
+    const delivery = yield* closed(push, 3_600_000)
     expect(delivery).toEqual({ inTime: true, unsent: 0 })
   })
 )
@@ -183,9 +181,7 @@ live(
     // The kernel does not take all of the second.
     for (const size of [1, 64 * 2 ** 20]) push.port.offer(Buffer.alloc(size))
     yield* next(pull)
-    const delivery = yield* Effect.callback<Delivery>((resume) => {
-      push.port.close(200, (delivery) => resume(Effect.succeed(delivery)))
-    })
+    const delivery = yield* closed(push, 200)
     expect(delivery).toEqual({ inTime: false, unsent: 1 })
   })
 )
@@ -239,9 +235,7 @@ live(
     // The kernel takes none of them as a whole.
     const offers = Array.from({ length: 4 }, () => push.port.offer(Buffer.alloc(32 * 2 ** 20)))
     expect(offers).toEqual(["sent", "sent", "sent", "full"])
-    const delivery = yield* Effect.callback<Delivery>((resume) => {
-      push.port.close(0, (delivery) => resume(Effect.succeed(delivery)))
-    })
+    const delivery = yield* closed(push, 0)
     expect(delivery).toEqual({ inTime: true, unsent: 3 })
   })
 )
@@ -375,8 +369,6 @@ describe("a STREAM that connects", () => {
       const name = yield* untilDefined(Effect.sync(() => (stream.port.ready > 0 ? stream.port.take()[0] : undefined)))
       return { stream, socket: socket.pause(), name, peer }
     })
-  const closed = ({ port }: Opened, linger: number) =>
-    Effect.callback<Delivery>((resume) => void port.close(linger, (delivery) => resume(Effect.succeed(delivery))))
   // The kernel does not take all of it.
   const large = Buffer.alloc(32 * 2 ** 20)
 

@@ -4,10 +4,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { expect } from "@effect/vitest"
 import { Effect, Fiber, type Scope } from "effect"
 import { vi } from "vitest"
-import type { Delivery, EngineSocket } from "../src/internal/engine.ts"
+import type { EngineSocket } from "../src/internal/engine.ts"
 import { openSocket } from "../src/internal/socket/open.ts"
 import { freshEndpoint, nextTurn, pause, until } from "./support/sockets.ts"
-import { all, live, next, ownerOf, rude, turns } from "./support/zmtpPort.ts"
+import { all, closed, live, next, ownerOf, rude, turns } from "./support/zmtpPort.ts"
 import { frame, greeting, ready } from "./support/zmtpSides.ts"
 
 /** How it ended, if it is done at once. */
@@ -219,8 +219,6 @@ const server = (
     return { at: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`, came }
   })
 const asPull = (socket: Socket): void => void socket.write(Buffer.concat([greeting(), ready("PULL")]))
-const closed = (port: EngineSocket): Effect.Effect<Delivery> =>
-  Effect.callback((resume) => port.close(Number.POSITIVE_INFINITY, (delivery) => resume(Effect.succeed(delivery))))
 
 live(
   "what a socket that closes has sent finds its way when the connection is made again",
@@ -238,7 +236,7 @@ live(
     const { port } = yield* openSocket("push", { connect: at, reconnectInterval: 10 })
     port.offer("hello")
     yield* until(Effect.sync(() => came.length === 1))
-    const delivery = yield* Effect.forkChild(closed(port), { startImmediately: true })
+    const delivery = yield* Effect.forkChild(closed({ port }, Number.POSITIVE_INFINITY), { startImmediately: true })
     came[0]!.destroy()
     yield* until(Effect.sync(() => heard.includes(frame(0, "hello"))))
     expect(yield* Fiber.join(delivery)).toEqual({ inTime: true, unsent: 0 })
@@ -328,9 +326,7 @@ live(
     const { port } = yield* openSocket("push", { connect: at })
     yield* until(Effect.sync(() => port.peers === 1))
     for (let i = 0; i < 3; i++) port.offer(Buffer.alloc(2 ** 26))
-    const delivery = yield* Effect.callback<Delivery>((resume) => {
-      port.close(20, (it) => resume(Effect.succeed(it)))
-    })
+    const delivery = yield* closed({ port }, 20)
     expect(delivery.inTime).toBe(false)
     expect(delivery.unsent).toBeGreaterThan(0)
   })

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net"
 import { it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import { Engine } from "effect-zmq"
-import type { Owner } from "../../src/internal/engine.ts"
+import type { Delivery, Owner } from "../../src/internal/engine.ts"
 import type { openSocket } from "../../src/internal/socket/open.ts"
 import { nextTurn, texts, untilDefined } from "./sockets.ts"
 import { greeting, ready } from "./zmtpSides.ts"
@@ -24,6 +24,10 @@ export const all = ({ port }: Pick<Opened, "port">): Array<Array<string>> => {
 
 export const next = ({ port }: Pick<Opened, "port">): Effect.Effect<Array<string>> =>
   untilDefined(Effect.sync(() => (port.ready > 0 ? texts(port.take()) : undefined)))
+
+/** Closes it, and gives what became of all that was sent. */
+export const closed = ({ port }: Pick<Opened, "port">, linger: number): Effect.Effect<Delivery> =>
+  Effect.callback((resume) => port.close(linger, (delivery) => resume(Effect.succeed(delivery))))
 
 /** A peer over tcp that says what it likes, whatever was asked for. */
 export const rude = (
